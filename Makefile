@@ -1,0 +1,36 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo quick test test-quick lint install clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: install ## Train teachers and a student on the corpus that ships, and score them (about ten minutes)
+	$(BIN)/lbkd demo
+
+quick: install ## The same way in two minutes; its scores mean nothing
+	$(BIN)/lbkd demo --quick
+
+test: install ## Run all tests
+	$(BIN)/python -m pytest
+
+test-quick: install ## Run the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: install ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: $(VENV)/installed ## Make the virtual environment
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	@touch $@
+
+clean: ## Remove the virtual environment and what tests and tools left behind
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

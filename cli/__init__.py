@@ -1,0 +1,1 @@
+"""The command line of lbkd: the only place that prints."""

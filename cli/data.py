@@ -1,0 +1,129 @@
+"""data check, data stats, data split."""
+
+from collections import Counter
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lbkd.corpus.check import shown
+from lbkd.errors import ConfigError
+
+from .console import err, out, print_json, table
+from .options import Json, with_settings
+from .train import running
+
+if TYPE_CHECKING:
+    from lbkd.config import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Check, count and split data files.\n\nExample: lbkd data check train.en.json train.es.json",
+)
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="SQuAD-format files.")],
+    most: Annotated[int, typer.Option(min=1, help="Faults to print per file.")] = 20,
+    json: Json = False,
+) -> None:
+    """Report every fault of data files: its kind, where it is, and what to do.
+
+    Exit code 2 if there is any.
+
+    Example: lbkd data check train.en.json train.es.json
+    """
+    from lbkd.corpus.squad import inspect_file
+
+    rows = []
+    for file in files:
+        data, faults = inspect_file(file, "")
+        rows.append({"file": str(file), "faults": [fault._asdict() for fault in faults]})
+        if json:
+            continue
+        if data is not None:
+            out.print(f"{file}: good, {len(data.passages)} passages, {len(data.questions)} questions")
+            continue
+        out.print(f"{file}:")
+        table(["fault", "count"], [[k, str(n)] for k, n in Counter(fault.kind for fault in faults).items()])
+        for fault in faults[:most]:
+            place = " ".join(filter(None, (fault.where, fault.id and f"(id {shown(fault.id)})")))
+            out.print(f"- {place}: {fault.message}" if place else f"- {fault.message}")
+            out.print(f"    -> {fault.remedy}")
+        if len(faults) > most:
+            out.print(f"... and {len(faults) - most} more; --most {len(faults)} shows all")
+    if json:
+        print_json(rows)
+    if any(row["faults"] for row in rows):
+        raise typer.Exit(2)
+
+
+@app.command()
+@with_settings
+def stats(settings: "Settings", json: Json = False) -> None:
+    """Count passages, questions, answers, and the pairs and windows of every branch.
+
+    Example: lbkd data stats --corpus my-data --languages en,es
+    """
+    with running(settings, None, json) as project:
+        features = project.train_features
+        languages = settings.corpus.languages
+        rows = []
+        for language, data in project.train_corpus.datasets.items():
+            ids = features.features([(language, question) for question in languages])
+            rows.append(
+                {
+                    "language": language,
+                    "passages": len(data.passages),
+                    "questions": len(data.questions),
+                    "answers": sum(len(question.answers) for question in data.questions),
+                    "branch_pairs": int((features.windows(ids).number == 0).sum()),
+                    "branch_windows": len(ids),
+                    "branch_tokens": int(features.lengths(ids).sum()),
+                }
+            )
+    if json:
+        print_json(rows)
+    else:
+        table(
+            [heading.removeprefix("branch_") for heading in rows[0]],
+            [[f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()] for row in rows],
+        )
+
+
+@app.command()
+def split(
+    pattern: Annotated[str, typer.Argument(help="The files, with {language} in place of the language.")],
+    out_dir: Annotated[
+        Path, typer.Option("--out", help="Folder for train.<language>.json and test.<language>.json.")
+    ],
+    languages: Annotated[str, typer.Option(help="For example en,es,de.")],
+    source: Annotated[str, typer.Option(help="The language whose articles decide.")] = "en",
+    every: Annotated[int, typer.Option(min=2, help="Every so many-th article goes to the test split.")] = 4,
+    json: Json = False,
+) -> None:
+    """Cut files into a training and a test split by article, the same articles in every language.
+
+    Example: lbkd data split 'xquad/xquad.{language}.json' --languages en,es,de --out xquad-split
+    """
+    from lbkd.corpus.split import split as split_files
+
+    if "{language}" not in pattern:
+        raise ConfigError(
+            f"{pattern!r} has no {{language}} in it, for example 'xquad/xquad.{{language}}.json'."
+        )
+    names = [name.strip() for name in languages.split(",") if name.strip()]
+    if source not in names:
+        raise ConfigError(f"--source {source!r} is not among --languages {languages!r}.")
+    parts = split_files(
+        {name: Path(pattern.replace("{language}", name)) for name in names}, source, out_dir, every
+    )
+    rows = [{"file": str(p.path), "articles": p.articles, "questions": p.questions} for p in parts]
+    if json:
+        print_json(rows)
+    else:
+        table(["file", "articles", "questions"], [[str(value) for value in row.values()] for row in rows])
+        chosen = f"--languages {','.join(names)}" + (f" --source {source}" if source != "en" else "")
+        err.print(f"train on them with `lbkd run --corpus {quote(str(out_dir))} {chosen}`")

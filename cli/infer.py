@@ -1,0 +1,182 @@
+"""evaluate, score, predict."""
+
+import json as json_module
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lbkd.corpus.check import load, shown
+from lbkd.errors import ConfigError, DataError
+
+from .console import err, json_only, print_json, scores_table, table
+from .options import Json, Workspace, model_folder, with_settings
+from .train import running
+
+if TYPE_CHECKING:
+    from lbkd.config import Settings
+
+
+@with_settings
+def evaluate(
+    settings: "Settings",
+    nproc: int | None,
+    run: Annotated[list[str], typer.Argument(help="Runs of the workspace, run folders or model folders.")],
+    json: Json = False,
+) -> None:
+    """Score models on the test split, in every language of the corpus.
+
+    Their tokenizer must be that of --model.
+
+    Example: lbkd evaluate baseline distill.combined.impurity --set evaluation.metric=mlqa
+    """
+    folders = [model_folder(name, settings.workspace) for name in run]
+    with running(settings, nproc, json) as project:
+        from lbkd.training.evaluate import evaluate
+
+        rows = [row for folder in folders for row in evaluate(project, folder)]
+    if project.rank == 0:
+        print_json(rows) if json else scores_table(rows)
+
+
+def score(
+    gold: Annotated[Path, typer.Argument(help="SQuAD-format file with the reference answers.")],
+    predictions: Annotated[Path, typer.Argument(help="JSON object: question id -> answer text.")],
+    metric: Annotated[str, typer.Option(help="mlqa, squad-v1 or squad-v2.")] = "squad-v1",
+    lang: Annotated[str, typer.Option(help="Language of the passages; mlqa's rules depend on it.")] = "en",
+    no_answer: Annotated[
+        Path | None, typer.Option(help="squad-v2: JSON object, question id -> probability of no answer.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Score a prediction file as the official scripts do.
+
+    Example: lbkd score dev-v1.1.json predictions.json --metric squad-v1
+    """
+    from lbkd.corpus.squad import read
+    from lbkd.evaluation.metrics import score_predictions
+
+    data = read(gold, lang)
+    golds = {question.id: [answer.text for answer in question.answers] for question in data.questions}
+    odds = _json_object(no_answer, _is_number, "a number") if no_answer else None
+    found = score_predictions(golds, _json_object(predictions, _is_text, "a text"), metric, lang, odds)
+    if found.missing:
+        counts = "are left out" if metric == "squad-v2" else "count 0"
+        err.print(f"{found.missing} of {found.questions} questions have no prediction and {counts}")
+    values = {
+        "exact_match": found.exact_match,
+        "f1": found.f1,
+        "questions": found.questions,
+        "missing": found.missing,
+    }
+    values |= found.extras
+    if json:
+        print_json(values)
+    else:
+        table(["metric", metric], [[name, f"{value:.10g}"] for name, value in values.items()])
+
+
+def predict(
+    model: Annotated[str, typer.Option(help="A run of the workspace, a run folder or a model folder.")],
+    question: Annotated[str | None, typer.Option(help="The question.")] = None,
+    passage: Annotated[str | None, typer.Option(help="The passage that may hold the answer.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help='JSON lines with "question" and "passage"; "-": standard input.')
+    ] = None,
+    top_k: Annotated[int, typer.Option(min=1, help="How many answers.")] = 3,
+    no_answer: Annotated[
+        bool, typer.Option("--no-answer", help="Allow that the passage has no answer.")
+    ] = False,
+    workspace: Workspace = Path("lbkd-work"),
+    json: Json = False,
+) -> None:
+    """Answer questions: text, probability and place of the n best answers.
+
+    With --file, prints for each line read one JSON line: a list of answers, best first.
+
+    Example: lbkd predict --model distill.combined.impurity --question "¿Quién?" --passage "Lo hizo Ana."
+    """
+    if [question, passage].count(None) != (0 if file is None else 2):
+        raise ConfigError("predict needs either --question and --passage, or --file.")
+    asked = [_asked(question, passage, "--question and --passage")] if file is None else _questions(file)
+    from torch.cuda import is_available
+
+    from lbkd.inference import Answerer
+
+    with json_only(True):
+        answerer = Answerer(model_folder(model, workspace), "cuda" if is_available() else "cpu")
+        found = answerer(asked, top_k=top_k, handle_impossible_answer=no_answer)
+    answers = [[best] if isinstance(best, dict) else best for best in found]
+    if json:
+        print_json(answers[0] if file is None else answers)
+    elif file is None:
+        table(
+            ["answer", "probability", "characters"],
+            [
+                [
+                    " ".join(a["answer"].split()) or "(no answer)",
+                    f"{a['score']:.3f}",
+                    f"{a['start']}-{a['end']}",
+                ]
+                for a in answers[0]
+            ],
+        )
+    else:
+        for best in answers:
+            sys.stdout.write(json_module.dumps(best, ensure_ascii=False) + "\n")
+
+
+def _questions(file: Path) -> list[dict[str, str]]:
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: cannot be read: {error}") from error
+    asked = []
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json_module.loads(line)
+            pair = entry["question"], entry["passage"] if "passage" in entry else entry["context"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise DataError(
+                f'{file}: line {number} is not a JSON object with "question" and "passage": {line[:80]!r}'
+            ) from error
+        asked.append(_asked(*pair, f"{file}: line {number}"))
+    if not asked:
+        raise DataError(f'{file}: no questions in it; expected lines like {{"question": …, "passage": …}}.')
+    return asked
+
+
+def _asked(question: Any, passage: Any, where: str) -> dict[str, str]:
+    from lbkd.inference.answerer import checked
+
+    return dict(zip(("question", "context"), checked(question, passage, where), strict=True))
+
+
+def _json_object(path: Path, fits: Callable[[Any], bool], what: str) -> dict[str, Any]:
+    value, fault = load(path)
+    if fault is not None:
+        raise DataError(f"{path}: {fault.message}; {fault.remedy}.")
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: expected an object (question id -> {what}), found {shown(value)}.")
+    for id_, entry in value.items():
+        if not fits(entry):
+            raise DataError(f"{path}: {shown(id_)} has {shown(entry)}, expected {what}.")
+    return value
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    for command in (evaluate, score, predict):
+        app.command()(command)

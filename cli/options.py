@@ -1,0 +1,159 @@
+"""Options that many commands share, and the settings made from them."""
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lbkd.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from lbkd.config import Settings
+
+_DATA = "Data and model"
+_RUN = "How to run"
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON value on standard output, all else on standard error.")
+]
+Workspace = Annotated[Path, typer.Option(help="Folder of what was computed.")]
+
+_RANKS = ("nproc", "zero_stage", "deepspeed", "local_rank")
+"""Shared options that only commands with ranks have."""
+
+_SHARED: dict[str, tuple[str | None, Any, Any]] = {
+    "corpus": (
+        "corpus.dir",
+        Path | None,
+        typer.Option(
+            None,
+            help="Folder with <split>.<language>.json files; by default the corpus that ships.",
+            rich_help_panel=_DATA,
+        ),
+    ),
+    "languages": (
+        "corpus.languages",
+        str | None,
+        typer.Option(None, help="Languages with training data, e.g. en,es,de.", rich_help_panel=_DATA),
+    ),
+    "source": (
+        "corpus.source",
+        str | None,
+        typer.Option(None, help="The language that the data was written in.", rich_help_panel=_DATA),
+    ),
+    "model": (
+        "model.name",
+        str | None,
+        typer.Option(
+            None, help="Pretrained encoder: a folder, a hub id, or e5-small.", rich_help_panel=_DATA
+        ),
+    ),
+    "workspace": (
+        "workspace",
+        Path | None,
+        typer.Option(
+            None, help="Folder for everything that is computed. \\[default: lbkd-work]", rich_help_panel=_DATA
+        ),
+    ),
+    "seed": (
+        "seed",
+        int | None,
+        typer.Option(None, help="Of initialization, dropout and order.", rich_help_panel=_RUN),
+    ),
+    "nproc": (
+        None,
+        int | None,
+        typer.Option(None, min=1, help="Ranks to start on this machine.", rich_help_panel=_RUN),
+    ),
+    "zero_stage": (
+        "runtime.zero_stage",
+        int | None,
+        typer.Option(None, min=0, max=3, help="DeepSpeed ZeRO stage.", rich_help_panel=_RUN),
+    ),
+    "deepspeed": (
+        "runtime.deepspeed",
+        Path | None,
+        typer.Option(None, help="DeepSpeed configuration file, merged over ours.", rich_help_panel=_RUN),
+    ),
+    "set_": (
+        None,
+        list[str] | None,
+        typer.Option(
+            None,
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any setting or component option, e.g. training.epochs=3; repeatable.",
+            rich_help_panel=_RUN,
+        ),
+    ),
+    "local_rank": (None, int | None, typer.Option(None, "--local_rank", "--local-rank", hidden=True)),
+}
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the shared options; it receives `settings` made from them.
+
+    One that takes `nproc` also gets the options for several ranks.
+    """
+    own = inspect.signature(command)
+    chosen = {
+        name: option for name, option in _SHARED.items() if "nproc" in own.parameters or name not in _RANKS
+    }
+
+    @functools.wraps(command)
+    def wrapper(**arguments: Any) -> None:
+        shared = {name: arguments.pop(name) for name in chosen}
+        named = {key: shared[name] for name, (key, _, _) in chosen.items() if key is not None}
+        settings = make_settings(named, shared["set_"])
+        extra = {"nproc": shared["nproc"]} if "nproc" in own.parameters else {}
+        command(**arguments, settings=settings, **extra)
+
+    parameters = [p for name, p in own.parameters.items() if name not in ("settings", "nproc")]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
+        for name, (_, kind, option) in chosen.items()
+    ]
+    wrapper.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+    return wrapper
+
+
+def make_settings(options: dict[str, Any], sets: list[str] | None) -> "Settings":
+    """Settings from `--set` pairs and options, the options winning."""
+    from lbkd.config import load, parse_set
+
+    overrides = dict(parse_set(text) for text in sets or [])
+    overrides |= {key: value for key, value in options.items() if value is not None}
+    return load(overrides)
+
+
+def rank() -> int:
+    """Which of a launcher's ranks this process is; 0 without a launcher."""
+    from lbkd.training.launch import launched
+
+    return int(os.environ["RANK"]) if launched() else 0
+
+
+def relaunch(nproc: int | None) -> None:
+    """Start the ranks of `--nproc`, wait, and exit with their code; return at once in a rank."""
+    from lbkd.training.launch import launch, launched, this_command
+
+    if nproc is not None and nproc > 1 and not launched():
+        sys.exit(launch(this_command(), nproc))
+
+
+def model_folder(name: str, workspace: Path) -> Path:
+    """The folder meant by a run's name, a run folder or a model folder."""
+    for place in (Path(name), workspace / "runs" / name):
+        if (place / "run.json").exists() or (place / "config.json").exists():
+            return place
+    runs = sorted(path.parent.name for path in (workspace / "runs").glob("*/run.json"))
+    raise ConfigError(
+        f"{name!r} is no run in {workspace}/runs and no model folder; {nearest(name, runs)} "
+        "A model folder has a config.json."
+    )

@@ -1,0 +1,245 @@
+"""train, distill, cache-logits, run, demo."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lbkd.errors import ConfigError
+
+from .console import Reporter, json_only, out, print_json, scores_table, table
+from .options import Json, rank, relaunch, with_settings
+
+if TYPE_CHECKING:
+    from lbkd.config import Settings
+    from lbkd.training.project import Project
+
+Task = Annotated[str, typer.Option(help="What to learn: see `lbkd list tasks`.")]
+CriterionName = Annotated[str, typer.Option("--criterion", help="The loss: see `lbkd list criterions`.")]
+Weighting = Annotated[str, typer.Option(help="How to weigh the teachers: see `lbkd list weighting`.")]
+
+
+@with_settings
+def train(
+    task: Task,
+    settings: "Settings",
+    nproc: int | None,
+    lang: Annotated[str | None, typer.Option(help="The passage language, for tasks that take one.")] = None,
+    criterion: Annotated[str | None, typer.Option(help="The loss; by default the task's.")] = None,
+    weighting: Weighting = "impurity",
+    json: Json = False,
+) -> None:
+    """Train a model on a task, for example a language branch teacher.
+
+    Example: lbkd train --task branch-mrc --lang es
+    """
+    _check_lang(settings, task, lang)
+    _train(settings, nproc, task, {} if lang is None else {"lang": lang}, criterion, weighting, json)
+
+
+@with_settings
+def distill(
+    settings: "Settings",
+    nproc: int | None,
+    criterion: CriterionName = "combined",
+    weighting: Weighting = "impurity",
+    json: Json = False,
+) -> None:
+    """Distil the workspace's teachers into one student.
+
+    Teachers that the workspace lacks are trained first, and logits that it lacks are computed.
+
+    Example: lbkd distill --criterion combined --weighting impurity
+    """
+    _train(settings, nproc, "distill", {}, criterion, weighting, json)
+
+
+@with_settings
+def cache_logits(
+    settings: "Settings",
+    nproc: int | None,
+    lang: Annotated[str | None, typer.Option(help="One teacher only; by default all.")] = None,
+    json: Json = False,
+) -> None:
+    """Let the teachers score every window of the training set, ahead of `distill`.
+
+    Example: lbkd cache-logits --languages en,es,de
+    """
+    with running(settings, nproc, json) as project:
+        from lbkd.training.steps import cache_logits as cache
+
+        rows = []
+        for language in settings.corpus.languages if lang is None else [lang]:
+            store = cache(project, language)
+            rows.append(
+                {"teacher": language, "windows": len(store.features), "tokens": int(store.offsets[-1])}
+            )
+    if project.rank == 0:
+        cells = [[str(value) for value in row.values()] for row in rows]
+        _show(rows, json, lambda: table(["teacher", "windows", "tokens"], cells))
+
+
+@with_settings
+def run(
+    settings: "Settings",
+    nproc: int | None,
+    criterion: CriterionName = "combined",
+    weighting: Weighting = "impurity",
+    json: Json = False,
+) -> None:
+    """Do everything: baseline, teachers, their logits, student, and the scores of all of them.
+
+    Steps that are done and still valid are not done again. The table goes to <workspace>/results.json too.
+
+    Example: lbkd run --corpus my-data --languages en,es,de
+    """
+    _run(settings, nproc, criterion, weighting, json)
+
+
+def demo(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few steps on a few passages: shows the way only.")
+    ] = False,
+    workspace: Annotated[
+        Path | None, typer.Option(help="\\[default: lbkd-work, with --quick lbkd-quick]")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """`lbkd run` on the corpus that ships, with a real encoder: about ten minutes on two CPU cores.
+
+    Example: lbkd demo --quick
+    """
+    from lbkd.config import BUILTIN_CORPUS, load
+
+    place = workspace or Path("lbkd-quick" if quick else "lbkd-work")
+    short = {"training.max_steps": 4, "training.log_every": 1, "corpus.limit": 4} if quick else {}
+    settings = load({"corpus.dir": str(BUILTIN_CORPUS), "workspace": str(place), **short}, BUILTIN_CORPUS)
+    _run(settings, None, "combined", "impurity", json)
+    if quick and not json:
+        out.print("These scores mean nothing: every model took four steps. `lbkd demo` trains them properly.")
+
+
+def _run(settings: "Settings", nproc: int | None, criterion: str, weighting: str, json: bool) -> None:
+    from lbkd import criterions
+    from lbkd import weighting as weightings
+
+    criterions.registry.create(criterion, settings.criterion)  # hours before it is needed
+    weightings.registry.create(weighting, settings.weighting)
+    with running(settings, nproc, json) as project:
+        from lbkd.training.steps import run_all
+
+        rows = run_all(project, criterion, weighting)
+    if project.rank == 0:
+        student = project.run_folder("distill", criterion, weighting)
+        _show(rows, json, lambda: _show_results(settings, rows, student))
+
+
+def _show_results(settings: "Settings", rows: list[dict[str, Any]], student: Path) -> None:
+    scores_table(rows)
+    out.print(f"\nThe student is a Hugging Face model in {student}/model. Ask it:\n")
+    out.print(f"  lbkd predict --model {quote(str(student))} {example(settings)}\n")
+
+
+def example(settings: "Settings") -> str:
+    """A question and passage of the test split, as options that one can paste."""
+    from lbkd.corpus.squad import read
+
+    corpus = settings.corpus
+    language = (corpus.zero_shot or corpus.languages)[-1]
+    data = read(settings.path(corpus.test, language), language)
+    asked = data.questions[0]
+    return f"--question {quote(asked.text)} --passage {quote(data.passages[asked.passage])}"
+
+
+def _check_lang(settings: "Settings", task: str, lang: str | None) -> None:
+    from lbkd import tasks
+
+    takes = [option for option in tasks.registry.options(task) if option.name == "lang"]
+    if lang is not None and not takes:
+        raise ConfigError(f"task {task!r} takes no --lang {lang}; leave it out.")
+    if lang is None and takes and not takes[0].default and "lang" not in settings.task:
+        raise ConfigError(f"task {task!r} needs --lang: one of {', '.join(settings.corpus.languages)}.")
+
+
+def _train(
+    settings: "Settings",
+    nproc: int | None,
+    task: str,
+    options: dict[str, str],
+    criterion: str | None,
+    weighting: str,
+    json: bool,
+) -> None:
+    from lbkd import weighting as weightings
+
+    weightings.registry.origin(weighting)  # refuses an unknown name, whether the task needs it or not
+    with running(settings, nproc, json) as project:
+        from lbkd.training.evaluate import evaluate
+        from lbkd.training.steps import train
+
+        folder = train(project, task, options, criterion, weighting)
+        rows = evaluate(project, folder) if project.has_test else []
+        if not rows:
+            split = settings.corpus.test
+            project.listener.note(f"no scores: {settings.corpus.dir} lacks {split} files of some language")
+    if project.rank == 0:
+        if not json:
+            out.print(f"model: {folder}/model")
+        _show(
+            {"model": str(folder / "model"), "scores": rows},
+            json,
+            lambda: scores_table(rows) if rows else None,
+        )
+
+
+@contextmanager
+def running(settings: "Settings", nproc: int | None, json: bool) -> "Iterator[Project]":
+    """The project of a command, with progress shown; the ranks of --nproc are started first."""
+    relaunch(nproc)
+    try:
+        reporter = None if rank() else Reporter(settings.workspace / "log.txt")
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"workspace {str(settings.workspace)!r} cannot be written: {error}. Name another --workspace."
+        ) from error
+    from lbkd.training import engine
+    from lbkd.training.project import Project
+
+    former = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        with json_only(json):
+            yield Project(settings, reporter, nproc)
+    except (KeyboardInterrupt, _Terminated) as stopped:
+        if reporter is not None:
+            reporter.note("stopped; finished steps are kept: the same command goes on after them")
+        raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from stopped
+    finally:
+        signal.signal(signal.SIGTERM, former)
+        if reporter is not None:
+            reporter.close()
+        engine.stop()
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise _Terminated
+
+
+def _show(value: Any, json: bool, human: Any) -> None:
+    if json:
+        print_json(value)
+    else:
+        human()
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    for command in (train, distill, cache_logits, run, demo):
+        app.command()(command)

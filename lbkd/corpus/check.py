@@ -1,0 +1,115 @@
+"""What can be wrong with a data file, and a strict reader of JSON files that says so."""
+
+import json
+import math
+import re
+import reprlib
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+MAX_DEPTH = 100
+"""Lists and objects inside one another; a SQuAD file has 8 levels."""
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxdict, _BRIEF.maxlist = 2, 2, 2
+_BRIEF.maxstring, _BRIEF.maxlong, _BRIEF.maxother = 60, 40, 60
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong in a data file; every text is short and can be printed."""
+
+    kind: str
+    """The sort of fault, such as `missing field`."""
+    where: str
+    """Such as `data[3].paragraphs[0].qas[2]`; empty where the file as a whole is at fault."""
+    id: str
+    """The question's id, shortened to 80 characters; empty where no question or no sound id is at hand."""
+    message: str
+    """What is wrong, and what was found."""
+    remedy: str
+    """What to do about it."""
+
+
+def shown(value: Any) -> str:
+    """A value as Python writes it, cut so that it fits into a message."""
+    return _BRIEF.repr(value)
+
+
+def load(path: Path) -> tuple[Any, Fault | None]:
+    """The value in a JSON file (UTF-8, a byte order mark is accepted), or None and why there is none."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return _refused("missing file", "there is no such file", "check the path")
+    except IsADirectoryError:
+        return _refused("directory", "this is a folder, not a file", "name the file inside it")
+    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
+        return _refused("unreadable", f"cannot be read: {error}", "check the path and its permissions")
+    try:
+        text = raw.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        message = f"not UTF-8: byte {error.start} (line {line}) is 0x{raw[error.start]:02x}: {error.reason}"
+        return _refused("encoding", message, "save the file as UTF-8, for example with iconv")
+    if not text.strip():
+        return _refused("not JSON", "the file is empty", "create or download it again")
+    deep = f"lists and objects lie inside one another more than {MAX_DEPTH} deep", "remove the nesting"
+    try:
+        value = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_constant)
+    except json.JSONDecodeError as error:
+        found = shown(text[error.pos : error.pos + 30]) if error.pos < len(text) else "the end of the file"
+        message = f"not JSON: line {error.lineno}, column {error.colno}: {error.msg}, found {found}"
+        return _refused("not JSON", message, "correct the line, or create or download the file again")
+    except _NumberError as error:
+        message = (
+            f"line {_line(text, error.text)}: {shown(error.text)[1:-1]} is not a number that can be used"
+        )
+        return _refused("number", message, "put a finite number of usual length, or null, in its place")
+    except RecursionError:
+        return _refused("nesting", *deep)
+    return _refused("nesting", *deep) if _too_deep(value) else (value, None)
+
+
+def _refused(kind: str, message: str, remedy: str) -> tuple[None, Fault]:
+    return None, Fault(kind, "", "", message, remedy)
+
+
+class _NumberError(Exception):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:  # more digits than Python converts
+        raise _NumberError(text) from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _constant(text)
+
+
+def _constant(text: str) -> NoReturn:
+    raise _NumberError(text)
+
+
+def _line(text: str, token: str) -> int:
+    """The line on which a token first stands outside strings."""
+    tokens = re.finditer(r'"(?:[^"\\]++|\\.)*+"|[^\s",:\[\]{}]+', text)
+    start = next(match.start() for match in tokens if match[0].startswith(token))
+    return text.count("\n", 0, start) + 1
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+    return any(isinstance(item, dict | list) for item in level)

@@ -1,0 +1,98 @@
+"""The same questions in several languages: one SQuAD-format file a language, aligned by question id."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lbkd import workspace
+from lbkd.corpus import squad
+from lbkd.corpus.squad import Dataset
+from lbkd.errors import DataError
+
+
+@dataclass(frozen=True)
+class ParallelCorpus:
+    """One SQuAD-format file per language, aligned by question id."""
+
+    datasets: Mapping[str, Dataset]
+    """Language to its dataset, in the order in which the languages were asked for."""
+    source: str
+    """The language that the others were translated from."""
+    question_ids: tuple[str, ...]
+    """Q ids: the source's in its order, then the others' in order of appearance."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """All languages, in their order."""
+        return tuple(self.datasets)
+
+    @cached_property
+    def rows(self) -> Mapping[str, npt.NDArray[np.int32]]:
+        """Per language (Q,): the row of each id in its dataset's questions, -1 where the id is missing."""
+        columns = {question_id: column for column, question_id in enumerate(self.question_ids)}
+        rows = {}
+        for language, dataset in self.datasets.items():
+            rows[language] = np.full(len(columns), -1, dtype=np.int32)
+            mine = [columns[question.id] for question in dataset.questions]
+            rows[language][mine] = np.arange(len(mine), dtype=np.int32)
+        return rows
+
+    @classmethod
+    def read(cls, paths: Mapping[str, Path], source: str, limit: int | None = None) -> "ParallelCorpus":
+        """Read one file a language.
+
+        With a `limit`, every language keeps only the questions of the source's first `limit` passages, and
+        the passages that they ask about. DataError for a missing or faulty file, and for a language that
+        has none of the source's questions.
+        """
+        asked = f"Languages asked for: {', '.join(paths)}."
+        if source not in paths:
+            raise DataError(f"There is no file for the source language {source!r}. {asked}")
+        if missing := [f"  {lang}: {path}" for lang, path in paths.items() if not os.path.exists(path)]:
+            head = f"{len(missing)} of {len(paths)} files do not exist. {asked}"
+            raise DataError("\n".join([head, *missing, "Put them there, or leave these languages out."]))
+        datasets = {language: squad.read(path, language) for language, path in paths.items()}
+        ids = {item.id for item in datasets[source].questions if limit is None or item.passage < limit}
+        if limit is not None:
+            datasets = {language: _only(dataset, ids) for language, dataset in datasets.items()}
+        strangers = [
+            f"  {language}: {dataset.path}"
+            for language, dataset in datasets.items()
+            if ids.isdisjoint(item.id for item in dataset.questions)
+        ]
+        if strangers:
+            among = "" if limit is None else f" (first {limit} passages)"
+            head = f"No question ids shared with the source {source}, {paths[source]}{among}. {asked}"
+            remedy = "A translation keeps the ids of its source: name files that belong together."
+            raise DataError("\n".join([head, *strangers, remedy]))
+        ordered = [datasets[source], *datasets.values()]
+        question_ids = dict.fromkeys(item.id for dataset in ordered for item in dataset.questions)
+        return cls(datasets, source, tuple(question_ids))
+
+    def fingerprint(self) -> str:
+        """Depends on the languages and their order, every passage, question, id and answer; not on paths."""
+        content = {language: _content(dataset) for language, dataset in self.datasets.items()}
+        return workspace.fingerprint([self.source, list(content.items())])
+
+
+def _content(dataset: Dataset) -> str:
+    questions = [(item.id, item.text, item.passage, item.answers) for item in dataset.questions]
+    return workspace.fingerprint([dataset.passages, questions])
+
+
+def _only(dataset: Dataset, ids: set[str]) -> Dataset:
+    """The questions with these ids and the passages that they ask about, numbered anew."""
+    questions = [item for item in dataset.questions if item.id in ids]
+    kept = sorted({item.passage for item in questions})
+    rows = {old: new for new, old in enumerate(kept)}
+    return replace(
+        dataset,
+        passages=tuple(dataset.passages[old] for old in kept),
+        articles=tuple(dataset.articles[old] for old in kept),
+        questions=tuple(replace(item, passage=rows[item.passage]) for item in questions),
+    )

@@ -1,0 +1,48 @@
+"""Losses: one a file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lbkd.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lbkd.features.batches import Batch
+    from lbkd.models.span import SpanLogits
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a criterion says of a batch."""
+
+    total: Tensor
+    """Scalar to minimize: a mean over the batch's examples."""
+    examples: int
+    """How many that is a mean of."""
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+    """Named scalars that the total is made of, unweighted, for the log."""
+
+
+class Criterion(ABC):
+    """A loss on start and end logits. Its constructor's typed arguments are its options."""
+
+    needs_teachers: bool = False
+    """Whether it can be used only where teachers' logits are at hand."""
+
+    @abstractmethod
+    def __call__(self, student: SpanLogits, batch: Batch, teachers: SpanLogits | None) -> Loss:
+        """The loss of a batch.
+
+        Args:
+            student: (B, L) float32 start and end logits, -inf at padding.
+            batch: labels (B,) and mask (B, L).
+            teachers: (B, L) the teachers' logits, weighted and summed (Eq. 3); None where there are none.
+        """
+
+
+registry: Registry[Criterion] = Registry("lbkd.criterions", Criterion)

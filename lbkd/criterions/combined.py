@@ -1,0 +1,37 @@
+"""Gold labels and teachers together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lbkd.criterions import Criterion, Loss
+from lbkd.criterions.kd import Kd
+from lbkd.criterions.nll import Nll
+
+if TYPE_CHECKING:
+    from lbkd.features.batches import Batch
+    from lbkd.models.span import SpanLogits
+
+
+class Combined(Criterion):
+    """Eq. 6: nll_weight * NLL (Eq. 5) + kd_weight * KD (Eq. 4).
+
+    Args:
+        nll_weight: lambda 1.
+        kd_weight: lambda 2.
+        temperature: tau of the KD part; NLL's is 1.
+    """
+
+    needs_teachers = True
+
+    def __init__(self, nll_weight: float = 0.5, kd_weight: float = 0.5, temperature: float = 2.0) -> None:
+        self.nll_weight = nll_weight
+        self.kd_weight = kd_weight
+        self.nll = Nll()
+        self.kd = Kd(temperature)
+
+    def __call__(self, student: SpanLogits, batch: Batch, teachers: SpanLogits | None) -> Loss:
+        nll = self.nll(student, batch, None)
+        kd = self.kd(student, batch, teachers)
+        total = self.nll_weight * nll.total + self.kd_weight * kd.total
+        return Loss(total, nll.examples, {**nll.parts, **kd.parts})

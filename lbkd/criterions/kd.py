@@ -1,0 +1,47 @@
+"""Distillation from the teachers' softened distributions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from lbkd.criterions import Criterion, Loss
+from lbkd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lbkd.features.batches import Batch
+    from lbkd.models.span import SpanLogits
+
+
+class Kd(Criterion):
+    """Eq. 4: cross-entropy, in nats, of the softened teachers and student, start plus end, times tau squared.
+
+    L = -tau² / N sum_i sum_t p_it log q_it with p = softmax(z_teachers / tau), q = softmax(z_student / tau),
+    for the start and for the end, over the real tokens of each window. Mean over examples.
+
+    Args:
+        temperature: tau.
+    """
+
+    needs_teachers = True
+
+    def __init__(self, temperature: float = 2.0) -> None:
+        if not 0 < temperature < math.inf:
+            raise ConfigError(f"criterion.temperature = {temperature}: must be above 0 and finite.")
+        self.temperature = temperature
+
+    def __call__(self, student: SpanLogits, batch: Batch, teachers: SpanLogits | None) -> Loss:
+        if teachers is None:
+            raise ConfigError("distillation needs teachers: use this criterion with task 'distill'.")
+        start = soft_cross_entropy(student.start, teachers.start, self.temperature)
+        loss = start + soft_cross_entropy(student.end, teachers.end, self.temperature)
+        return Loss(loss, len(student.start), {"kd": loss.detach()})
+
+
+def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Eq. 4 for one end of the span: mean over examples of (B, L) logits; positions at -inf count nothing."""
+    p = (teacher / temperature).softmax(-1)
+    log_q = (student / temperature).log_softmax(-1)
+    return -(p * log_q.masked_fill(log_q.isneginf(), 0.0)).sum(-1).mean() * temperature**2

@@ -1,0 +1,24 @@
+"""The errors that a user can mend: the command line shows their text and exits with code 2."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class LbkdError(Exception):
+    """Something the user can mend; the message says what is wrong, where, and what to do."""
+
+
+class ConfigError(LbkdError):
+    """A setting, an option or a name that does not fit."""
+
+
+class DataError(LbkdError):
+    """A data file that cannot be used as it is."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """A hint such as `did you mean 'kd'? Choices: kd, nll.` for an unknown name."""
+    known = sorted(choices)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    listed = ", ".join(known) or "none"
+    return f"did you mean {close[0]!r}? Choices: {listed}." if close else f"choices: {listed}."

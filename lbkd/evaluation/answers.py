@@ -1,0 +1,72 @@
+"""A model's answers to every question of a corpus."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from lbkd.evaluation.decode import Decoded, candidates, merge
+from lbkd.features.batches import by_tokens, collate
+from lbkd.features.dataset import FeatureSet
+from lbkd.features.tokens import Ints
+from lbkd.models.span import span_logits
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@torch.inference_mode()
+def answer(
+    model: "PreTrainedModel",
+    features: FeatureSet,
+    ids: Ints,
+    *,
+    n_best: int,
+    max_answer: int,
+    batch_tokens: int,
+    impossible: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[int, Decoded]:
+    """Decode the given windows.
+
+    Args:
+        model: a span model, on the device to use.
+        features: what the feature ids stand for.
+        ids: windows; all windows of a pair must be among them.
+        n_best: answers to keep of each pair.
+        max_answer: longest answer in tokens.
+        batch_tokens: tokens per forward pass, padding included.
+        impossible: count "no answer" among the possibilities when probabilities are computed.
+        progress: called with (windows done, windows in all).
+
+    Returns:
+        (question, passage language, question language) as one number (see `pair_number`) -> answers.
+    """
+    torch.nn.Module.eval(model)
+    device = next(model.parameters()).device
+    found, passages, done = [], {}, 0
+    for batch_ids in by_tokens(ids, features.lengths(ids), batch_tokens):
+        batch = collate(features, batch_ids).to(device)
+        found.append(candidates(span_logits(model, batch), batch, features, n_best, max_answer))
+        for n, pair in enumerate(found[-1].pair):
+            passages[int(pair)] = features.passage_text(batch.windows, n)
+        done += len(batch_ids)
+        progress(done, len(ids))
+    return merge(found, passages, n_best, impossible)
+
+
+def answers_by_question(
+    model: "PreTrainedModel",
+    features: FeatureSet,
+    pair: tuple[str, str],
+    share: Callable[[Ints], Ints] = lambda questions: questions,
+    **options: int,
+) -> Iterable[tuple[str, Decoded]]:
+    """(question id, answers) for one (passage language, question language)."""
+    ids = features.features([pair])
+    questions = features.windows(ids).question
+    ids = ids[np.isin(questions, share(np.unique(questions)))]
+    decoded = answer(model, features, ids, **options)  # type: ignore[arg-type]
+    for number, found in decoded.items():
+        yield features.corpus.question_ids[number // len(features.languages) ** 2], found

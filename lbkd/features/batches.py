@@ -1,0 +1,141 @@
+"""Windows to tensors: the order of an epoch, and padding."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lbkd.features.dataset import FeatureSet
+from lbkd.features.tokens import Ints
+from lbkd.features.windows import Windows
+
+_POOL = 256
+"""Batches that are sorted by length together: enough to pad little, few enough to keep chance in them."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B windows as model input, padded at the end to the longest, L."""
+
+    windows: Windows
+    languages: tuple[str, ...]
+    """What the windows' language numbers stand for."""
+    input_ids: Tensor
+    """(B, L) int64."""
+    mask: Tensor
+    """(B, L) bool: True at real tokens (question, passage, special)."""
+    token_types: Tensor | None
+    """(B, L) int64, for models that take segments."""
+    starts: Tensor
+    """(B,) int64: position of the answer's first token; 0, the CLS token, in a window without the answer."""
+    ends: Tensor
+    """(B,) int64: position of its last token."""
+    passage_at: Ints
+    """(B,) position of the window's first passage token."""
+
+    @property
+    def passage_languages(self) -> tuple[str, ...]:
+        """(B,) the language of each window's passage."""
+        return tuple(self.languages[n] for n in self.windows.passage_language)
+
+    @property
+    def question_languages(self) -> tuple[str, ...]:
+        """(B,) the language of each window's question."""
+        return tuple(self.languages[n] for n in self.windows.question_language)
+
+    def inputs(self) -> dict[str, Tensor]:
+        """Keyword arguments of a Hugging Face model."""
+        inputs = {"input_ids": self.input_ids, "attention_mask": self.mask.long()}
+        if self.token_types is not None:
+            inputs["token_type_ids"] = self.token_types
+        return inputs
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch with its tensors on `device`."""
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return Batch(**{**vars(self), **moved})
+
+
+def collate(features: FeatureSet, ids: Ints) -> Batch:
+    """The batch of the given feature ids, in their order."""
+    windows = features.windows(ids)
+    frame = features.template
+    passage_at = len(frame.first) + windows.question_tokens + len(frame.middle)
+    shape = (len(ids), int(np.max(windows.tokens, initial=0)) + frame.specials)
+    tokens = np.full(shape, frame.pad, dtype=np.int64)
+    tokens[:, : len(frame.first)] = frame.first
+    for n, (question, passage) in enumerate(features.ids(windows)):
+        row = np.concatenate([question, frame.middle, passage, frame.last])
+        tokens[n, len(frame.first) : len(frame.first) + len(row)] = row
+    column = np.arange(shape[1])
+    mask = column < (windows.tokens + frame.specials)[:, None]
+    types = (column >= passage_at[:, None]) & mask
+    answered = windows.first >= 0
+    return Batch(
+        windows=windows,
+        languages=features.languages,
+        input_ids=torch.from_numpy(tokens),
+        mask=torch.from_numpy(mask),
+        token_types=torch.from_numpy(types * frame.passage_type) if frame.has_types else None,
+        starts=torch.from_numpy(np.where(answered, passage_at + windows.first - windows.start, 0)),
+        ends=torch.from_numpy(np.where(answered, passage_at + windows.last - windows.start, 0)),
+        passage_at=passage_at,
+    )
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The global batches of one epoch, a pure function of (features, size, seed, epoch).
+
+    Features are shuffled, sorted by length within pools of 256 batches, cut into batches of `size`, and the
+    batches shuffled. One batch may be smaller: no feature is left out and none comes twice.
+    """
+
+    ids: Ints
+    """(N,) feature ids, batch after batch."""
+    order: Ints
+    """Which batch comes when."""
+    size: int
+
+    @classmethod
+    def of(cls, ids: Ints, lengths: Ints, size: int, seed: int, epoch: int) -> "Epoch":
+        """Arrange `ids` (N,), whose windows have `lengths` (N,) tokens."""
+        rng = np.random.default_rng([seed, epoch])
+        arranged = rng.permutation(len(ids))
+        for at in range(0, len(ids), size * _POOL):
+            pool = arranged[at : at + size * _POOL]
+            arranged[at : at + size * _POOL] = pool[np.argsort(lengths[pool], kind="stable")]
+        return cls(ids[arranged], rng.permutation(-(-len(ids) // size)), size)
+
+    def __len__(self) -> int:
+        """Batches of the epoch."""
+        return len(self.order)
+
+    def __getitem__(self, n: int) -> Ints:
+        """Feature ids of the n-th global batch."""
+        at = int(self.order[n]) * self.size
+        return self.ids[at : at + self.size]
+
+
+def share(batch: Ints, rank: int, world: int, parts: int = 1) -> list[Ints]:
+    """What one of `world` ranks does of a global batch, in `parts` micro-batches; some may be empty."""
+    return [batch[rank + part * world :: world * parts] for part in range(parts)]
+
+
+def by_tokens(ids: Ints, lengths: Ints, budget: int) -> Iterator[Ints]:
+    """`ids` sorted by length, in batches of at most `budget` tokens with padding, or of a single window."""
+    order = np.argsort(lengths, kind="stable")
+    at = 0
+    while at < len(order):
+        most = max(1, budget // int(lengths[order[at]]))
+        ahead = lengths[order[at : at + most]]
+        widths = ahead * np.arange(1, len(ahead) + 1)
+        fits = max(1, int(np.searchsorted(widths, budget, side="right")))
+        yield ids[order[at : at + fits]]
+        at += fits

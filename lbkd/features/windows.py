@@ -1,0 +1,100 @@
+"""Windows by arithmetic: where a passage is cut follows from token counts alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lbkd.errors import ConfigError
+from lbkd.features.tokens import Ints
+
+
+@dataclass(frozen=True)
+class WindowRule:
+    """How a (question, passage) pair becomes windows.
+
+    A window holds the question (cut to `max_question` tokens) and as many passage tokens as fit into
+    `max_length`. The next window starts `step` passage tokens later, until one reaches the passage's end.
+    """
+
+    max_length: int
+    max_question: int
+    step: int
+    specials: int
+    """Special tokens of a pair."""
+
+    def __post_init__(self) -> None:
+        if self.max_length <= self.max_question + self.specials:
+            raise ConfigError(
+                f"model.max_length = {self.max_length} leaves no room for a passage beside "
+                f"{self.max_question} question tokens and {self.specials} special ones; "
+                "raise model.max_length or lower model.max_question."
+            )
+
+    def room(self, question: Ints) -> Ints:
+        """Passage tokens that fit into a window beside a question of so many tokens."""
+        return self.max_length - self.specials - np.minimum(question, self.max_question)
+
+    def stride(self, question: Ints) -> Ints:
+        """Passage tokens between the starts of two windows: `step`, or the room where that is less."""
+        return np.minimum(self.step, self.room(question))
+
+    def counts(self, question: Ints, passage: Ints) -> Ints:
+        """Windows of pairs with so many question and passage tokens; at least 1."""
+        beyond = np.maximum(passage - self.room(question), 0)
+        counts: Ints = 1 + -(-beyond // self.stride(question))
+        return counts
+
+
+@dataclass(frozen=True)
+class Windows:
+    """N windows; every field is an (N,) array."""
+
+    feature: Ints
+    """Address of the window, see `FeatureSet`."""
+    question: Ints
+    """Index into the corpus's question ids."""
+    passage_language: Ints
+    question_language: Ints
+    number: Ints
+    """Which window of its pair, from 0."""
+    count: Ints
+    """Windows of the pair."""
+    question_tokens: Ints
+    """After cutting to `max_question`."""
+    start: Ints
+    """First passage token of the window."""
+    stop: Ints
+    """One past the last passage token."""
+    room: Ints
+    """Passage tokens that fit into the window."""
+    stride: Ints
+    """Passage tokens between the starts of neighbouring windows."""
+    first: Ints
+    """Passage token where the answer begins; -1 where the pair has no answer or this window lacks it."""
+    last: Ints
+    """Passage token where the answer ends, inclusive; -1 likewise."""
+
+    @property
+    def tokens(self) -> Ints:
+        """Question and passage tokens, special ones not counted."""
+        return self.question_tokens + self.stop - self.start
+
+    def owned(self, width: int, passage_tokens: Ints) -> npt.NDArray[np.bool_]:
+        """(N, width) bool: passage tokens start .. start + width for which this window answers.
+
+        A token that lies in several windows belongs to the one where it has most context, the smaller of
+        the tokens to its left and right plus a hundredth of the window's length; the earlier one at a tie.
+        """
+        token = self.start[:, None] + np.arange(width)
+
+        def context(number: Ints) -> Ints:
+            start = (number * self.stride)[:, None]
+            stop = np.minimum(start + self.room[:, None], passage_tokens[:, None])
+            inside = (token >= start) & (token < stop) & ((number >= 0) & (number < self.count))[:, None]
+            score = 100 * np.minimum(token - start, stop - 1 - token) + stop - start
+            return np.where(inside, score, -1)
+
+        mine = context(self.number)
+        # From window to window a token's context rises, then falls: its neighbours tell the best one.
+        return (mine >= 0) & (mine > context(self.number - 1)) & (mine >= context(self.number + 1))

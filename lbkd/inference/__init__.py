@@ -1,0 +1,5 @@
+"""Ask a trained model."""
+
+from lbkd.inference.answerer import Answerer
+
+__all__ = ["Answerer"]

@@ -1,0 +1,198 @@
+"""Questions and passages in, answers out."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lbkd.config import ModelSettings
+from lbkd.corpus.check import shown
+from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.corpus.squad import Dataset, Question
+from lbkd.errors import ConfigError, DataError
+from lbkd.evaluation.answers import answer
+from lbkd.evaluation.decode import Decoded
+from lbkd.features.dataset import FeatureSet
+from lbkd.features.tokens import Template, tokenize
+from lbkd.features.windows import WindowRule
+from lbkd.models.load import load_span_model, load_tokenizer
+from lbkd.workspace import read_json
+
+_LANGUAGE = "any"
+_BATCH_TOKENS = 8192
+
+
+class Answerer:
+    """Answers questions about passages; takes the place of `pipeline("question-answering")`.
+
+        >>> answerer = Answerer("lbkd-work/runs/distill.combined.impurity")
+        >>> answerer(question="Who wrote it?", context="Ada wrote it in 1843.")
+        {'score': 0.97, 'start': 0, 'end': 3, 'answer': 'Ada'}
+
+    It decodes as the evaluation does, so that what is deployed is what was measured: an answer is a slice
+    of the passage, `context[start:end]`, and passages of any length are read in overlapping windows. Differs
+    from the former pipeline: `score` is the answer's share among all spans that are allowed, over all
+    windows; answers are not stretched to white space, which many languages lack; answers may have 30
+    tokens, not 15; a list of one question gives a list of one result.
+
+    Args:
+        model: a run folder of lbkd or a Hugging Face model folder or hub id.
+        device: where to compute, as torch names it.
+
+    Raises:
+        ConfigError: no such model, or one that cannot be used.
+    """
+
+    def __init__(self, model: str | Path, device: str = "cpu") -> None:
+        about = Path(model) / "run.json"
+        folder, self.settings = str(model), ModelSettings()
+        if about.exists():
+            folder = str(Path(model) / "model")
+            try:
+                self.settings = ModelSettings(**read_json(about)["settings"]["model"])
+            except (LookupError, TypeError, ValueError) as error:
+                raise ConfigError(f"{about}: not written by this version of lbkd, or damaged.") from error
+        self.tokenizer = load_tokenizer(folder)
+        self.template = Template.of(self.tokenizer)
+        self.model = load_span_model(folder, device=device)
+        limit: int = self.tokenizer.model_max_length
+        self._most = min(limit, getattr(self.model.config, "max_position_embeddings", limit))
+
+    def __call__(
+        self,
+        inputs: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
+        *,
+        question: str | Sequence[str] | None = None,
+        context: str | Sequence[str] | None = None,
+        top_k: int = 1,
+        max_answer_len: int = 30,
+        max_seq_len: int | None = None,
+        max_question_len: int | None = None,
+        doc_stride: int | None = None,
+        handle_impossible_answer: bool = False,
+    ) -> Any:
+        """Answer one question or many.
+
+        Args:
+            inputs: {"question": ..., "context": ...}, or a list of such; instead of the next two.
+            question: one question, or a list.
+            context: the passage; or a list, one for each question. One passage serves several questions.
+            top_k: answers to return for each question, fewer where there are not so many.
+            max_answer_len: longest answer in tokens.
+            max_seq_len: tokens of a window; by default as the model was trained.
+            max_question_len: tokens of a question; longer ones are cut.
+            doc_stride: tokens that neighbouring windows share at least; by default as the model was trained.
+            handle_impossible_answer: also consider that the passage has no answer: "" at 0, 0.
+
+        Returns:
+            {"score", "start", "end", "answer"}: a dict for one question with top_k = 1, else a list, best
+            first; for a list of questions a list of these, in their order.
+
+        Raises:
+            DataError: a question or passage that is missing, empty, or not a text.
+            ConfigError: a number that does not fit the model or the others.
+        """
+        asked = _pairs(inputs, question, context)
+        if not asked:
+            return []
+        rule = self._rule(max_seq_len, max_question_len, doc_stride)
+        for name, value in (("top_k", top_k), ("max_answer_len", max_answer_len)):
+            if value < 1:
+                raise ConfigError(f"{name} = {value}: must be at least 1.")
+        features = self._features(asked, rule)
+        found = answer(
+            self.model,
+            features,
+            features.features([(_LANGUAGE, _LANGUAGE)]),
+            n_best=2 * top_k,
+            max_answer=min(max_answer_len, rule.max_length),
+            batch_tokens=_BATCH_TOKENS,
+            impossible=handle_impossible_answer,
+        )
+        results = [_shaped(found[n], top_k, handle_impossible_answer) for n in range(len(asked))]
+        single = isinstance(inputs, Mapping) or (inputs is None and isinstance(question, str))
+        return results[0] if single else results
+
+    def _rule(self, length: int | None, question: int | None, overlap: int | None) -> WindowRule:
+        max_length = min(self.settings.max_length, self._most) if length is None else length
+        max_question = self.settings.max_question if question is None else question
+        room = max_length - max_question - self.template.specials
+        if max_length > self._most:
+            raise ConfigError(f"max_seq_len = {max_length}: this model reads at most {self._most} tokens.")
+        if max_question < 1 or room < 1:
+            raise ConfigError(
+                f"max_seq_len = {max_length} and max_question_len = {max_question} leave no room for both a "
+                f"question and a passage beside {self.template.specials} special tokens."
+            )
+        if overlap is not None and not 0 <= overlap < room:
+            raise ConfigError(
+                f"doc_stride = {overlap}: must be from 0 to {room - 1}, less than the passage tokens of a "
+                f"window (max_seq_len - max_question_len - {self.template.specials} special ones)."
+            )
+        step = self.settings.window_step if overlap is None else room - overlap
+        return WindowRule(max_length, max_question, step, self.template.specials)
+
+    def _features(self, asked: Sequence[tuple[str, str]], rule: WindowRule) -> FeatureSet:
+        passages = {text: n for n, text in enumerate(dict.fromkeys(context for _, context in asked))}
+        questions = tuple(Question(str(n), q, passages[c], ()) for n, (q, c) in enumerate(asked))
+        data = Dataset(Path(), _LANGUAGE, tuple(passages), (0,) * len(passages), ("",), questions)
+        corpus = ParallelCorpus({_LANGUAGE: data}, _LANGUAGE, tuple(question.id for question in questions))
+        return FeatureSet(
+            corpus,
+            rule,
+            self.template,
+            {_LANGUAGE: tokenize(list(passages), self.tokenizer)},
+            {_LANGUAGE: tokenize([question.text for question in questions], self.tokenizer)},
+        )
+
+
+def checked(question: Any, passage: Any, where: str) -> tuple[str, str]:
+    """Both, if they are texts that can be read; DataError, which begins with `where`, if not."""
+    for what, text in (("question", question), ("passage", passage)):
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(f"{where}: the {what} is {shown(text)}; expected a text that is not empty.")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"{where}: the {what} has half a surrogate pair, {text[error.start]!a}, at character "
+                f"{error.start}; write the whole character, or remove the half."
+            ) from error
+    return question, passage
+
+
+def _pairs(inputs: Any, question: Any, context: Any) -> list[tuple[str, str]]:
+    """(question, context) of each thing asked."""
+    if inputs is not None:
+        if question is not None or context is not None:
+            raise DataError("give either the first argument or question and context.")
+        asked = []
+        for entry in [inputs] if isinstance(inputs, Mapping) else _listed(inputs):
+            if not isinstance(entry, Mapping):
+                raise DataError(f"{shown(entry)}: expected {{'question': ..., 'context': ...}}.")
+            asked.append((entry.get("question"), entry.get("context")))
+    else:
+        questions, contexts = _listed(question), _listed(context)
+        if isinstance(context, str):
+            contexts *= len(questions)
+        if len(questions) != len(contexts):
+            raise DataError(f"{len(questions)} questions but {len(contexts)} contexts: give one for each.")
+        asked = list(zip(questions, contexts, strict=True))
+    return [checked(*pair, f"question {number}") for number, pair in enumerate(asked)]
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+
+
+def _shaped(found: Decoded, top_k: int, impossible: bool) -> Any:
+    answers: dict[tuple[int, int], dict[str, Any]] = {}
+    for a in found.answers:  # spans that differ in white space alone are one answer
+        place = {"score": a.probability, "start": a.start, "end": a.end, "answer": a.text}
+        answers.setdefault((a.start, a.end), place)
+    if impossible:
+        best = found.answers[0].probability
+        nothing = math.exp(min(0.0, found.no_answer + math.log(best))) if best else 1.0
+        answers[0, 0] = {"score": nothing, "start": 0, "end": 0, "answer": ""}
+    ranked = sorted(answers.values(), key=lambda answer: -answer["score"])
+    return ranked[0] if top_k == 1 else ranked[:top_k]

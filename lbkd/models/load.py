@@ -1,0 +1,129 @@
+"""Pretrained encoders and trained span models, as plain Hugging Face folders."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lbkd.errors import ConfigError
+from lbkd.models import e5_small
+from lbkd.workspace import fingerprint, folder_hash, replacing
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+E5_SMALL_PIECES = 20_000
+"""Frequent pieces that `e5-small` keeps beside those of the corpus, unless model.trim says otherwise."""
+
+
+def prepare(name: str, trim: int | None, texts: Iterable[str], folder: Path, trust: bool = False) -> str:
+    """The folder or hub id to load model `name` from; makes ready what has to be made, once.
+
+    Args:
+        name: a folder, a hub id, or `e5-small`.
+        trim: keep this many of the most frequent pieces beside those that `texts` need; None: keep all
+            (`e5-small`: 20,000).
+        texts: what the model must be able to read without loss.
+        folder: where prepared models are kept.
+        trust: run Python code that comes with a hub model.
+    """
+    if name == e5_small.NAME:
+        trim = E5_SMALL_PIECES if trim is None else trim
+    elif trim is None:
+        return name
+    texts = list(texts)
+    content = folder_hash(Path(name)) if Path(name).is_dir() else name
+    place = folder / f"{Path(name).name}-{fingerprint([content, trim, texts])}"
+    if not place.exists():
+        from lbkd.models.trim import trim_vocabulary
+
+        model, tokenizer = e5_small.load() if name == e5_small.NAME else load_encoder(name, trust)
+        trim_vocabulary(model, tokenizer, texts, trim)
+        _quiet()
+        with replacing(place) as new:
+            model.save_pretrained(new)
+            tokenizer.save_pretrained(new)
+    return str(place)
+
+
+def load_encoder(name: str, trust: bool = False) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
+    """The encoder, with its span head if it was saved with one, and its tokenizer."""
+    from transformers import AutoConfig, AutoModel, AutoModelForQuestionAnswering
+
+    config = _load(AutoConfig, name, trust)
+    headed = any("QuestionAnswering" in kind for kind in config.architectures or ())
+    kind = AutoModelForQuestionAnswering if headed else AutoModel
+    model = _load(kind, name, trust, config=config, use_safetensors=True)
+    return model, load_tokenizer(name, trust)
+
+
+def load_span_model(
+    name: str, trust: bool = False, dropout: float | None = None, device: torch.device | str = "cpu"
+) -> "PreTrainedModel":
+    """A model with start and end logits, in float32; the head is new (random) if the folder has none.
+
+    Args:
+        name: a folder or a hub id; its weights must be safetensors.
+        trust: run Python code that comes with a hub model.
+        dropout: takes the place of every dropout probability of the model; None: as in its config.
+        device: where to put it.
+
+    Raises:
+        ConfigError: no such folder or hub model, or one that lbkd cannot use.
+    """
+    from transformers import AutoConfig, AutoModelForQuestionAnswering
+
+    config = _load(AutoConfig, name, trust)
+    if dropout is not None:
+        for key, value in config.to_dict().items():
+            if "dropout" in key and isinstance(value, int | float):
+                setattr(config, key, dropout)
+    model: PreTrainedModel = _load(
+        AutoModelForQuestionAnswering, name, trust, config=config, dtype=torch.float32, use_safetensors=True
+    )
+    torch.nn.Module.to(model, device)
+    return model
+
+
+def load_tokenizer(name: str, trust: bool = False) -> "PreTrainedTokenizerFast":
+    """The fast tokenizer of a folder or hub model; ConfigError where there is none."""
+    from transformers import AutoTokenizer
+
+    tokenizer: PreTrainedTokenizerFast = _load(AutoTokenizer, name, trust)
+    special = set(tokenizer.all_special_tokens)
+    if tokenizer.get_vocab().keys() <= special:  # what transformers makes up where there is no file
+        raise ConfigError(
+            f"model {name!r}: there is no vocabulary; add the tokenizer.json that belongs to it."
+        )
+    return tokenizer
+
+
+def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
+    """`kind.from_pretrained`, with every refusal as a ConfigError."""
+    from transformers.utils import logging as transformers_logging
+
+    _quiet()
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity(logging.ERROR)  # a head that is new is what we are here for
+    try:
+        return kind.from_pretrained(name, trust_remote_code=trust, **options)
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files raise all sorts, down to a bare Exception
+        where = "folder" if Path(name).is_dir() else "folder or hub model"
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ConfigError(
+            f"model {name!r}: no usable {where}: {reason} "
+            "Name a folder with config.json, weights (safetensors) and tokenizer, a hub id, or e5-small."
+        ) from error
+    finally:
+        transformers_logging.set_verbosity(level)
+
+
+def _quiet() -> None:
+    """Hide the progress bars of transformers: printing is the command line's."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]

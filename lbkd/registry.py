@@ -1,0 +1,163 @@
+"""Components by name: built in, installed by other packages, or registered by a script.
+
+A built-in component's file name is its name (`language_match.py` is `language-match`). Another package
+registers by an entry point in the group named after ours (`lbkd.weighting`), a script by the decorator.
+"""
+
+import ast
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from lbkd.errors import ConfigError, nearest
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One argument of a component's constructor."""
+
+    name: str
+    type: str
+    default: str
+    """As Python writes it; empty where the option is required."""
+
+
+class Registry(Generic[T]):
+    """The components of one kind.
+
+    Args:
+        package: the package whose folder holds the built-in ones; also the entry-point group of the others.
+        base: the class that every component extends.
+    """
+
+    def __init__(self, package: str, base: type[Any]) -> None:
+        self.package = package
+        self.kind = base.__name__.lower()
+        self._base = base
+        self._scripted: dict[str, type[T]] = {}
+
+    def names(self) -> list[str]:
+        """All names, sorted. Imports none of the components."""
+        return sorted({*self._files(), *self._entry_points(), *self._scripted})
+
+    def origin(self, name: str) -> str:
+        """The package (and version) that provides `name`, or all of them where several claim it."""
+        return " and ".join(self._origins(name))
+
+    def get(self, name: str) -> type[T]:
+        """The class registered as `name`; imports that one module.
+
+        Raises:
+            ConfigError: unknown name, a name claimed twice, a plugin that cannot be imported or is of the
+                wrong kind.
+        """
+        origins = self._origins(name)
+        if len(origins) > 1:
+            raise ConfigError(
+                f"{self.kind} {name!r} is claimed by {self.origin(name)}. "
+                "Uninstall one of them or have it renamed."
+            )
+        if name in self._scripted:
+            return self._scripted[name]
+        if name in self._files():
+            return self._only_class(importlib.import_module(f"{self.package}.{name.replace('-', '_')}"))
+        [entry] = self._entry_points()[name]
+        try:
+            found = entry.load()
+        except (Exception, SystemExit) as error:  # a stranger's trouble stays a stranger's
+            raise ConfigError(
+                f"{self.kind} {name!r} of {origins[0]} cannot be imported ({entry.value}): "
+                f"{type(error).__name__}: {error}. "
+                "Mend or uninstall that package; the others are not affected."
+            ) from error
+        return self._checked(found, f"{name!r} of {origins[0]}")
+
+    def register(self, name: str) -> Callable[[type[T]], type[T]]:
+        """A class decorator for scripts and notebooks; a name that something else has is refused."""
+
+        def add(cls: type[T]) -> type[T]:
+            former = self._scripted.get(name)
+            again = former is not None and former.__qualname__ == cls.__qualname__  # a cell run anew
+            if name in self.names() and not again:
+                raise ConfigError(
+                    f"{self.kind} {name!r} is already provided by {self.origin(name)}; take another name."
+                )
+            self._scripted[name] = self._checked(cls, repr(name))
+            return cls
+
+        return add
+
+    def create(self, name: str, options: Mapping[str, Any] | None = None) -> T:
+        """An instance of `name`; its typed constructor is the schema that `options` are checked against."""
+        from lbkd.config import checked_arguments  # brings pydantic, which a listing does without
+
+        cls = self.get(name)
+        return cls(**checked_arguments(cls, options or {}, f"{self.kind} {name!r}"))
+
+    def options(self, name: str) -> list[Option]:
+        """What `--set KIND.OPTION=VALUE` takes for the component."""
+        signature = inspect.signature(self.get(name), eval_str=True)
+        return [
+            Option(
+                p.name,
+                inspect.formatannotation(p.annotation),
+                "" if p.default is p.empty else repr(p.default),
+            )
+            for p in signature.parameters.values()
+        ]
+
+    def summary(self, name: str) -> str:
+        """First line of the docstring, read without importing; empty for other packages' components."""
+        if name in self._files():
+            for node in ast.parse(self._files()[name].read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    return (ast.get_docstring(node) or "").partition("\n")[0]
+        return ""
+
+    def _files(self) -> dict[str, Path]:
+        folder = Path(__file__).parent.joinpath(*self.package.split(".")[1:])
+        return {
+            path.stem.replace("_", "-"): path for path in folder.glob("*.py") if not path.stem.startswith("_")
+        }
+
+    def _entry_points(self) -> dict[str, list[EntryPoint]]:
+        found: dict[str, list[EntryPoint]] = {}
+        for entry in entry_points(group=self.package):
+            found.setdefault(entry.name, []).append(entry)
+        return found
+
+    def _origins(self, name: str) -> list[str]:
+        origins = ["lbkd"] if name in self._files() else []
+        for entry in self._entry_points().get(name, []):
+            origins.append(f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value)
+        if name in self._scripted:
+            origins.append(f"the script's {self._scripted[name].__module__}")
+        if not origins:
+            raise ConfigError(
+                f"no {self.kind} {name!r}; {nearest(name, self.names())} "
+                f"Packages add theirs by the entry-point group {self.package!r}; see `lbkd list`."
+            )
+        return origins
+
+    def _only_class(self, module: Any) -> type[T]:
+        classes: list[Any] = [item for item in vars(module).values() if inspect.isclass(item)]
+        [cls] = [c for c in classes if c.__module__ == module.__name__ and issubclass(c, self._base)]
+        return cls  # type: ignore[no-any-return]
+
+    def _checked(self, found: Any, what: str) -> type[T]:
+        cls: type[T] = found
+        if not (inspect.isclass(found) and issubclass(found, self._base)):
+            raise ConfigError(
+                f"{self.kind} {what} is {found!r}, "
+                f"not a subclass of {self._base.__module__}.{self._base.__name__}."
+            )
+        if inspect.isabstract(found):
+            missing = ", ".join(sorted(vars(found)["__abstractmethods__"]))
+            raise ConfigError(f"{self.kind} {what} does not implement {missing}.")
+        return cls

@@ -1,0 +1,88 @@
+"""Several ranks on this machine, without another launcher."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+_GRACE = 30.0
+"""Seconds that ranks have to stop after one of them failed or was interrupted."""
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def launched() -> bool:
+    """Whether a launcher (this one, torchrun or deepspeed) started this process as one of its ranks."""
+    return {"RANK", "MASTER_ADDR"} <= os.environ.keys()
+
+
+def launch(command: Sequence[str], nproc: int) -> int:
+    """Run `command` in `nproc` processes that find one another as ranks.
+
+    Interrupts are passed on, once: the ranks are not in the terminal's foreground group, which would get them
+    from there as well. When a rank fails, the others are stopped.
+
+    Returns:
+        The exit code: of the first rank that failed, else 0.
+    """
+    env = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+        "WORLD_SIZE": str(nproc),
+    }
+    env.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // nproc)))
+    ranks: list[subprocess.Popen[bytes]] = []
+    interrupts = []
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        interrupts.append(number)
+        for process in ranks:
+            process.send_signal(number)
+
+    former = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    try:
+        for rank in map(str, range(nproc)):
+            own = {**env, "RANK": rank, "LOCAL_RANK": rank}
+            ranks.append(subprocess.Popen(command, env=own, process_group=0))
+        while not (failed := [process.returncode for process in ranks if process.poll()]):
+            if all(process.returncode == 0 for process in ranks):
+                return 0
+            time.sleep(0.05)
+        return _exit_code(failed[0])
+    finally:
+        if not interrupts:  # a second one would disturb them while they clean up
+            for process in ranks:
+                process.terminate()
+        _wait(ranks)
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def this_command() -> list[str]:
+    """The command line of this process, to be run again."""
+    return [sys.executable, "-m", "lbkd_cli", *sys.argv[1:]]
+
+
+def _wait(ranks: Sequence["subprocess.Popen[bytes]"]) -> None:
+    deadline = time.monotonic() + _GRACE
+    for process in ranks:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _exit_code(code: int) -> int:
+    """As a shell tells it: 128 + number for a signal."""
+    return 128 - code if code < 0 else code
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

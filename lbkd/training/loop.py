@@ -1,0 +1,229 @@
+"""The training loop: batches in, weights out."""
+
+import math
+import random
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from lbkd.config import Settings
+from lbkd.criterions import Criterion
+from lbkd.errors import LbkdError
+from lbkd.features.batches import Batch, Epoch, collate, share
+from lbkd.features.dataset import FeatureSet
+from lbkd.features.tokens import Ints
+from lbkd.models.span import SpanLogits, span_logits
+from lbkd.teachers.store import StoredLogits
+from lbkd.training import engine
+from lbkd.training.telemetry import Listener, MetricsLog, matmul_peak, matrix_weights, training_flops
+from lbkd.weighting import TeacherContext, Weighting, aggregate
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_MOST_SKIPS = 10
+"""Steps in a row that may be skipped because of a loss that is not a number."""
+
+_REMEDY = "Lower training.learning_rate, or look for odd texts with `lbkd data check`."
+
+
+@dataclass(frozen=True)
+class Teachers:
+    """K teachers' stored logits, and how to weigh them."""
+
+    stores: Mapping[str, StoredLogits]
+    """Language of the teacher's branch -> what it said of every window."""
+    weighting: Weighting
+
+    def logits(self, batch: Batch) -> SpanLogits:
+        """Eq. 3 for a batch: (B, L) start and end logits, -inf at padding."""
+        width = batch.input_ids.shape[1]
+        read = [store.read(batch.windows.feature, width) for store in self.stores.values()]
+        device = batch.input_ids.device
+        halves = []
+        for half, gold in enumerate((batch.starts, batch.ends)):
+            logits = torch.from_numpy(np.stack([r[half] for r in read])).to(device)
+            context = TeacherContext(
+                tuple(self.stores), batch.passage_languages, batch.question_languages, gold, batch.mask
+            )
+            halves.append(aggregate(logits, self.weighting.weights(logits, context), batch.mask))
+        return SpanLogits(*halves)
+
+
+def train_loop(
+    model: "PreTrainedModel",
+    features: FeatureSet,
+    pairs: Sequence[tuple[str, str]],
+    criterion: Criterion,
+    teachers: Teachers | None,
+    settings: Settings,
+    folder: Path,
+    what: str,
+    listener: Listener,
+) -> dict[str, torch.Tensor]:
+    """Train `model` on the given language pairs.
+
+    Every rank calls this with the same arguments. An optimizer step learns from one global batch, whose
+    windows the ranks share; its gradient is that of the mean over the whole batch, however it is shared.
+
+    Returns:
+        The trained weights in fp32; complete on rank 0.
+
+    Raises:
+        LbkdError: nothing to learn from, a loss that is not a number too often, or such weights in the end.
+    """
+    training = settings.training
+    rank, world = engine.start()
+    seed_everything(settings.seed, rank)
+    model.get_input_embeddings().requires_grad_(not training.freeze_embeddings)
+    first = _epoch(features, pairs, settings, 0)
+    if not len(first):
+        raise LbkdError(f"{what}: the corpus has no question for the language pairs {list(pairs)}.")
+    total = training.max_steps or training.epochs * len(first)
+    parts = math.ceil(training.batch_size / (world * (training.micro_batch_size or training.batch_size)))
+    schedule = warmup_then_decay(total, training.warmup)
+    config = engine.deepspeed_config(training, settings.runtime, world, parts)
+    meter = _Meter(model, engine.precision(settings.runtime.precision))
+    with (
+        closing(engine.Engine(model, training, config, schedule)) as machine,
+        closing(MetricsLog(folder)) if rank == 0 else nullcontext() as log,
+    ):
+        machine.model.train()
+        step = skipped = epoch = 0
+        while step < total:
+            order = _epoch(features, pairs, settings, epoch) if epoch else first
+            for n in range(min(len(order), total - step)):
+                finite = _step(machine, features, order[n], criterion, teachers, (rank, world, parts), meter)
+                skipped = 0 if finite else skipped + 1
+                meter.skipped += not finite
+                if skipped > _MOST_SKIPS:
+                    raise LbkdError(
+                        f"{what}: the loss is not a number, {skipped} steps in a row (step {step + 1}). "
+                        f"{_REMEDY}"
+                    )
+                step += 1
+                if step % training.log_every == 0 or step == total:
+                    numbers = meter.report(machine) | {"epoch": epoch + (n + 1) / len(order)}
+                    if log is not None:
+                        log.write(step, numbers)
+                    listener.progress(what, step, total, numbers)
+            epoch += 1
+        weights = {name: tensor.detach().cpu().clone() for name, tensor in machine.weights().items()}
+    if not engine.everywhere(torch.tensor(all(bool(w.isfinite().all()) for w in weights.values()))):
+        raise LbkdError(f"{what}: the trained weights are not all finite numbers. {_REMEDY}")
+    return weights
+
+
+def warmup_then_decay(total: int, warmup: float) -> "_Schedule":
+    """Factor on the peak learning rate: linear from 0 over `warmup * total` steps, then linear to 0."""
+    return _Schedule(total, math.ceil(warmup * total))
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    total: int
+    warm: int
+
+    def __call__(self, step: int) -> float:
+        if step < self.warm:
+            return (step + 1) / (self.warm + 1)
+        return max(0.0, (self.total - step) / max(1, self.total - self.warm))
+
+
+def seed_everything(seed: int, rank: int = 0) -> None:
+    """Seed Python, numpy and torch; ranks draw different dropout."""
+    random.seed(seed + rank)
+    np.random.seed((seed + rank) % 2**32)
+    torch.manual_seed(seed + rank)
+
+
+def _epoch(features: FeatureSet, pairs: Sequence[tuple[str, str]], settings: Settings, epoch: int) -> Epoch:
+    training = settings.training
+    rng = np.random.default_rng([settings.seed, epoch, 1]) if training.pairs_per_passage else None
+    ids = features.features(pairs, training.pairs_per_passage, rng)
+    return Epoch.of(ids, features.lengths(ids), training.batch_size, settings.seed, epoch)
+
+
+def _step(
+    machine: engine.Engine,
+    features: FeatureSet,
+    batch_ids: Ints,
+    criterion: Criterion,
+    teachers: Teachers | None,
+    place: tuple[int, int, int],
+    meter: "_Meter",
+) -> bool:
+    """One optimizer step on a global batch; False if it was skipped because a loss was not a number."""
+    rank, world, parts = place
+    for ids in share(batch_ids, rank, world, parts):
+        # A rank without a window of its own goes along with one that counts nothing.
+        weight = len(ids) / len(batch_ids)
+        batch = collate(features, ids if len(ids) else batch_ids[:1]).to(engine.device())
+        soft = teachers.logits(batch) if teachers is not None else None
+        loss = criterion(span_logits(machine.model, batch), batch, soft)
+        if not engine.everywhere(loss.total.isfinite()):
+            if parts > 1:
+                raise LbkdError(f"the loss of a micro-batch is not a number. {_REMEDY}")
+            return False
+        meter.add({"loss": loss.total.detach(), **loss.parts}, weight, features.lengths(ids))
+        machine.backward(loss.total * (weight * world * parts))
+        machine.step()
+    return True
+
+
+class _Meter:
+    """Means and rates since the last report, over all ranks."""
+
+    def __init__(self, model: "PreTrainedModel", dtype: torch.dtype) -> None:
+        self.weights = matrix_weights(model)
+        self.peak = sum(engine.gathered(matmul_peak(engine.device(), dtype)))
+        config = model.config
+        self.shape = (
+            int(getattr(config, "num_hidden_layers", 0) or getattr(config, "n_layers", 0)),
+            int(getattr(config, "hidden_size", 0) or getattr(config, "dim", 0)),
+        )
+        self.skipped = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self.sums: dict[str, torch.Tensor] = {}
+        self.weight = 0.0
+        self.tokens = self.squares = 0
+        self.began = time.perf_counter()
+
+    def add(self, parts: Mapping[str, torch.Tensor], weight: float, lengths: Ints) -> None:
+        """A micro-batch: losses, share of the global batch, windows' tokens. Waits for no device."""
+        self.weight += weight
+        for name, value in parts.items():
+            self.sums[name] = self.sums.get(name, 0.0) + weight * value
+        self.tokens += int(lengths.sum())
+        self.squares += int((lengths**2).sum())
+
+    def report(self, machine: engine.Engine) -> dict[str, float]:
+        """Collects from all ranks, then starts anew."""
+        sums = {name: float(value) for name, value in self.sums.items()}
+        mine = (sums, self.weight, self.tokens, self.squares)
+        everyone = engine.gathered(mine)
+        seconds = time.perf_counter() - self.began
+        weight = sum(entry[1] for entry in everyone) or 1.0
+        numbers = {name: sum(entry[0].get(name, 0.0) for entry in everyone) / weight for name in sums}
+        if numbers.get("nll"):
+            numbers |= {"kd_to_nll": numbers["kd"] / numbers["nll"]} if "kd" in numbers else {}
+        tokens, squares = (sum(entry[i] for entry in everyone) for i in (2, 3))
+        flops = training_flops(self.weights, tokens, squares, *self.shape)
+        norm = machine.gradient_norm
+        if norm is not None:
+            numbers["gradient_norm"] = norm
+        self._reset()
+        return numbers | {
+            "learning_rate": machine.learning_rate,
+            "tokens_per_second": tokens / seconds,
+            "peak_share": flops / seconds / self.peak,
+            "skipped_steps": float(self.skipped),
+        }

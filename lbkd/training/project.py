@@ -1,0 +1,136 @@
+"""One corpus, one encoder, one workspace: what every step of the way shares."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from lbkd.config import Settings
+from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.errors import ConfigError
+from lbkd.features.dataset import FeatureSet
+from lbkd.features.tokens import tokenizer_hash
+from lbkd.models.load import load_tokenizer, prepare
+from lbkd.training import engine
+from lbkd.training.telemetry import Listener, Silent
+from lbkd.workspace import replacing
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+T = TypeVar("T")
+
+
+class Project:
+    """The texts as windows, the encoder, and where results lie; everything is made at first use.
+
+    Args:
+        settings: all of them.
+        listener: hears of progress; rank 0's only.
+        nproc: the number of ranks that was asked for, if any.
+    """
+
+    def __init__(
+        self, settings: Settings, listener: Listener | None = None, nproc: int | None = None
+    ) -> None:
+        self.settings = settings
+        self.rank, self.world = engine.start(nproc)
+        self.listener: Listener = listener if listener is not None and self.rank == 0 else Silent()
+        if settings.training.batch_size < self.world:
+            raise ConfigError(
+                f"training.batch_size = {settings.training.batch_size} is less than the {self.world} ranks."
+            )
+
+    @cached_property
+    def train_corpus(self) -> ParallelCorpus:
+        """The texts to learn from."""
+        return self._corpus(self.settings.corpus.train, self.settings.corpus.languages)
+
+    @cached_property
+    def test_corpus(self) -> ParallelCorpus:
+        """The texts to evaluate on, zero-shot languages included."""
+        return self._corpus(self.settings.corpus.test, self._test_languages)
+
+    @property
+    def has_test(self) -> bool:
+        """Whether the corpus has test files in all languages."""
+        split = self.settings.corpus.test
+        return all(self.settings.path(split, language).exists() for language in self._test_languages)
+
+    @cached_property
+    def encoder(self) -> str:
+        """Folder or hub id of the pretrained encoder, its vocabulary trimmed if so set."""
+        model, folder = self.settings.model, self.settings.workspace / "models"
+        return self._first(
+            lambda: prepare(model.name, model.trim, self._texts(), folder, model.trust_remote_code)
+        )
+
+    @cached_property
+    def tokenizer(self) -> "PreTrainedTokenizerFast":
+        """The encoder's."""
+        return load_tokenizer(self.encoder, self.settings.model.trust_remote_code)
+
+    @cached_property
+    def tokenizer_hash(self) -> str:
+        """What teachers and student must share."""
+        return tokenizer_hash(self.tokenizer)
+
+    @cached_property
+    def train_features(self) -> FeatureSet:
+        """The training texts as windows."""
+        return self._features(self.train_corpus)
+
+    @cached_property
+    def test_features(self) -> FeatureSet:
+        """The test texts as windows."""
+        return self._features(self.test_corpus)
+
+    @property
+    def window_settings(self) -> tuple[int, int, int]:
+        """(tokens of a window, of a question, step between windows)."""
+        model = self.settings.model
+        return model.max_length, model.max_question, model.window_step
+
+    def run_folder(self, task: str, *parts: str | None) -> Path:
+        """Where the run of a task lies; the seed is part of the name unless it is 1."""
+        seed = f"seed{self.settings.seed}" if self.settings.seed != 1 else None
+        return self.settings.workspace / "runs" / ".".join(filter(None, (task, *parts, seed)))
+
+    @contextmanager
+    def replacing(self, folder: Path) -> Iterator[Path]:
+        """`workspace.replacing` by rank 0; the others get a path that they must not use."""
+        if self.rank == 0:
+            with replacing(folder) as new:
+                yield new
+        else:
+            yield folder
+        engine.agree(None)
+
+    @property
+    def _test_languages(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.settings.corpus.languages, *self.settings.corpus.zero_shot)))
+
+    def _texts(self) -> Iterator[str]:
+        """All texts of the corpus, each once; nothing is read before the first is taken."""
+        found: set[str] = set()
+        for corpus in (self.train_corpus, *([self.test_corpus] if self.has_test else [])):
+            for data in corpus.datasets.values():
+                found.update(data.passages, (question.text for question in data.questions))
+        yield from sorted(found)
+
+    def _corpus(self, split: str, languages: tuple[str, ...]) -> ParallelCorpus:
+        paths = {language: self.settings.path(split, language) for language in languages}
+        return ParallelCorpus.read(paths, self.settings.corpus.source, self.settings.corpus.limit)
+
+    def _features(self, corpus: ParallelCorpus) -> FeatureSet:
+        folder = self.settings.workspace / "tokens"
+        tokenizer, content = self.tokenizer, self.tokenizer_hash  # ranks wait for one another here, too
+        return self._first(
+            lambda: FeatureSet.build(corpus, tokenizer, content, folder, *self.window_settings)
+        )
+
+    def _first(self, make: Callable[[], T]) -> T:
+        """Rank 0 makes something on disk, then the others find it there."""
+        made = engine.together(lambda: make() if self.rank == 0 else None)
+        return made if made is not None else make()

@@ -1,0 +1,214 @@
+"""The steps from texts to a student.
+
+Each writes down what its result depends on; while that is unchanged, it is not done again.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import lbkd
+from lbkd import criterions, tasks, weighting
+from lbkd.errors import ConfigError
+from lbkd.models.load import load_span_model
+from lbkd.teachers.score import score
+from lbkd.teachers.store import LogitsStore, StoredLogits
+from lbkd.training import engine
+from lbkd.training.evaluate import evaluate
+from lbkd.training.loop import Teachers, seed_everything, train_loop
+from lbkd.training.project import Project
+from lbkd.workspace import differences, file_hash, folder_hash, read_json, write_json
+
+_INDIFFERENT = {"log_every", "micro_batch_size"}
+"""Training settings that change no result."""
+
+
+def train(
+    project: Project,
+    task: str,
+    options: dict[str, Any] | None = None,
+    criterion: str | None = None,
+    weigh: str = "impurity",
+    criterion_options: dict[str, Any] | None = None,
+) -> Path:
+    """Train a model on a task; its run folder.
+
+    Args:
+        project: texts and encoder.
+        task: name of the task.
+        options: of the task, over those in the settings.
+        criterion: name of the criterion; by default the task's.
+        weigh: name of the weighting, for tasks with teachers.
+        criterion_options: of the criterion, instead of those in the settings.
+
+    Raises:
+        ConfigError: components or options that do not fit, before anything is computed.
+    """
+    settings = project.settings
+    options = {**settings.task, **(options or {})}
+    chosen = tasks.registry.create(task, options)
+    name = criterion or chosen.criterion
+    how = settings.criterion if criterion_options is None else criterion_options
+    loss = criterions.registry.create(name, how)
+    if loss.needs_teachers and chosen.teacher_task is None:
+        raise ConfigError(
+            f"criterion {name!r} needs teachers, and task {task!r} has none; use task 'distill'."
+        )
+    pairs = chosen.pairs(settings.corpus.languages, settings.corpus.source)
+    ingredients: dict[str, Any] = {
+        "task": [tasks.registry.origin(task), task, options],
+        "criterion": [criterions.registry.origin(name), name, how],
+    }
+    teachers, parts = None, [options.get("lang")]
+    if chosen.teacher_task is not None:
+        strategy = weighting.registry.create(weigh, settings.weighting)
+        teachers = Teachers(_teachers_logits(project, chosen.teacher_task), strategy)
+        ingredients["weighting"] = [weighting.registry.origin(weigh), weigh, settings.weighting]
+        for language in teachers.stores:
+            folder = project.run_folder(chosen.teacher_task, language)
+            ingredients[f"teacher {language}"] = file_hash(_weights(folder))
+        parts = [name, weigh]
+    ingredients |= _common_ingredients(project)
+    run = project.run_folder(task, *parts)
+
+    found = read_json(run / "run.json")
+    changed = engine.agree(None if found is None else differences(found["ingredients"], ingredients))
+    if changed == "":
+        project.listener.note(f"{run.name}: done before, still valid ({run})")
+        return run
+    if changed:
+        project.listener.note(f"{run.name}: trained again, since {changed} changed")
+    seed_everything(settings.seed)
+    model = load_span_model(project.encoder, settings.model.trust_remote_code, settings.model.dropout)
+    began = time.time()
+    with project.replacing(run) as folder:
+        weights = train_loop(
+            model, project.train_features, pairs, loss, teachers, settings, folder, run.name, project.listener
+        )
+        if project.rank == 0:
+            torch.nn.Module.to(model, "cpu")
+            model.save_pretrained(folder / "model", state_dict=weights)
+            project.tokenizer.save_pretrained(folder / "model")
+            about = {
+                "name": run.name,
+                "task": task,
+                "seconds": round(time.time() - began, 1),
+                "seed": settings.seed,
+                "ranks": project.world,
+                "versions": versions(),
+                "settings": settings.model_dump(mode="json"),
+                "ingredients": ingredients,
+            }
+            write_json(folder / "run.json", about)
+    return run
+
+
+def cache_logits(project: Project, language: str, teacher_task: str = "branch-mrc") -> StoredLogits:
+    """What one teacher says of every window of D; computed where the store lacks it.
+
+    The workspace's teacher is taken as it is, whatever settings it was trained with; it is trained if there
+    is none.
+    """
+    run = project.run_folder(teacher_task, language)
+    found = engine.agree(read_json(run / "run.json"))
+    if found is None:
+        train(project, teacher_task, {"lang": language}, criterion_options={})
+    elif found["ingredients"]["tokenizer"] != project.tokenizer_hash:
+        raise ConfigError(
+            f"{run}: this teacher reads another tokenizer than the student {project.encoder}, so that "
+            "their logits cannot be compared. Train it again with the student's --model, or use another "
+            "--workspace."
+        )
+    features = project.train_features
+    ids = features.features([(k, j) for k in features.languages for j in features.languages])
+    folder = project.settings.workspace / "logits" / run.name
+    store = LogitsStore(folder, ids, features.lengths(ids))
+    ingredients = {
+        "corpus": project.train_corpus.fingerprint(),
+        "tokenizer": project.tokenizer_hash,
+        "window settings": list(project.window_settings),
+        "teacher weights": file_hash(_weights(run)),
+    }
+    if project.rank == 0:
+        changed = store.prepare(ingredients)
+        if changed:
+            project.listener.note(f"{folder}: computed again, since {changed} changed")
+    engine.agree(None)
+    finished = engine.agree(len(store.finished()))
+    if finished < store.blocks:
+        there = f"{finished} of {store.blocks} blocks are there already"
+        project.listener.note(f"{run.name}: scoring {len(ids)} windows" + (f" ({there})" if finished else ""))
+        teacher = load_span_model(str(run / "model"), device=engine.device())
+        engine.together(
+            lambda: score(
+                teacher,
+                features,
+                store,
+                project.settings.evaluation.batch_tokens,
+                rank=project.rank,
+                world=project.world,
+                progress=lambda done, total: project.listener.progress(f"{run.name} scores", done, total, {}),
+            )
+        )
+    return store.open(ingredients)
+
+
+def run_all(project: Project, criterion: str | None = None, weigh: str = "impurity") -> list[dict[str, Any]]:
+    """Everything: baseline, teachers, their logits, student, and the scores of all; see `results.json`.
+
+    The settings' criterion options are the student's: baseline and teachers learn with plain NLL.
+    """
+    _ = project.test_corpus  # what is wrong with it is told now, not after the training
+    teacher_task = tasks.registry.create("distill").teacher_task
+    assert teacher_task is not None
+    models = [train(project, "baseline", criterion_options={})]
+    for language in project.settings.corpus.languages:
+        models.append(train(project, teacher_task, {"lang": language}, criterion_options={}))
+    models.append(train(project, "distill", None, criterion, weigh))
+    rows = [row for model in models for row in evaluate(project, model)]
+    if project.rank == 0:
+        write_json(project.settings.workspace / "results.json", rows)
+    return rows
+
+
+def versions() -> dict[str, str]:
+    """Of what decides the numbers."""
+    from importlib.metadata import version
+
+    names = ("torch", "transformers", "deepspeed", "tokenizers", "numpy")
+    return {"lbkd": lbkd.__version__, **{name: version(name) for name in names}}
+
+
+def _teachers_logits(project: Project, task: str) -> dict[str, StoredLogits]:
+    """Language -> its teacher's logits; trains and scores what the workspace lacks."""
+    languages = project.settings.corpus.languages
+    missing = [lang for lang in languages if not (project.run_folder(task, lang) / "run.json").exists()]
+    if missing:
+        names = ", ".join(missing)
+        project.listener.note(
+            f"no {task} teacher for {names} in {project.settings.workspace}: training first"
+        )
+    return {language: cache_logits(project, language, task) for language in languages}
+
+
+def _common_ingredients(project: Project) -> dict[str, Any]:
+    """What the weights of every run depend on."""
+    settings, encoder = project.settings, Path(project.encoder)
+    training = settings.training.model_dump(mode="json", exclude=_INDIFFERENT)
+    deepspeed = settings.runtime.deepspeed
+    return {
+        "corpus": project.train_corpus.fingerprint(),
+        "encoder": folder_hash(encoder) if encoder.is_dir() else project.encoder,
+        "tokenizer": project.tokenizer_hash,
+        "seed": settings.seed,
+        **{f"training.{name}": value for name, value in training.items()},
+        **{f"model.{name}": value for name, value in settings.model.model_dump(mode="json").items()},
+        "precision": str(engine.precision(settings.runtime.precision)),
+        "deepspeed": file_hash(deepspeed) if deepspeed else None,
+    }
+
+
+def _weights(run: Path) -> Path:
+    return run / "model" / "model.safetensors"

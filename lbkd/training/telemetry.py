@@ -1,0 +1,91 @@
+"""What a run tells while it goes: numbers to files, messages to whoever listens."""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+
+class Listener(Protocol):
+    """Shows the progress of long work; the command line has one that draws and one that prints lines."""
+
+    def note(self, message: str) -> None:
+        """Something worth a line."""
+
+    def progress(self, what: str, done: int, total: int, numbers: Mapping[str, float]) -> None:
+        """`done` of `total` steps of `what`, with the numbers of the moment."""
+
+
+class Silent:
+    """Listens and says nothing."""
+
+    def note(self, message: str) -> None:
+        """Ignored."""
+
+    def progress(self, what: str, done: int, total: int, numbers: Mapping[str, float]) -> None:
+        """Ignored."""
+
+
+class MetricsLog:
+    """`metrics.jsonl`, one JSON object a line, and the same numbers for TensorBoard."""
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard.writer import SummaryWriter
+
+        self._file = (folder / "metrics.jsonl").open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(folder / "tensorboard"))
+
+    def write(self, step: int, numbers: Mapping[str, Any]) -> None:
+        """Log the numbers of an optimizer step."""
+        self._file.write(json.dumps({"step": step, **numbers}) + "\n")
+        self._file.flush()
+        for name, value in numbers.items():
+            if isinstance(value, int | float):
+                self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush and close both."""
+        self._file.close()
+        self._board.close()
+
+
+def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """The machine's own speed limit: FLOP/s of `torch.mm` on large square matrices, the best of five."""
+    size = 8192 if device.type == "cuda" else 1536
+    a = torch.randn(size, size, device=device, dtype=dtype)
+    best = 0.0
+    for _ in range(5):
+        _wait(device)
+        began = time.perf_counter()
+        torch.mm(a, a)
+        _wait(device)
+        best = max(best, 2 * size**3 / (time.perf_counter() - began))
+    return best
+
+
+def matrix_weights(model: torch.nn.Module) -> int:
+    """Number of weights in matrices outside the embeddings; to be asked before ZeRO cuts them up."""
+    return sum(p.numel() for name, p in model.named_parameters() if p.ndim > 1 and "embedding" not in name)
+
+
+def training_flops(weights: int, tokens: int, squares: int, layers: int, hidden: int) -> float:
+    """Floating-point operations of a forward and backward pass.
+
+    6 per token and weight outside the embeddings, and 12 * layers * hidden per token and position attended.
+
+    Args:
+        weights: see `matrix_weights`.
+        tokens: real tokens of the batch.
+        squares: sum over its windows of their length squared.
+        layers: of the encoder.
+        hidden: width of the encoder.
+    """
+    return 6.0 * weights * tokens + 12.0 * layers * hidden * squares
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,63 @@
+"""How much each teacher counts, per example: one strategy a file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lbkd.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TeacherContext:
+    """What is known about a batch beside the teachers' logits: K teachers, B examples, L positions."""
+
+    teachers: tuple[str, ...]
+    """(K,) the language of each teacher's branch."""
+    passage_languages: tuple[str, ...]
+    """(B,)"""
+    question_languages: tuple[str, ...]
+    """(B,)"""
+    gold: Tensor
+    """(B,) int64: the labelled position (start or end, whichever the logits are for)."""
+    mask: Tensor
+    """(B, L) bool: True at real tokens."""
+
+
+class Weighting(ABC):
+    """A strategy; called once for the start and once for the end logits.
+
+    Its constructor's typed arguments are its options (`--set weighting.NAME=VALUE`). An example's weights
+    must depend on that example alone, so that they are the same however a batch was put together.
+    """
+
+    @abstractmethod
+    def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:
+        """The teachers' weights.
+
+        Args:
+            logits: (K, B, L) float32, -inf at padding.
+            context: languages, gold positions and mask.
+
+        Returns:
+            (K, B), each >= 0, summing to 1 over K.
+        """
+
+
+registry: Registry[Weighting] = Registry("lbkd.weighting", Weighting)
+
+
+def aggregate(logits: Tensor, weights: Tensor, mask: Tensor) -> Tensor:
+    """Eq. 3: the teachers' logits (K, B, L) summed with `weights` (K, B); -inf at padding, (B, L)."""
+    summed = (weights[:, :, None] * logits.masked_fill(~mask, 0.0)).sum(0)
+    return summed.masked_fill(~mask, float("-inf"))
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Entropy in nats of softmax(logits) over the last dimension; positions at -inf count nothing."""
+    log_p = logits.log_softmax(-1)
+    return -(log_p.exp() * log_p.masked_fill(log_p.isneginf(), 0.0)).sum(-1)

@@ -1,0 +1,102 @@
+"""Where things lie on disk, atomic writes, and fingerprints that tell whether a result is still valid.
+
+<workspace>/models/<name>/    pretrained encoders made ready (trimmed vocabulary)
+<workspace>/tokens/<hash>/    texts as token ids, one table a language
+<workspace>/runs/<run>/       run.json, metrics.jsonl, log.txt, model/, eval/, tensorboard/
+<workspace>/logits/<run>/     what a teacher says about every feature of the training set
+<workspace>/results.json      the table of `lbkd run`
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def fingerprint(value: Any) -> str:
+    """16 hexadecimal digits that depend on every bit of a JSON-like value."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_hash(path: Path) -> str:
+    """Fingerprint of the names and contents of a folder's files."""
+    return fingerprint({item.name: file_hash(item) for item in sorted(path.iterdir()) if item.is_file()})
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """The names of the ingredients in which two descriptions differ, comma-separated; empty if none."""
+    return ", ".join(sorted(key for key in {*old, *new} if old.get(key) != new.get(key)))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that it is either the old one or the whole new one, whenever the power fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_text` of indented JSON."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file, or None where there is none or it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A fresh folder to fill; it takes the place of `folder` when the block ends without an error."""
+    beside = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    for item in beside.rglob("*"):
+        if item.is_file():
+            with item.open("rb") as file:
+                os.fsync(file.fileno())
+    put_in_place(beside, folder)
+
+
+def put_in_place(beside: Path, folder: Path) -> None:
+    """Rename `beside` to `folder`, whose former content goes."""
+    former = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(former, ignore_errors=True)
+    if folder.exists():
+        folder.replace(former)
+    beside.replace(folder)
+    sync_folder(folder.parent)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` last."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,170 @@
+"""Whatever is typed wrong: exit code 2, and a message with the value, the choices and what to do."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lbkd_cli import main
+
+WRONG = {
+    "command": (["trian"], ["'trian'", "Did you mean 'train'?"]),
+    "inner command": (["data", "chekc"], ["'chekc'", "Did you mean 'check'?"]),
+    "option": (["train", "--tsk", "x"], ["--tsk", "--task"]),
+    "missing option": (["train"], ["--task"]),
+    "missing argument": (["score", "a.json"], ["predictions"]),
+    "number": (["train", "--task", "baseline", "--seed", "x"], ["--seed", "integer"]),
+    "range": (["train", "--task", "baseline", "--nproc", "0"], ["--nproc", "1"]),
+    "task": (
+        ["train", "--task", "brnch-mrc"],
+        ["'brnch-mrc'", "did you mean 'branch-mrc'?", "baseline", "translate-train", "lbkd list"],
+    ),
+    "criterion": (
+        ["train", "--task", "baseline", "--criterion", "nl"],
+        ["'nl'", "did you mean 'nll'?", "kd"],
+    ),
+    "criterion without teachers": (
+        ["train", "--task", "baseline", "--criterion", "kd"],
+        ["'kd' needs teachers", "'baseline'", "'distill'"],
+    ),
+    "weighting": (
+        ["distill", "--weighting", "impurty"],
+        ["'impurty'", "did you mean 'impurity'?", "fixed", "lbkd list"],
+    ),
+    "weighting that the task does not need": (
+        ["train", "--task", "baseline", "--weighting", "impurty"],
+        ["did you mean 'impurity'?"],
+    ),
+    "weighting of a run": (["run", "--weighting", "impurty"], ["did you mean 'impurity'?"]),
+    "criterion of a run": (["run", "--criterion", "combine"], ["did you mean 'combined'?"]),
+    "option of a weighting": (
+        ["run", "--set", "weighting.temprature=2"],
+        ["weighting 'impurity'", "'temprature'", "did you mean 'temperature'?"],
+    ),
+    "value of a weighting": (
+        ["run", "--set", "weighting.temperature=hot"],
+        ["temperature", "'hot'", "number"],
+    ),
+    "lang missing": (["train", "--task", "branch-mrc"], ["'branch-mrc'", "--lang", "en, es"]),
+    "lang unknown": (["train", "--task", "branch-mrc", "--lang", "fr"], ["'fr'", "--lang", "en, es"]),
+    "lang for a task without": (["train", "--task", "baseline", "--lang", "es"], ["'baseline'", "--lang es"]),
+    "teacher's lang": (["cache-logits", "--lang", "fr"], ["'fr'", "en, es"]),
+    "setting": (
+        ["data", "stats", "--set", "training.epoch=3"],
+        ["the command line", "'training.epoch'", "did you mean 'training.epochs'?", "training.clip"],
+    ),
+    "section": (["data", "stats", "--set", "trainin.epochs=3"], ["'trainin'", "did you mean 'training'?"]),
+    "value": (["data", "stats", "--set", "training.epochs=many"], ["training.epochs", "'many'", "integer"]),
+    "no value": (
+        ["data", "stats", "--set", "training.epochs"],
+        ["'training.epochs'", "KEY=VALUE", "example"],
+    ),
+    "corpus folder": (
+        ["data", "stats", "--corpus", "nowhere"],
+        ["2 of 2 files do not exist", "nowhere/train.en.json", "nowhere/train.es.json", "Put them there"],
+    ),
+    "language": (["data", "stats", "--languages", "en,xx"], ["train.xx.json", "leave these languages out"]),
+    "source": (["data", "stats", "--source", "xx"], ["'xx'", "en, es", "--languages", "--source"]),
+    "file names": (
+        ["data", "stats", "--set", "corpus.files={x}.json"],
+        ["'{x}.json'", "{split}", "{language}"],
+    ),
+    "model": (["data", "stats", "--model", "./nowhere"], ["'./nowhere'", "config.json", "e5-small"]),
+    "run": (["evaluate", "nowhere"], ["'nowhere' is no run in lbkd-work/runs", "config.json"]),
+    "deepspeed file": (
+        ["train", "--task", "baseline", "--deepspeed", "nowhere.json"],
+        ["nowhere.json", "No such file"],
+    ),
+}
+
+
+def with_settings(command: list[str], more: list[Any]) -> list[Any]:
+    """The command with what keeps it small, its own options winning."""
+    small = command[0] in ("train", "distill", "cache-logits", "run", "evaluate") or command[:2] == [
+        "data",
+        "stats",
+    ]
+    chosen = [*more[2:]] if "--model" in command else more
+    if "--languages" in command:
+        chosen = [word for word in chosen if word not in ("--languages", "en,es")]
+    return [*command, *(chosen if small else [])]
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_refusals(
+    refused: Callable[..., str], what: str, tiny_model_folder: Path, two_languages: list[str]
+) -> None:
+    command, parts = WRONG[what]
+    message = refused(*with_settings(command, ["--model", tiny_model_folder, *two_languages]))
+    assert all(part in message for part in parts), message
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("x = [", ["lbkd.toml", "not a readable TOML file"]),
+        ("\ud800", ["lbkd.toml", "not a readable TOML file"]),
+        ("[training]\nepoch = 3", ["lbkd.toml", "'training.epoch'", "did you mean 'training.epochs'?"]),
+        ("seed = -1", ["lbkd.toml", "seed", "'-1'"]),
+        ("corpus = 3", ["lbkd.toml", "corpus", "'3'"]),
+        ('workspace = "a\\u0000b"', ["workspace", "cannot be written", "--workspace"]),
+    ],
+)
+def test_bad_settings_file(refused: Callable[..., str], text: str, parts: list[str]) -> None:
+    Path("lbkd.toml").write_bytes(text.encode("utf-8", "surrogatepass"))
+    message = refused("data", "stats", "--corpus", "nowhere")
+    assert all(part in message for part in parts), message
+
+
+def test_settings_file_that_is_a_folder(refused: Callable[..., str]) -> None:
+    Path("lbkd.toml").mkdir()
+    assert "not a readable TOML file" in refused("data", "stats")
+
+
+def test_workspace_that_is_a_file(refused: Callable[..., str], wrote: Callable[..., Path]) -> None:
+    file = wrote("file", "")
+    message = refused("data", "stats", "--workspace", file)
+    assert f"workspace '{file}' cannot be written" in message
+    assert "Name another --workspace" in message
+
+
+def test_debug_shows_where(lbkd: Callable[..., Any]) -> None:
+    done = lbkd("--debug", "list", "tusks")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("Traceback")
+    assert "ConfigError" in done.err
+    assert done.err.splitlines()[-1].startswith("error: no kind")
+
+
+def test_debug_may_stand_anywhere(lbkd: Callable[..., Any]) -> None:
+    assert lbkd("list", "tusks", "--debug").err.startswith("Traceback")
+    assert lbkd("list", "--debug").code == 0
+
+
+def test_our_own_mistakes_are_not_hidden(lbkd: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lbkd_cli.components._registries", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        lbkd("list")
+
+
+def test_a_message_is_shown_as_it_is(refused: Callable[..., str]) -> None:
+    assert "'[bold]x[/] :smile:'" in refused("list", "[bold]x[/] :smile:")
+
+
+@pytest.mark.parametrize(("rank", "before"), [("0", "error: "), ("1", "error: rank 1: ")])
+def test_ranks(lbkd: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, rank: str, before: str) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(main.time, "sleep", waited.append)
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    assert lbkd("list", "tusks").err.startswith(before + "no kind")
+    assert bool(waited) == (rank == "1")
+
+
+def test_as_a_program(tmp_path: Path) -> None:
+    for start in ([sys.executable, "-m", "lbkd_cli"], [str(Path(sys.executable).with_name("lbkd"))]):
+        done = subprocess.run([*start, "list", "tusks"], capture_output=True, text=True, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("error: no kind of component 'tusks'; did you mean 'tasks'?")

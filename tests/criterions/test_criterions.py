@@ -1,0 +1,289 @@
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.functional import pad
+
+from lbkd.criterions import Criterion, registry
+from lbkd.criterions.combined import Combined
+from lbkd.criterions.kd import Kd, soft_cross_entropy
+from lbkd.criterions.nll import Nll
+from lbkd.errors import ConfigError
+from lbkd.features.batches import Batch
+from lbkd.features.windows import Windows
+from lbkd.models.span import SpanLogits, span_logits
+
+INF = float("inf")
+LN2, LN3 = math.log(2), math.log(3)
+
+
+def batch_of(starts: Sequence[int], ends: Sequence[int], mask: Tensor) -> Batch:
+    """B windows of English pairs with these labels; mask (B, L)."""
+    nothing = np.zeros(len(starts), dtype=np.int64)
+    return Batch(
+        windows=Windows(**{field.name: nothing for field in dataclasses.fields(Windows)}),
+        languages=("en",),
+        input_ids=torch.arange(mask.numel()).reshape(mask.shape) % 30,
+        mask=mask,
+        token_types=None,
+        starts=torch.tensor(starts),
+        ends=torch.tensor(ends),
+        passage_at=nothing,
+    )
+
+
+# Two windows of three positions; the last of the first window is padding.
+MASK = torch.tensor([[True, True, False], [True, True, True]])
+BATCH = batch_of([0, 0], [1, 2], MASK)
+STUDENT = SpanLogits(
+    torch.tensor([[LN3, 0.0, -INF], [0.0, 0.0, 0.0]]),  # softmax: 3/4 1/4; 1/3 1/3 1/3
+    torch.tensor([[0.0, 0.0, -INF], [LN2, 0.0, 0.0]]),  # softmax: 1/2 1/2; 1/2 1/4 1/4
+)
+TEACHERS = SpanLogits(
+    torch.tensor([[0.0, 0.0, -INF], [LN2, 0.0, 0.0]]),  # softmax: 1/2 1/2; 1/2 1/4 1/4
+    torch.tensor([[2 * LN3, 0.0, -INF], [LN2, 0.0, 0.0]]),  # softmax: 9/10 1/10; 1/2 1/4 1/4
+)
+# Gold start 0 and 0, gold end 1 and 2: (ln 4/3 + ln 2) and (ln 3 + ln 4), together ln 32, by two examples
+NLL = 1.7328680
+# Temperature 1. Start: 1/2 ln 4/3 + 1/2 ln 4 = 0.8369882; ln 3 = 1.0986123.
+# End: 9/10 ln 2 + 1/10 ln 2 = 0.6931472; 1/2 ln 2 + 2 * 1/4 ln 4 = 1.0397208.
+# Together 3.6684685, by two examples
+KD_1 = 1.8342342
+
+
+def value(loss: Tensor) -> float:
+    return loss.item()
+
+
+def test_nll() -> None:
+    loss = Nll()(STUDENT, BATCH, None)
+    assert value(loss.total) == pytest.approx(NLL, abs=1e-6)
+    assert loss.examples == 2
+    assert value(loss.parts["nll"]) == pytest.approx(NLL, abs=1e-6)
+
+
+def test_nll_takes_no_notice_of_teachers() -> None:
+    assert torch.equal(Nll()(STUDENT, BATCH, TEACHERS).total, Nll()(STUDENT, BATCH, None).total)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "temperature", "expected"),
+    [
+        # p = 1/2 1/2, q = 3/4 1/4: 1/2 ln 4/3 + 1/2 ln 4
+        ([0.0, 0.0], [LN3, 0.0], 1.0, 0.8369882),
+        # p = 1/2 1/2, q = softmax(ln 3 / 2, 0) = 0.6339746 0.3660254: (0.4557463 + 1.0050525) / 2 * 4
+        ([0.0, 0.0], [LN3, 0.0], 2.0, 2.9215976),
+        # p = softmax(ln 3, 0) = 3/4 1/4, q = 1/2 1/2: ln 2 * 4
+        ([2 * LN3, 0.0], [0.0, 0.0], 2.0, 2.7725887),
+        # p = 3/4 1/4, q = softmax(2 ln 3, 0) = 9/10 1/10: (3/4 * 0.1053605 + 1/4 * 2.3025851) * 4
+        ([2 * LN3, 0.0], [4 * LN3, 0.0], 2.0, 2.6186666),
+        # Temperature 1/2. p = softmax(ln 3, 0), q = softmax(2 ln 3, 0), as above: 0.6546666 / 4
+        ([LN3 / 2, 0.0], [LN3, 0.0], 0.5, 0.1636667),
+        # p = 1 0 to float32, q = 1 0: nothing left; p = 1 0, q = 0 1: 1 * 200
+        ([200.0, 0.0], [200.0, 0.0], 1.0, 0.0),
+        ([200.0, 0.0], [0.0, 200.0], 1.0, 200.0),
+    ],
+)
+@pytest.mark.parametrize("padding", [0, 3])
+def test_soft_cross_entropy(
+    teacher: list[float], student: list[float], temperature: float, expected: float, padding: int
+) -> None:
+    t, s = (torch.tensor([z + [-INF] * padding]) for z in (teacher, student))
+    assert value(soft_cross_entropy(s, t, temperature)) == pytest.approx(expected, abs=2e-6)
+
+
+def test_soft_cross_entropy_is_the_mean_over_examples() -> None:
+    # 0.8369882 as above; p = q = 1/2 1/2: ln 2 = 0.6931472; half of the sum
+    teacher = torch.zeros(2, 2)
+    student = torch.tensor([[LN3, 0.0], [0.0, 0.0]])
+    assert value(soft_cross_entropy(student, teacher, 1.0)) == pytest.approx(0.7650677, abs=1e-6)
+
+
+def test_kd() -> None:
+    loss = Kd(temperature=1)(STUDENT, BATCH, TEACHERS)
+    assert value(loss.total) == pytest.approx(KD_1, abs=1e-6)
+    assert loss.examples == 2
+    assert value(loss.parts["kd"]) == pytest.approx(KD_1, abs=1e-6)
+
+
+def test_kd_gives_the_logits_scaled_by_tau_the_loss_scaled_by_tau_squared() -> None:
+    # softmax(3 z / 3) = softmax(z), so 9 * KD_1
+    student, teachers = (SpanLogits(*(3 * z for z in end)) for end in (STUDENT, TEACHERS))
+    loss = Kd(temperature=3)(student, BATCH, teachers)
+    assert value(loss.total) == pytest.approx(9 * KD_1, abs=1e-5)
+
+
+def test_gradient_of_kd() -> None:
+    # d/dz of -tau² sum p log softmax(z / tau) is tau (q - p).
+    # tau 2, q = softmax(ln 3, 0) = 3/4 1/4, p = 1/2 1/2: 2 * (1/4, -1/4); padding gets none
+    student = torch.tensor([[2 * LN3, 0.0, -INF]], requires_grad=True)
+    soft_cross_entropy(student, torch.tensor([[0.0, 0.0, -INF]]), 2.0).backward()
+    assert student.grad is not None
+    torch.testing.assert_close(student.grad, torch.tensor([[0.5, -0.5, 0.0]]))
+
+
+def test_gradient_of_nll() -> None:
+    # q - gold, by two examples: (3/4 - 1, 1/4, 0) / 2 and (1/3 - 1, 1/3, 1/3) / 2
+    start = STUDENT.start.clone().requires_grad_()
+    Nll()(SpanLogits(start, STUDENT.end), BATCH, None).total.backward()
+    assert start.grad is not None
+    torch.testing.assert_close(start.grad, torch.tensor([[-1 / 8, 1 / 8, 0], [-1 / 3, 1 / 6, 1 / 6]]))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 8.0])
+def test_no_gradient_where_the_student_is_its_teacher(temperature: float) -> None:
+    student = [z.clone().requires_grad_() for z in TEACHERS]
+    Kd(temperature)(SpanLogits(*student), BATCH, TEACHERS).total.backward()
+    for z in student:
+        assert z.grad is not None
+        torch.testing.assert_close(z.grad, torch.zeros(2, 3), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.5), (1.0, 0.0), (0.0, 1.0), (0.3, 1.7)])
+def test_combined(weights: tuple[float, float]) -> None:
+    # lambda 1 * NLL + lambda 2 * KD; the parts are told unweighted
+    loss = Combined(*weights, temperature=1)(STUDENT, BATCH, TEACHERS)
+    assert value(loss.total) == pytest.approx(weights[0] * NLL + weights[1] * KD_1, abs=1e-6)
+    assert {name: value(part) for name, part in loss.parts.items()} == {
+        "nll": pytest.approx(NLL, abs=1e-6),
+        "kd": pytest.approx(KD_1, abs=1e-6),
+    }
+    assert loss.examples == 2
+
+
+def test_the_papers_settings_are_the_defaults() -> None:
+    # section 4.1.3: tau 2, lambda 0.5 each
+    paper = Combined(nll_weight=0.5, kd_weight=0.5, temperature=2)(STUDENT, BATCH, TEACHERS)
+    assert torch.equal(Combined()(STUDENT, BATCH, TEACHERS).total, paper.total)
+    assert torch.equal(Kd()(STUDENT, BATCH, TEACHERS).total, Kd(2)(STUDENT, BATCH, TEACHERS).total)
+
+
+def test_which_criterions_need_teachers() -> None:
+    assert {name: registry.get(name).needs_teachers for name in ["nll", "kd", "combined"]} == {
+        "nll": False,
+        "kd": True,
+        "combined": True,
+    }
+    for name in ["kd", "combined"]:
+        with pytest.raises(ConfigError, match="needs teachers: use it with task 'distill'"):
+            registry.create(name)(STUDENT, BATCH, None)
+
+
+@pytest.mark.parametrize("name", ["kd", "combined"])
+@pytest.mark.parametrize("temperature", [0.0, -2.0, float("nan"), INF])
+def test_temperature_must_be_positive(name: str, temperature: float) -> None:
+    with pytest.raises(ConfigError, match=r"criterion\.temperature = .*above 0"):
+        registry.create(name, {"temperature": temperature})
+
+
+# What holds for every criterion, whoever provides it.
+
+every = pytest.mark.parametrize("name", registry.names())
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[SpanLogits, Batch, SpanLogits]:
+    """Student and teachers, flat to extremely peaked, on up to 4 windows padded to up to 7 tokens."""
+    b, width = draw(st.integers(1, 4)), draw(st.integers(1, 7))
+    lengths = [draw(st.integers(1, width)) for _ in range(b)]
+    mask = torch.arange(width) < torch.tensor(lengths)[:, None]
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+
+    def logits() -> Tensor:
+        scale = draw(st.sampled_from([0.0, 1.0, 10.0, 1000.0]))
+        return (scale * torch.randn(b, width, generator=generator)).masked_fill(~mask, -INF)
+
+    starts, ends = ([draw(st.integers(0, length - 1)) for length in lengths] for _ in range(2))
+    return SpanLogits(logits(), logits()), batch_of(starts, ends, mask), SpanLogits(logits(), logits())
+
+
+def criterion(name: str) -> Criterion:
+    """With its defaults."""
+    return registry.create(name)
+
+
+@every
+@settings(max_examples=30, deadline=None)
+@given(case=cases())
+def test_loss_and_gradient_are_finite(name: str, case: tuple[SpanLogits, Batch, SpanLogits]) -> None:
+    student, batch, teachers = case
+    leaves = [z.clone().requires_grad_() for z in student]
+    loss = criterion(name)(SpanLogits(*leaves), batch, teachers)
+    assert loss.total.shape == ()
+    assert loss.total.dtype == torch.float32
+    assert loss.total.isfinite()
+    assert loss.examples == len(batch.starts)
+    assert loss.parts
+    assert not any(part.requires_grad for part in loss.parts.values())
+    loss.total.backward()
+    for z in leaves:
+        assert z.grad is not None
+        assert z.grad.isfinite().all()
+        assert (z.grad[~batch.mask] == 0).all()
+
+
+@every
+@settings(max_examples=20, deadline=None)
+@given(case=cases(), columns=st.integers(1, 9))
+def test_padding_changes_nothing(name: str, case: tuple[SpanLogits, Batch, SpanLogits], columns: int) -> None:
+    student, batch, teachers = case
+    wider = batch_of(batch.starts.tolist(), batch.ends.tolist(), pad(batch.mask, (0, columns)))
+    padded = [SpanLogits(*(pad(z, (0, columns), value=-INF) for z in end)) for end in (student, teachers)]
+    chosen = criterion(name)
+    torch.testing.assert_close(
+        chosen(padded[0], wider, padded[1]).total, chosen(student, batch, teachers).total
+    )
+
+
+@every
+@settings(max_examples=20, deadline=None)
+@given(case=cases())
+def test_total_is_the_mean_of_its_examples(name: str, case: tuple[SpanLogits, Batch, SpanLogits]) -> None:
+    student, batch, teachers = case
+    chosen = criterion(name)
+    alone = [
+        chosen(
+            SpanLogits(*(z[n : n + 1] for z in student)),
+            batch_of([int(batch.starts[n])], [int(batch.ends[n])], batch.mask[n : n + 1]),
+            SpanLogits(*(z[n : n + 1] for z in teachers)),
+        ).total
+        for n in range(len(batch.starts))
+    ]
+    torch.testing.assert_close(chosen(student, batch, teachers).total, torch.stack(alone).mean())
+
+
+@every
+def test_loss_of_a_bf16_model_is_float32(name: str) -> None:
+    from transformers import BertConfig, BertForQuestionAnswering
+
+    torch.manual_seed(5)
+    config = BertConfig(
+        vocab_size=30, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
+    )
+    model = BertForQuestionAnswering(config).eval()
+    assert model.qa_outputs.weight.dtype == torch.float32
+    mask = torch.arange(12) < torch.tensor([12, 7, 3])[:, None]
+    batch = batch_of([2, 0, 1], [5, 0, 2], mask)
+    teachers = SpanLogits(*(torch.randn(3, 12).masked_fill(~mask, -INF) for _ in range(2)))
+    exact = span_logits(model, batch)
+    rounded = span_logits(model.to(torch.bfloat16), batch)
+    assert model.qa_outputs.weight.dtype == torch.bfloat16
+    for z, expected in zip(rounded, exact, strict=True):
+        assert z.dtype == torch.float32
+        assert torch.equal(z.isneginf(), ~mask)
+        torch.testing.assert_close(z[mask], expected[mask], atol=2e-2, rtol=2e-2)  # bf16 keeps 8 bits
+    loss = criterion(name)(rounded, batch, teachers)
+    assert loss.total.dtype == torch.float32
+    assert {part.dtype for part in loss.parts.values()} == {torch.float32}
+    torch.testing.assert_close(
+        loss.total, criterion(name)(exact, batch, teachers).total, atol=2e-2, rtol=2e-2
+    )
+    assert not torch.equal(loss.total, loss.total.bfloat16().float())  # not rounded on the way
+    loss.total.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.qa_outputs.parameters())

@@ -1,0 +1,113 @@
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from lbkd.criterions import registry as criterions
+from lbkd.errors import ConfigError
+from lbkd.tasks import branch, registry
+
+LANGUAGES = ["en", "es", "de"]
+
+# (passage language, question language), source English
+BRANCHES = {
+    "en": [("en", "en"), ("en", "es"), ("en", "de")],
+    "es": [("es", "en"), ("es", "es"), ("es", "de")],
+    "de": [("de", "en"), ("de", "es"), ("de", "de")],
+}
+ALL = [
+    *[("en", "en"), ("en", "es"), ("en", "de")],
+    *[("es", "en"), ("es", "es"), ("es", "de")],
+    *[("de", "en"), ("de", "es"), ("de", "de")],
+]
+PAIRS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
+    ("baseline", {}, [("en", "en")]),
+    ("translate-train", {"lang": "en"}, [("en", "en")]),
+    ("translate-train", {"lang": "de"}, [("de", "de")]),
+    ("branch-mrc", {"lang": "en"}, [("en", "en"), ("en", "es"), ("en", "de")]),
+    (
+        "branch-mrc",
+        {"lang": "es"},
+        [("es", "en"), ("es", "es"), ("es", "de"), ("en", "en"), ("en", "es"), ("en", "de")],
+    ),
+    (
+        "branch-mrc",
+        {"lang": "de"},
+        [("de", "en"), ("de", "es"), ("de", "de"), ("en", "en"), ("en", "es"), ("en", "de")],
+    ),
+    ("mix-mrc", {}, ALL),
+    ("distill", {}, ALL),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "expected"), PAIRS)
+def test_pairs(name: str, options: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+    pairs = registry.create(name, options).pairs(LANGUAGES, "en")
+    assert sorted(pairs) == sorted(expected)  # sorted, not a set: none may come twice
+
+
+def test_every_built_in_task_is_written_out_above() -> None:
+    built_in = {name for name in registry.names() if registry.origin(name) == "lbkd"}
+    assert built_in == {name for name, _, _ in PAIRS}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_branch(lang: str) -> None:
+    assert branch(lang, LANGUAGES) == BRANCHES[lang]
+
+
+@pytest.mark.parametrize("source", LANGUAGES)
+@pytest.mark.parametrize("languages", [LANGUAGES, ["de", "es", "en"]])
+def test_the_student_learns_the_union_of_the_branches(languages: Sequence[str], source: str) -> None:
+    teachers = [registry.create("branch-mrc", {"lang": lang}) for lang in languages]
+    union = {pair for teacher in teachers for pair in teacher.pairs(languages, source)}
+    pairs = registry.create("distill").pairs(languages, source)
+    assert len(pairs) == len(languages) ** 2
+    assert set(pairs) == union == {pair for lang in languages for pair in branch(lang, languages)}
+
+
+def test_another_source_language() -> None:
+    assert registry.create("baseline").pairs(LANGUAGES, "es") == [("es", "es")]
+    spanish = registry.create("branch-mrc", {"lang": "es"}).pairs(LANGUAGES, "es")
+    assert sorted(spanish) == sorted(BRANCHES["es"])
+    english = registry.create("branch-mrc", {"lang": "en"}).pairs(LANGUAGES, "es")
+    assert sorted(english) == sorted(BRANCHES["en"] + BRANCHES["es"])
+
+
+def test_one_language_alone() -> None:
+    for name, options, _ in PAIRS:
+        options = {"lang": "en"} if options else {}
+        assert registry.create(name, options).pairs(["en"], "en") == [("en", "en")]
+
+
+def test_criterion_and_teachers() -> None:
+    found = {name: registry.get(name) for name, _, _ in PAIRS}
+    assert {name: (task.criterion, task.teacher_task) for name, task in found.items()} == {
+        "baseline": ("nll", None),
+        "translate-train": ("nll", None),
+        "branch-mrc": ("nll", None),
+        "mix-mrc": ("nll", None),
+        "distill": ("combined", "branch-mrc"),
+    }
+    for task in found.values():
+        assert criterions.get(task.criterion).needs_teachers == (task.teacher_task is not None)
+
+
+@pytest.mark.parametrize("name", ["branch-mrc", "translate-train"])
+def test_a_language_without_training_data(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        registry.create(name, {"lang": "dee"}).pairs(LANGUAGES, "en")
+    assert "no training language 'dee' (--lang)" in str(caught.value)
+    assert "did you mean 'de'? Choices: de, en, es." in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["branch-mrc", "translate-train"])
+def test_the_branch_must_be_named(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"task '{name}': 'lang' is needed"):
+        registry.create(name)
+
+
+@pytest.mark.parametrize("name", ["baseline", "mix-mrc", "distill"])
+def test_the_others_take_no_language(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"task '{name}': no option 'lang'"):
+        registry.create(name, {"lang": "en"})

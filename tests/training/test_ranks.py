@@ -1,0 +1,188 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import torch
+from ranks import Ranks, RanksFailed, Trained, furthest, settings, trained
+
+from lbkd.config import Settings
+from lbkd.criterions import Criterion, Loss, registry
+from lbkd.errors import DataError
+from lbkd.training import engine
+
+STEPS = {"training.max_steps": 20, "training.adam_eps": 1e-5}
+"""Gradients that are zero in truth come as roundings, which a small epsilon would blow up to whole steps."""
+IN_PARTS = {
+    **STEPS,
+    "training.max_steps": 8,
+    "training.batch_size": 6,
+    "training.micro_batch_size": 2,
+    "training.clip": 3.0,
+}
+
+
+def fail_on_rank_one() -> None:
+    if os.environ["RANK"] == "1":
+        raise ValueError("odd")
+
+
+def rank_and_world() -> tuple[int, int]:
+    return engine.start()
+
+
+def gathered_and_agreed() -> tuple[Any, Any, str]:
+    rank, _ = engine.start()
+
+    def work() -> None:
+        if rank == 1:
+            raise DataError("rank 1 only")
+
+    try:
+        engine.together(work)
+    except DataError as error:
+        return engine.gathered(rank), engine.agree(rank), str(error)
+    return None, None, ""
+
+
+class NotOnRankOne(Criterion):
+    """NLL, but not a number for the third batch of rank 1."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.nll = registry.create("nll")
+
+    def __call__(self, student: Any, batch: Any, teachers: Any) -> Loss:
+        self.batches += 1
+        loss = self.nll(student, batch, None)
+        spoilt = os.environ["RANK"] == "1" and self.batches == 3
+        return Loss(loss.total * float("nan"), loss.examples, loss.parts) if spoilt else loss
+
+
+def test_a_failing_rank_is_told_as_text() -> None:
+    ranks = Ranks(2)
+    with pytest.raises(RanksFailed, match=r"rank 1: (?s:.*)ValueError: odd"):
+        ranks(fail_on_rank_one, deadline=30)
+    ranks.stop()
+
+
+def test_ranks_talk(two_ranks: Ranks) -> None:
+    assert two_ranks(rank_and_world) == [(0, 2), (1, 2)]
+    assert two_ranks(gathered_and_agreed) == [([0, 1], 0, "rank 1 only")] * 2
+
+
+@pytest.mark.parametrize(
+    ("weigh", "sizes"),
+    [
+        (None, {"training.batch_size": 8}),  # 36 windows: the last batch has 4
+        (None, {"training.batch_size": 5}),  # the last has 1, and nothing for rank 1
+        (None, {"training.batch_size": 7, "training.micro_batch_size": 2}),
+        ("impurity", {"training.batch_size": 5, "training.micro_batch_size": 1}),
+        ("impurity", {"training.batch_size": 8, "training.pairs_per_passage": 1}),
+    ],
+)
+def test_two_ranks_do_what_one_does(
+    two_ranks: Ranks,
+    tiny_model_folder: Path,
+    workspace: Path,
+    tmp_path: Path,
+    weigh: str | None,
+    sizes: dict[str, int],
+) -> None:
+    how = settings(tiny_model_folder, workspace, **STEPS, **sizes)
+    alone = trained(how, tmp_path / "alone", weigh)
+    first, second = two_ranks(trained, how, tmp_path / "together", weigh)
+    check_shares(alone, first, second, how.training.micro_batch_size)
+    assert len(alone.losses) == 20
+    assert first.losses == pytest.approx(alone.losses, abs=1e-5)
+    assert alone.losses[-1] < alone.losses[0] - 0.1
+    assert furthest(first.weights, alone.weights) < 5e-5
+    assert ("kd" in alone.lines[0]) == (weigh is not None)
+    for one, other in zip(alone.lines, first.lines, strict=True):
+        for name in ("nll", "kd", "kd_to_nll", "learning_rate", "epoch"):
+            assert one.get(name) == pytest.approx(other.get(name), abs=1e-5)
+
+
+def check_shares(alone: Trained, first: Trained, second: Trained, micro: int | None) -> None:
+    """Same global batches, shared without loss or repetition, in micro-batches no larger than asked for."""
+    assert alone.batches == first.batches == second.batches
+    for batch, *runs in zip(alone.batches, alone.shares, first.shares, second.shares, strict=True):
+        whole, one, other = (sorted(sum(parts, [])) for parts in runs)
+        assert whole == sorted(one + other) == sorted(batch)
+        assert all(len(part) <= (micro or len(batch)) for parts in runs for part in parts)
+
+
+@pytest.fixture(scope="module")
+def stage_zero(tiny_model_folder: Path, workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    how = settings(tiny_model_folder, workspace, **IN_PARTS, **{"runtime.zero_stage": 0})
+    return trained(how, tmp_path_factory.mktemp("stage-0"))
+
+
+def staged(folder: Path, stage: int) -> dict[str, str]:
+    """The ZeRO stage by a user's file, which lets no weight be small enough to be kept whole."""
+    own = folder / "deepspeed.json"
+    own.write_text(
+        json.dumps({"zero_optimization": {"stage": stage, "stage3_param_persistence_threshold": 0}})
+    )
+    return {"runtime.deepspeed": str(own)}
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_zero_stages_agree(
+    two_ranks: Ranks,
+    stage_zero: Trained,
+    tiny_model_folder: Path,
+    workspace: Path,
+    tmp_path: Path,
+    stage: int,
+) -> None:
+    how = settings(tiny_model_folder, workspace, **IN_PARTS, **staged(tmp_path, stage))
+    alone = trained(how, tmp_path / "alone")
+    first, _ = two_ranks(trained, how, tmp_path / "together")
+    for world, run in enumerate((alone, first), start=1):
+        assert run.losses == pytest.approx(stage_zero.losses, abs=2e-4)
+        assert furthest(run.weights, stage_zero.weights) < 2e-4
+        # operations per token, in units of all ranks' peak: as if the weights were whole
+        mine, theirs = (
+            r.lines[-1]["peak_share"] / r.lines[-1]["tokens_per_second"] for r in (run, stage_zero)
+        )
+        assert world * mine == pytest.approx(theirs, rel=1e-6)
+
+
+def test_a_loss_that_is_no_number_on_one_rank_is_skipped_by_both(
+    two_ranks: Ranks, tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    how = settings(tiny_model_folder, workspace, **{"training.max_steps": 5})
+    first, second = two_ranks(trained, how, tmp_path, None, NotOnRankOne())
+    assert [line["skipped_steps"] for line in first.lines] == [0, 0, 1, 1, 1]
+    assert "loss" not in first.lines[2]
+    assert all(torch.isfinite(tensor).all() for tensor in first.weights.values())
+    assert furthest(first.weights, second.weights) == 0
+
+
+def test_stage_three_saves_whole_weights(two_ranks: Ranks, tiny_model_folder: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForQuestionAnswering
+
+    answers = []
+    for name, over in (("zero", {"runtime.zero_stage": 0}), ("three", staged(tmp_path, 3))):
+        how = settings(tiny_model_folder, tmp_path / name, **IN_PARTS, **over)
+        run = two_ranks(train_baseline, how)[0]
+        model, report = AutoModelForQuestionAnswering.from_pretrained(run / "model", output_loading_info=True)
+        assert not any(report.values())
+        with torch.no_grad():
+            out = model(torch.arange(1000, 1100).reshape(4, 25))
+        answers.append(torch.cat([out.start_logits, out.end_logits]))
+        assert all(tensor.numel() > 1 for tensor in model.state_dict().values())
+        assert [path.name for path in run.parent.iterdir()] == ["baseline"]
+    assert torch.allclose(*answers, atol=2e-4)
+
+
+def train_baseline(how: Settings) -> Path:
+    from lbkd.training import loop
+    from lbkd.training.project import Project
+    from lbkd.training.steps import train
+
+    with mock.patch.object(loop, "matmul_peak", lambda *_: 1e10):
+        return train(Project(how), "baseline")

@@ -1,0 +1,353 @@
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ranks import Ranks, settings
+
+from lbkd.config import Settings
+from lbkd.errors import ConfigError, DataError, LbkdError
+from lbkd.training import evaluate as evaluation
+from lbkd.training import loop, steps
+from lbkd.training.evaluate import evaluate
+from lbkd.training.project import Project
+from lbkd.training.steps import cache_logits, run_all, train
+
+STUDENT = "distill.combined.impurity"
+MODELS = ["baseline", "branch-mrc.en", "branch-mrc.es", STUDENT]
+QUICK = {
+    "corpus.limit": 2,
+    "corpus.zero_shot": "de",
+    "training.max_steps": 2,
+    "evaluation.metric": "mlqa",
+}
+
+
+class Notes:
+    """A listener that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.worked: set[str] = set()
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+    def progress(self, what: str, done: int, total: int, numbers: Mapping[str, float]) -> None:
+        self.worked.add(what)
+
+
+def project(model: Path, workspace: Path, **over: Any) -> tuple[Project, Notes]:
+    notes = Notes()
+    return Project(settings(model, workspace, **(QUICK | over)), notes), notes
+
+
+def files(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Path -> time of the last change, and content."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def half_written(workspace: Path) -> list[Path]:
+    return [path for path in workspace.rglob(".*")]
+
+
+@pytest.fixture(scope="module")
+def done(
+    tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[dict[str, Any]], Notes]:
+    """A workspace in which everything was run, its rows, and what was told."""
+    workspace = tmp_path_factory.mktemp("done")
+    whole, notes = project(tiny_model_folder, workspace)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "matmul_peak", lambda *_: 1e10)
+        rows = run_all(whole)
+    return workspace, rows, notes
+
+
+@pytest.fixture
+def copy(done: tuple[Path, list[dict[str, Any]], Notes], tmp_path: Path) -> Path:
+    """A copy of that workspace, to be changed."""
+    return shutil.copytree(done[0], tmp_path / "workspace")
+
+
+def test_run_all_leaves_everything_behind(done: tuple[Path, list[dict[str, Any]], Notes]) -> None:
+    workspace, _, notes = done
+    found = set(files(workspace))
+    for name in MODELS:
+        run = f"runs/{name}"
+        assert {
+            f"{run}/{file}"
+            for file in ("run.json", "metrics.jsonl", "model/config.json", "model/model.safetensors")
+        } <= found
+        assert {f"{run}/model/tokenizer.json", f"{run}/model/tokenizer_config.json"} <= found
+        assert {f"{run}/eval/test{end}.json" for end in ("", ".en", ".es", ".de")} <= found
+        assert sum(path.startswith(f"{run}/tensorboard/events") for path in found) == 1
+        assert len((workspace / run / "metrics.jsonl").read_text().splitlines()) == 2
+    for name in MODELS[1:3]:
+        stored = {path for path in found if path.startswith(f"logits/{name}/")}
+        assert {path.rsplit("/")[-1] for path in stored} == {
+            *("manifest.json", "start.f16", "end.f16", "blocks.0.jsonl")
+        }
+    assert {path.split("/")[0] for path in found} == {"runs", "logits", "tokens", "results.json"}
+    assert not half_written(workspace)
+    assert notes.worked >= {*MODELS, *(f"{name} answers" for name in MODELS), "branch-mrc.es scores"}
+
+    about = json.loads((workspace / "runs" / STUDENT / "run.json").read_text())
+    assert (about["name"], about["task"], about["seed"], about["ranks"]) == (STUDENT, "distill", 1, 1)
+    assert about["versions"].keys() == {"lbkd", "torch", "transformers", "deepspeed", "tokenizers", "numpy"}
+    assert Settings.model_validate(about["settings"]).training.max_steps == 2
+    assert about["ingredients"]["weighting"] == ["lbkd", "impurity", {}]
+    needed = {"teacher en", "teacher es", "corpus", "encoder", "tokenizer", "training.max_steps"}
+    assert needed <= about["ingredients"].keys()
+
+
+def test_the_rows_of_the_results(done: tuple[Path, list[dict[str, Any]], Notes]) -> None:
+    workspace, rows, _ = done
+    assert json.loads((workspace / "results.json").read_text()) == rows
+    tasks = dict(zip(MODELS, ["baseline", "branch-mrc", "branch-mrc", "distill"], strict=True))
+    assert [(row["model"], row["task"], row["language"]) for row in rows] == [
+        (name, tasks[name], language) for name in MODELS for language in ("en", "es", "de")
+    ]
+    for row in rows:
+        promised = {"model", "task", "language", "zero_shot", "exact_match", "f1", "questions"}
+        assert row.keys() == promised
+        assert row["zero_shot"] == (row["language"] == "de")
+        assert row["questions"] == 6
+        assert 0 <= row["exact_match"] <= row["f1"] <= 100
+        answers = json.loads(
+            (workspace / "runs" / row["model"] / "eval" / f"test.{row['language']}.json").read_text()
+        )
+        assert len(answers) == 6
+        assert all(isinstance(text, str) for text in answers.values())
+
+
+def test_nothing_is_done_twice(copy: Path, tiny_model_folder: Path) -> None:
+    before = files(copy)
+    whole, notes = project(tiny_model_folder, copy)
+    rows = run_all(whole)
+    after = files(copy)
+    for path in before:
+        assert after[path][1] == before[path][1]
+        if path != "results.json" and not path.startswith("logits/"):  # whose length is set, to what it was
+            assert after[path] == before[path]
+    assert after.keys() == before.keys()
+    assert json.loads((copy / "results.json").read_text()) == rows
+    assert notes.notes == [f"{name}: done before, still valid ({copy}/runs/{name})" for name in MODELS]
+    assert not notes.worked
+
+
+@pytest.mark.parametrize(
+    ("over", "again", "since", "worked"),
+    [
+        ({"training.log_every": 2, "runtime.zero_stage": 2}, [], "", set()),
+        ({"training.micro_batch_size": 2}, [], "", set()),
+        ({"evaluation.max_answer": 5}, [], "", {f"{name} answers" for name in MODELS}),
+        ({"weighting.temperature": 2.0}, [STUDENT], "weighting", {STUDENT, f"{STUDENT} answers"}),
+        ({"criterion.temperature": 3.0}, [STUDENT], "criterion", {STUDENT, f"{STUDENT} answers"}),
+        (
+            {"training.learning_rate": 2e-3, "training.clip": 1.0},
+            MODELS,
+            "training.clip, training.learning_rate",
+            {*MODELS, *(f"{name} {work}" for name in MODELS for work in ("answers", "scores"))}
+            - {"baseline scores", f"{STUDENT} scores"},
+        ),
+    ],
+)
+def test_a_changed_setting_redoes_what_depends_on_it(
+    over: dict[str, Any], again: list[str], since: str, worked: set[str], copy: Path, tiny_model_folder: Path
+) -> None:
+    before = files(copy / "runs")
+    whole, notes = project(tiny_model_folder, copy, **over)
+    run_all(whole)
+    after = files(copy / "runs")
+    assert [name for name in MODELS if f"{name}: done before" not in "\n".join(notes.notes)] == again
+    for name in again:
+        [note] = [note for note in notes.notes if note.startswith(f"{name}: trained again")]
+        of_teachers = ", teacher en, teacher es" if name == STUDENT and len(again) > 1 else ""
+        changed = ", ".join(sorted(filter(None, f"{since}{of_teachers}".split(", "))))
+        assert note == f"{name}: trained again, since {changed} changed"
+    assert notes.worked == worked
+    for name in MODELS:
+        weights = f"{name}/model/model.safetensors"
+        assert (after[weights] == before[weights]) == (name not in again)
+    assert not half_written(copy)
+
+
+def test_a_teacher_is_taken_as_it_is(copy: Path, tiny_model_folder: Path) -> None:
+    """`distill` does not train a teacher again because the settings are others now."""
+    before = files(copy / "runs")
+    other, notes = project(tiny_model_folder, copy, **{"training.learning_rate": 2e-3})
+    train(other, "distill")
+    after = files(copy / "runs")
+    assert {path.split("/")[0] for path in before if after.get(path) != before[path]} == {STUDENT}
+    assert notes.notes == [f"{STUDENT}: trained again, since training.learning_rate changed"]
+
+
+def test_a_missing_teacher_is_trained(copy: Path, tiny_model_folder: Path) -> None:
+    shutil.rmtree(copy / "runs" / "branch-mrc.es")
+    shutil.rmtree(copy / "logits" / "branch-mrc.es")
+    whole, notes = project(tiny_model_folder, copy)
+    train(whole, "distill")
+    assert notes.notes == [
+        f"no branch-mrc teacher for es in {copy}: training first",
+        "branch-mrc.es: scoring 24 windows",
+        f"{STUDENT}: done before, still valid ({copy}/runs/{STUDENT})",  # the same teacher came about
+    ]
+
+
+def test_logits_of_a_teacher_that_changed_are_computed_again(copy: Path, tiny_model_folder: Path) -> None:
+    other, notes = project(tiny_model_folder, copy, **{"training.max_steps": 1})
+    train(other, "branch-mrc", {"lang": "en"})
+    cache_logits(other, "en")
+    assert notes.notes == [
+        "branch-mrc.en: trained again, since training.max_steps changed",
+        f"{copy}/logits/branch-mrc.en: computed again, since teacher weights changed",
+        "branch-mrc.en: scoring 24 windows",
+    ]
+
+
+@pytest.fixture
+def other_tokenizer(tiny_model_folder: Path, tmp_path: Path) -> Path:
+    """The same model, but its tokenizer swaps two pieces."""
+    folder = shutil.copytree(tiny_model_folder, tmp_path / "other")
+    table = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = table["model"]["vocab"]
+    vocabulary["a"], vocabulary["b"] = vocabulary["b"], vocabulary["a"]
+    (folder / "tokenizer.json").write_text(json.dumps(table))
+    return folder
+
+
+def test_models_with_another_tokenizer_are_refused(copy: Path, other_tokenizer: Path) -> None:
+    other, _ = project(other_tokenizer, copy)
+    with pytest.raises(ConfigError, match="branch-mrc.en: this teacher reads another tokenizer than .*other"):
+        train(other, "distill")
+    shutil.rmtree(copy / "runs" / "baseline" / "eval")
+    with pytest.raises(ConfigError, match="runs/baseline/model has another tokenizer than .*other"):
+        evaluate(other, copy / "runs" / "baseline")
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), OSError("no space left on device")])
+@pytest.mark.parametrize("where", ["_step", "save"])
+def test_a_failed_training_leaves_the_former_one(
+    where: str,
+    raised: BaseException,
+    copy: Path,
+    tiny_model_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether it fails at a step, or when all but the last file is written."""
+
+    def fail(*_: Any) -> Any:
+        raise raised
+
+    before = files(copy)
+    other, _ = project(tiny_model_folder, copy, **{"training.learning_rate": 2e-3})
+    monkeypatch.setattr(*((loop, "_step", fail) if where == "_step" else (steps, "versions", fail)))
+    with pytest.raises(type(raised)):
+        train(other, "baseline")
+    assert files(copy) == before
+    assert not half_written(copy)
+    monkeypatch.undo()
+    assert train(other, "baseline").name == "baseline"
+
+
+def test_a_failed_first_training_leaves_nothing(
+    tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "versions", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(project(tiny_model_folder, tmp_path)[0], "baseline")
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def test_what_does_not_fit_is_told_before_anything_is_computed(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    whole, _ = project(tiny_model_folder, tmp_path)
+    with pytest.raises(ConfigError, match="criterion 'kd' needs teachers, and task 'baseline' has none"):
+        train(whole, "baseline", criterion="kd")
+    with pytest.raises(ConfigError, match="no option 'temprature'"):
+        train(project(tiny_model_folder, tmp_path, **{"weighting.temprature": 1})[0], "distill")
+    with pytest.raises(ConfigError, match="no training language 'fr'"):
+        train(whole, "branch-mrc", {"lang": "fr"})
+    with pytest.raises(DataError, match="test.xx.json"):
+        run_all(project(tiny_model_folder, tmp_path, **{"corpus.zero_shot": "xx"})[0])
+    assert not list(tmp_path.iterdir())
+
+
+def test_any_model_folder_can_be_evaluated(
+    tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(tiny_model_folder, tmp_path / "mine")
+    whole, _ = project(folder, tmp_path / "workspace", **{"evaluation.metric": "squad-v2"})
+    rows = evaluate(whole, folder)
+    assert [(row["model"], row["task"], row["language"]) for row in rows] == [
+        ("mine", "", "en"),
+        ("mine", "", "es"),
+        ("mine", "", "de"),
+    ]
+    assert "best_f1" in rows[0] or len(rows[0]) > 7  # what squad-v2 gives beside the common columns
+
+    def forbidden(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the model was loaded again")
+
+    monkeypatch.setattr(evaluation, "load_span_model", forbidden)
+    assert evaluate(whole, folder) == rows
+    other, _ = project(folder, tmp_path / "workspace", **{"corpus.limit": 1})
+    with pytest.raises(AssertionError, match="loaded again"):
+        evaluate(other, folder)
+
+
+def two_rank_run(how: Settings) -> list[dict[str, Any]]:
+    from unittest import mock
+
+    with mock.patch.object(loop, "matmul_peak", lambda *_: 1e10):
+        return run_all(Project(how))
+
+
+@pytest.mark.slow
+def test_two_ranks_leave_what_one_does(
+    two_ranks: Ranks,
+    done: tuple[Path, list[dict[str, Any]], Notes],
+    tiny_model_folder: Path,
+    tmp_path: Path,
+) -> None:
+    workspace, rows, _ = done
+    how = settings(tiny_model_folder, tmp_path, **QUICK)
+    first, second = two_ranks(two_rank_run, how, deadline=120)
+    assert first == second == rows
+    ours, theirs = set(files(tmp_path)), set(files(workspace))
+    assert {path for path in ours ^ theirs if "tensorboard" not in path} == set()
+    for language in ("en", "es", "de"):
+        answers = Path("runs", STUDENT, "eval", f"test.{language}.json")
+        assert json.loads((tmp_path / answers).read_text()) == json.loads((workspace / answers).read_text())
+    assert not half_written(tmp_path)
+
+
+def too_small_a_batch(how: Settings) -> str:
+    with pytest.raises(ConfigError) as raised:
+        Project(how)
+    return str(raised.value)
+
+
+def odd_corpus(how: Settings) -> str:
+    with pytest.raises(LbkdError) as raised:
+        _ = Project(how).train_features
+    return str(raised.value)
+
+
+def test_all_ranks_raise_what_went_wrong_on_the_first(
+    two_ranks: Ranks, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    how = settings(tiny_model_folder, tmp_path, **{"training.batch_size": 1})
+    assert two_ranks(too_small_a_batch, how) == ["training.batch_size = 1 is less than the 2 ranks."] * 2
+    how = settings(tmp_path / "nothing", tmp_path, **{"model.trim": 100})
+    first, second = two_ranks(odd_corpus, how)
+    assert first == second
+    assert "nothing" in first

@@ -1,0 +1,292 @@
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from lbkd.errors import ConfigError
+from lbkd.weighting import TeacherContext, Weighting, aggregate, entropy, registry
+from lbkd.weighting.ca_mkd import CaMkd
+from lbkd.weighting.confidence import Confidence
+from lbkd.weighting.fixed import Fixed
+from lbkd.weighting.impurity import Impurity
+from lbkd.weighting.language_match import LanguageMatch
+
+INF = float("inf")
+LANGUAGES = ["en", "es", "de", "fr"]
+
+
+def stacked(*teachers: list[list[float]]) -> Tensor:
+    """(K, B, L) logits whose softmax is the given probabilities; a probability of 0 is padding."""
+    return torch.tensor(teachers).log()
+
+
+def context(
+    logits: Tensor,
+    gold: Sequence[int] | None = None,
+    teachers: Sequence[str] = LANGUAGES,
+    passages: Sequence[str] | None = None,
+    questions: Sequence[str] | None = None,
+) -> TeacherContext:
+    """What belongs to logits (K, B, L): the first K teachers, English pairs, gold at 0, padding at -inf."""
+    k, b, _ = logits.shape
+    return TeacherContext(
+        teachers=tuple(teachers[:k]),
+        passage_languages=tuple(passages or ["en"] * b),
+        question_languages=tuple(questions or ["en"] * b),
+        gold=torch.tensor(gold or [0] * b),
+        mask=~logits[0].isneginf(),
+    )
+
+
+def equal(found: Tensor, expected: list[list[float]]) -> None:
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float32), atol=2e-6, rtol=0)
+
+
+# Three teachers, two examples; the second has two real tokens. Entropies I in nats, as e^I:
+#   (1/4 1/4 1/4 1/4)      I = ln 4                                      e^I = 4
+#   (1/2 1/6 1/6 1/6)      I = 1/2 ln 2 + 1/2 ln 6 = 1/2 ln 12           e^I = sqrt 12          = 3.4641016
+#   (3/4 1/12 1/12 1/12)   I = 3/4 ln 4/3 + 1/4 ln 12 = 1/4 ln(256/9)    e^I = 4 / sqrt 3       = 2.3094011
+#   (3/4 1/4)              I = 3/4 ln 4/3 + 1/4 ln 4 = ln 4 - 3/4 ln 3   e^I = 4 / 3^(3/4)      = 1.7547654
+#   (1/2 1/2)              I = ln 2                                      e^I = 2
+PROBABILITIES = stacked(
+    [[1 / 4, 1 / 4, 1 / 4, 1 / 4], [3 / 4, 1 / 4, 0, 0]],
+    [[1 / 2, 1 / 6, 1 / 6, 1 / 6], [1 / 2, 1 / 2, 0, 0]],
+    [[3 / 4, 1 / 12, 1 / 12, 1 / 12], [1 / 2, 1 / 2, 0, 0]],
+)
+
+
+def test_entropy() -> None:
+    # ln 4, 1/2 ln 12, 1/4 ln(256/9); ln 4 - 3/4 ln 3, ln 2, ln 2
+    expected = [[1.386294, 0.562335], [1.242453, 0.693147], [0.836988, 0.693147]]
+    equal(entropy(PROBABILITIES), expected)
+    equal(entropy(PROBABILITIES + 100), expected)  # softmax does not see a constant
+
+
+def test_entropy_of_one_certain_token() -> None:
+    equal(entropy(torch.tensor([[[5.0, -INF], [1000.0, 0.0]]])), [[0, 0]])
+
+
+def test_impurity_is_equation_7_as_printed() -> None:
+    # 4 + 3.4641016 + 2.3094011 = 9.7735027; 1.7547654 + 2 + 2 = 5.7547654
+    # 4 / 9.7735027, 3.4641016 / 9.7735027, ...: the unsure teacher weighs most
+    expected = [[0.409270, 0.304924], [0.354438, 0.347538], [0.236292, 0.347538]]
+    equal(Impurity().weights(PROBABILITIES, context(PROBABILITIES)), expected)
+
+
+def test_impurity_at_temperature_2() -> None:
+    # exp(I / 2) is the square root of e^I: 2 + 1.8612097 + 1.5196714 = 5.3808811
+    # and 1.3246756 + 2 * 1.4142136 = 4.1531028
+    expected = [[0.371686, 0.318960], [0.345893, 0.340520], [0.282421, 0.340520]]
+    equal(Impurity(temperature=2).weights(PROBABILITIES, context(PROBABILITIES)), expected)
+
+
+def test_confidence_turns_the_sign() -> None:
+    # 1/4 + 0.2886751 + 0.4330127 = 0.9716878; 0.5698767 + 1/2 + 1/2 = 1.5698767
+    expected = [[0.257284, 0.363007], [0.297086, 0.318496], [0.445630, 0.318496]]
+    equal(Confidence().weights(PROBABILITIES, context(PROBABILITIES)), expected)
+
+
+def test_confidence_at_temperature_2() -> None:
+    # 1/2 + 0.5372850 + 0.6580370 = 1.6953220; 0.7549018 + 2 * 0.7071068 = 2.1691154
+    expected = [[0.294929, 0.348023], [0.316922, 0.325988], [0.388149, 0.325988]]
+    equal(Confidence(temperature=2).weights(PROBABILITIES, context(PROBABILITIES)), expected)
+
+
+def test_ca_mkd() -> None:
+    # exp(cross-entropy) is 1 / p(gold).
+    # Gold at 0: 4, 2, 4/3, together 22/3: (1 - 12/22) / 2 = 5/22, (1 - 6/22) / 2 = 8/22,
+    # (1 - 4/22) / 2 = 9/22
+    # Gold at 1: 4, 2, 2, together 8: (1 - 4/8) / 2 = 1/4, (1 - 2/8) / 2 = 3/8, 3/8
+    expected = [[5 / 22, 1 / 4], [8 / 22, 3 / 8], [9 / 22, 3 / 8]]
+    equal(CaMkd().weights(PROBABILITIES, context(PROBABILITIES, gold=[0, 1])), expected)
+
+
+def test_ca_mkd_turns_down_a_teacher_that_is_sure_and_wrong() -> None:
+    # CE of the first is 100, of the second 0: softmax (1, 0) to float32; (1 - 1) / 1 and (1 - 0) / 1
+    logits = torch.tensor([[[0.0, 100.0]], [[100.0, 0.0]]])
+    equal(CaMkd().weights(logits, context(logits)), [[0.0], [1.0]])
+
+
+def test_fixed_is_one_over_k_unless_given() -> None:
+    equal(Fixed().weights(PROBABILITIES, context(PROBABILITIES)), [[1 / 3, 1 / 3]] * 3)
+
+
+def test_fixed_scales_what_is_given_and_the_others_count_nothing() -> None:
+    # en 2, de 1, together 3
+    weights = Fixed({"de": 1, "en": 2}).weights(PROBABILITIES, context(PROBABILITIES))
+    equal(weights, [[2 / 3, 2 / 3], [0, 0], [1 / 3, 1 / 3]])
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_fixed_takes_numbers_beyond_float32(size: float) -> None:
+    weights = Fixed({"en": size, "es": 3 * size}).weights(PROBABILITIES[:2], context(PROBABILITIES[:2]))
+    equal(weights, [[1 / 4, 1 / 4], [3 / 4, 3 / 4]])
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"en": 0.0}, {"en": 2.0, "es": -1.0}, {"en": float("nan")}, {"en": INF}, {"en": -INF}]
+)
+def test_fixed_refuses_weights_without_a_sum(given: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=r"weighting\.weights = .*one of them above 0"):
+        Fixed(given)
+
+
+def test_fixed_refuses_an_unknown_teacher() -> None:
+    with pytest.raises(ConfigError, match=r"no teacher 'dee'; did you mean 'de'\? Choices: de, en, es\."):
+        Fixed({"dee": 1}).weights(PROBABILITIES, context(PROBABILITIES))
+
+
+def test_language_match() -> None:
+    # German passage: the German teacher; French passage: no such teacher, so all alike
+    weights = LanguageMatch().weights(PROBABILITIES, context(PROBABILITIES, passages=["de", "fr"]))
+    equal(weights, [[0, 1 / 3], [0, 1 / 3], [1, 1 / 3]])
+
+
+def test_language_match_asks_for_the_passage_not_the_question() -> None:
+    known = context(PROBABILITIES, passages=["es", "en"], questions=["de", "es"])
+    equal(LanguageMatch().weights(PROBABILITIES, known), [[0, 1], [1, 0], [0, 0]])
+
+
+def test_language_match_shares_among_teachers_of_one_language() -> None:
+    known = context(PROBABILITIES, teachers=["en", "es", "en"], passages=["en", "es"])
+    equal(LanguageMatch().weights(PROBABILITIES, known), [[1 / 2, 0], [0, 1], [1 / 2, 0]])
+
+
+@pytest.mark.parametrize("name", ["confidence", "impurity"])
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+def test_temperature_must_be_positive(name: str, temperature: float) -> None:
+    with pytest.raises(ConfigError, match=r"weighting\.temperature = .*above 0"):
+        registry.create(name, {"temperature": temperature})
+
+
+def test_aggregate() -> None:
+    # Eq. 3, padding last. Weights 1/4 and 3/4: 1/4 * 4 + 3/4 * 8 = 7, 1/4 * 0 + 3/4 * -4 = -3.
+    # Weights 1 and 0: the first teacher's 2 and -2, though the other's are 1e30.
+    logits = torch.tensor([[[4.0, 0.0, -INF], [2.0, -2.0, -INF]], [[8.0, -4.0, -INF], [1e30, -1e30, -INF]]])
+    weights = torch.tensor([[1 / 4, 1], [3 / 4, 0]])
+    mask = torch.tensor([[True, True, False]]).expand(2, 3)
+    equal(aggregate(logits, weights, mask), [[7, -3, -INF], [2, -2, -INF]])
+
+
+def test_gradient_of_aggregate_is_finite() -> None:
+    # For weights that are learnt: d/dw_k of the sum over real tokens is the sum of teacher k's logits.
+    logits = torch.tensor([[[4.0, 1.0, -INF]], [[8.0, -4.0, -INF]]])
+    weights = torch.tensor([[1.0], [0.0]], requires_grad=True)
+    aggregate(logits, weights, ~logits[0].isneginf())[:, :2].sum().backward()
+    assert weights.grad is not None
+    equal(weights.grad, [[5], [4]])
+
+
+# What holds for every weighting, whoever provides it.
+
+every = pytest.mark.parametrize("name", registry.names())
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[Tensor, TeacherContext]:
+    """Up to 4 teachers' logits, flat to extremely peaked, of up to 4 windows padded to up to 7 tokens."""
+    k, b, width = draw(st.integers(1, 4)), draw(st.integers(1, 4)), draw(st.integers(1, 7))
+    lengths = [draw(st.integers(1, width)) for _ in range(b)]
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    scale = draw(st.sampled_from([0.1, 1.0, 10.0, 1000.0]))
+    logits = scale * torch.randn(k, b, width, generator=generator)
+    mask = torch.arange(width) < torch.tensor(lengths)[:, None]
+    languages = st.sampled_from(LANGUAGES)
+    return logits.masked_fill(~mask, -INF), TeacherContext(
+        teachers=tuple(draw(languages) for _ in range(k)),
+        passage_languages=tuple(draw(languages) for _ in range(b)),
+        question_languages=tuple(draw(languages) for _ in range(b)),
+        gold=torch.tensor([draw(st.integers(0, length - 1)) for length in lengths]),
+        mask=mask,
+    )
+
+
+def weighting(name: str) -> Weighting:
+    """With its defaults."""
+    return registry.create(name)
+
+
+def close(found: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+@every
+@settings(max_examples=30, deadline=None)
+@given(batch=batches())
+def test_weights_are_a_distribution_over_the_teachers(
+    name: str, batch: tuple[Tensor, TeacherContext]
+) -> None:
+    logits, known = batch
+    weights = weighting(name).weights(logits, known)
+    assert weights.shape == logits.shape[:2]
+    assert weights.dtype == torch.float32
+    assert (weights >= 0).all()
+    close(weights.sum(0), torch.ones(logits.shape[1]))
+    summed = aggregate(logits, weights, known.mask)
+    assert not summed.isnan().any()
+    assert torch.equal(summed.isneginf(), ~known.mask)
+
+
+@every
+@settings(max_examples=20, deadline=None)
+@given(batch=batches(), data=st.data())
+def test_permuted_teachers_permute_the_weights(
+    name: str, batch: tuple[Tensor, TeacherContext], data: st.DataObject
+) -> None:
+    logits, known = batch
+    order = data.draw(st.permutations(range(len(logits))))
+    permuted = TeacherContext(**{**vars(known), "teachers": tuple(known.teachers[k] for k in order)})
+    chosen = weighting(name)
+    close(chosen.weights(logits[order], permuted), chosen.weights(logits, known)[order])
+
+
+@every
+@settings(max_examples=20, deadline=None)
+@given(batch=batches(), columns=st.integers(1, 9))
+def test_padding_changes_nothing(name: str, batch: tuple[Tensor, TeacherContext], columns: int) -> None:
+    logits, known = batch
+    padded = torch.nn.functional.pad(logits, (0, columns), value=-INF)
+    wider = TeacherContext(**{**vars(known), "mask": torch.nn.functional.pad(known.mask, (0, columns))})
+    chosen = weighting(name)
+    close(chosen.weights(padded, wider), chosen.weights(logits, known))
+
+
+@every
+@settings(max_examples=20, deadline=None)
+@given(batch=batches())
+def test_an_example_alone_has_the_weights_it_has_in_a_batch(
+    name: str, batch: tuple[Tensor, TeacherContext]
+) -> None:
+    logits, known = batch
+    chosen = weighting(name)
+    together = chosen.weights(logits, known)
+    for n in range(logits.shape[1]):
+        alone = TeacherContext(
+            known.teachers,
+            known.passage_languages[n : n + 1],
+            known.question_languages[n : n + 1],
+            known.gold[n : n + 1],
+            known.mask[n : n + 1],
+        )
+        close(chosen.weights(logits[:, n : n + 1], alone), together[:, n : n + 1])
+
+
+@every
+@settings(max_examples=20, deadline=None)
+@given(batch=batches())
+def test_a_single_teacher_weighs_1(name: str, batch: tuple[Tensor, TeacherContext]) -> None:
+    logits, known = batch
+    only = TeacherContext(**{**vars(known), "teachers": known.teachers[:1]})
+    close(weighting(name).weights(logits[:1], only), torch.ones(1, logits.shape[1]))
+
+
+@every
+def test_float32_is_enough(name: str) -> None:
+    """Over a long window of nearly equal logits the weights are what float64 gives."""
+    logits = torch.randn(3, 2, 384, generator=torch.Generator().manual_seed(7)) / 100
+    known = context(logits, gold=[3, 300], passages=["es", "de"])
+    chosen = weighting(name)
+    close(chosen.weights(logits, known).double(), chosen.weights(logits.double(), known).double())
