@@ -12,7 +12,7 @@ from lbkd.corpus.check import load, shown
 from lbkd.errors import ConfigError, DataError
 
 from .console import err, json_only, print_json, scores_table, table
-from .options import Json, Workspace, model_folder, with_settings
+from .options import Json, make_settings, model_folder, with_settings
 from .train import running
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score models on the test split, in every language of the corpus.
-
-    Their tokenizer must be that of --model.
 
     Example: lbkd evaluate baseline distill.combined.impurity --set evaluation.metric=mlqa
     """
@@ -89,7 +87,9 @@ def predict(
     no_answer: Annotated[
         bool, typer.Option("--no-answer", help="Allow that the passage has no answer.")
     ] = False,
-    workspace: Workspace = Path("lbkd-work"),
+    workspace: Annotated[
+        Path | None, typer.Option(help="Folder of what was computed. \\[default: lbkd-work]")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Answer questions: text, probability and place of the n best answers.
@@ -101,12 +101,13 @@ def predict(
     if [question, passage].count(None) != (0 if file is None else 2):
         raise ConfigError("predict needs either --question and --passage, or --file.")
     asked = [_asked(question, passage, "--question and --passage")] if file is None else _questions(file)
+    folder = model_folder(model, make_settings({"workspace": workspace}, None).workspace)
     from torch.cuda import is_available
 
     from lbkd.inference import Answerer
 
     with json_only(True):
-        answerer = Answerer(model_folder(model, workspace), "cuda" if is_available() else "cpu")
+        answerer = Answerer(folder, "cuda" if is_available() else "cpu")
         found = answerer(asked, top_k=top_k, handle_impossible_answer=no_answer)
     answers = [[best] if isinstance(best, dict) else best for best in found]
     if json:

@@ -21,7 +21,6 @@ _RUN = "How to run"
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON value on standard output, all else on standard error.")
 ]
-Workspace = Annotated[Path, typer.Option(help="Folder of what was computed.")]
 
 _RANKS = ("nproc", "zero_stage", "deepspeed", "local_rank")
 """Shared options that only commands with ranks have."""

@@ -65,11 +65,11 @@ class ModelSettings(_Section):
     """Cut the vocabulary to what the corpus uses plus so many of the most frequent pieces; unset: keep it."""
     dropout: float | None = Field(default=None, ge=0, lt=1)
     """Probability of dropping a unit while training; unset: the model's own."""
-    max_length: int = Field(default=384, ge=16)
+    max_length: int = Field(default=384, ge=16, le=2**20)
     """Tokens of a window: question, passage part and special tokens."""
-    max_question: int = Field(default=64, ge=4)
+    max_question: int = Field(default=64, ge=4, le=2**20)
     """Tokens of a question; longer ones are cut."""
-    window_step: int = Field(default=128, ge=1)
+    window_step: int = Field(default=128, ge=1, le=2**20)
     """Passage tokens from the start of one window to the start of the next."""
     trust_remote_code: bool = False
     """Run Python code that comes with a hub model."""
@@ -110,7 +110,7 @@ class RuntimeSettings(_Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of the model's forward and backward pass; auto: bf16 on GPUs that have it, else fp16, fp32 on CPU."""
     zero_stage: Literal[0, 1, 2, 3] | None = None
-    """DeepSpeed ZeRO stage; unset: 0 with one rank, 2 with several."""
+    """DeepSpeed ZeRO stage; unset: 0 with one rank or in fp16, 2 with several."""
     deepspeed: Path | None = None
     """A DeepSpeed configuration file, merged over ours."""
 
@@ -120,7 +120,7 @@ class EvaluationSettings(_Section):
 
     metric: Literal["squad-v1", "squad-v2", "mlqa"] = "squad-v1"
     """Official script to follow: squad-v1 for XQuAD and TyDiQA-GoldP, mlqa for MLQA."""
-    max_answer: int = Field(default=30, ge=1)
+    max_answer: int = Field(default=30, ge=1, le=2**20)
     """Longest answer in tokens."""
     batch_tokens: int = Field(default=8192, ge=1)
     """Tokens per forward pass when no gradient is needed, padding included."""

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lbkd.config import ModelSettings
 from lbkd.corpus.check import shown
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.corpus.squad import Dataset, Question
@@ -15,8 +14,7 @@ from lbkd.evaluation.decode import Decoded
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Template, tokenize
 from lbkd.features.windows import WindowRule
-from lbkd.models.load import load_span_model, load_tokenizer
-from lbkd.workspace import read_json
+from lbkd.models.load import load_span_model, load_tokenizer, longest_input, trained
 
 _LANGUAGE = "any"
 _BATCH_TOKENS = 8192
@@ -44,19 +42,11 @@ class Answerer:
     """
 
     def __init__(self, model: str | Path, device: str = "cpu") -> None:
-        about = Path(model) / "run.json"
-        folder, self.settings = str(model), ModelSettings()
-        if about.exists():
-            folder = str(Path(model) / "model")
-            try:
-                self.settings = ModelSettings(**read_json(about)["settings"]["model"])
-            except (LookupError, TypeError, ValueError) as error:
-                raise ConfigError(f"{about}: not written by this version of lbkd, or damaged.") from error
+        folder, self.settings = trained(model)
         self.tokenizer = load_tokenizer(folder)
         self.template = Template.of(self.tokenizer)
         self.model = load_span_model(folder, device=device)
-        limit: int = self.tokenizer.model_max_length
-        self._most = min(limit, getattr(self.model.config, "max_position_embeddings", limit))
+        self._most = longest_input(folder)
 
     def __call__(
         self,
@@ -114,7 +104,7 @@ class Answerer:
         return results[0] if single else results
 
     def _rule(self, length: int | None, question: int | None, overlap: int | None) -> WindowRule:
-        max_length = min(self.settings.max_length, self._most) if length is None else length
+        max_length = self.settings.max_length if length is None else length
         max_question = self.settings.max_question if question is None else question
         room = max_length - max_question - self.template.specials
         if max_length > self._most:

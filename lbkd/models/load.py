@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lbkd.config import ModelSettings
 from lbkd.errors import ConfigError
 from lbkd.models import e5_small
-from lbkd.workspace import fingerprint, folder_hash, replacing
+from lbkd.workspace import fingerprint, folder_hash, read_json, replacing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -98,6 +99,35 @@ def load_tokenizer(name: str, trust: bool = False) -> "PreTrainedTokenizerFast":
             f"model {name!r}: there is no vocabulary; add the tokenizer.json that belongs to it."
         )
     return tokenizer
+
+
+def trained(model: str | Path) -> tuple[str, ModelSettings]:
+    """What to load, and how pairs become windows, of a run folder of lbkd, a model folder or a hub id.
+
+    Raises:
+        ConfigError: a run.json that cannot be understood.
+    """
+    about = Path(model) / "run.json"
+    if not about.exists():
+        return str(model), ModelSettings(
+            max_length=min(ModelSettings().max_length, longest_input(str(model)))
+        )
+    try:
+        return str(Path(model) / "model"), ModelSettings(**read_json(about)["settings"]["model"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise ConfigError(f"{about}: not written by this version of lbkd, or damaged.") from error
+
+
+def longest_input(name: str, trust: bool = False) -> int:
+    """Tokens that the model of a folder or hub id reads at once, special ones included."""
+    from transformers import AutoConfig
+
+    config = _load(AutoConfig, name, trust)
+    limit: int = load_tokenizer(name, trust).model_max_length
+    positions: int = getattr(config, "max_position_embeddings", limit)
+    if any(family in config.model_type for family in ("roberta", "camembert")):
+        positions -= config.pad_token_id + 1  # they count positions from there on
+    return min(limit, positions)
 
 
 def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:

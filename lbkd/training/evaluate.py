@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from lbkd.errors import ConfigError
 from lbkd.evaluation.answers import answers_by_question
 from lbkd.evaluation.metrics import score_predictions
-from lbkd.features.tokens import tokenizer_hash
-from lbkd.models.load import load_span_model, load_tokenizer
+from lbkd.models.load import load_span_model, trained
 from lbkd.training import engine
-from lbkd.training.project import Project
+from lbkd.training.project import Project, window_settings
 from lbkd.workspace import folder_hash, read_json, write_json
 
 
@@ -17,34 +15,29 @@ def evaluate(project: Project, model: Path) -> list[dict[str, Any]]:
     """Score a run (or any model folder) on the test split; one row a language, passages and questions in it.
 
     Answers go to `eval/<split>.<language>.json` in the model's folder, the rows to `eval/<split>.json`. They
-    are taken from there if nothing that they depend on has changed.
+    are taken from there if nothing that they depend on has changed. A run is evaluated with the tokenizer and
+    the window settings that it was trained with.
 
     Returns:
         Rows with `model`, `task`, `language`, `zero_shot` (the corpus has no training data in that language),
         `exact_match` and `f1` (percent), `questions`, and what the metric gives beside these.
-
-    Raises:
-        ConfigError: the model's tokenizer is not the project's.
     """
-    run = read_json(model / "run.json")
-    folder = model / "model" if run is not None else model
+    folder, settings = trained(model)
+    task = (read_json(model / "run.json") or {}).get("task", "")
+    windows = window_settings(settings)
     corpus, how = project.settings.corpus, project.settings.evaluation
     ingredients = {
         "corpus": project.test_corpus.fingerprint(),
-        "window settings": list(project.window_settings),
-        "model": folder_hash(folder),
+        "window settings": list(windows),
+        "model": folder_hash(Path(folder)),
         "evaluation": how.model_dump(mode="json"),
     }
     place = model / "eval"
     former = engine.agree(read_json(place / f"{corpus.test}.json"))
     if former is not None and former["ingredients"] == ingredients:
         return list(former["rows"])
-    if tokenizer_hash(load_tokenizer(str(folder))) != project.tokenizer_hash:
-        raise ConfigError(
-            f"{folder} has another tokenizer than {project.encoder}; name its encoder by --model."
-        )
-    network = load_span_model(str(folder), device=engine.device())
-    features = project.test_features
+    network = load_span_model(folder, device=engine.device())
+    features = project.test_features(folder, windows)
     rows = []
     for done, language in enumerate(features.languages, start=1):
         mine = answers_by_question(
@@ -69,7 +62,7 @@ def evaluate(project: Project, model: Path) -> list[dict[str, Any]]:
         rows.append(
             {
                 "model": model.name,
-                "task": run["task"] if run is not None else "",
+                "task": task,
                 "language": language,
                 "zero_shot": language not in corpus.languages,
                 "exact_match": score.exact_match,

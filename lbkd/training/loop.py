@@ -15,12 +15,13 @@ import torch
 from lbkd.config import Settings
 from lbkd.criterions import Criterion
 from lbkd.errors import LbkdError
-from lbkd.features.batches import Batch, Epoch, collate, share
+from lbkd.features.batches import Batch, collate, share
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints
 from lbkd.models.span import SpanLogits, span_logits
 from lbkd.teachers.store import StoredLogits
 from lbkd.training import engine
+from lbkd.training.plan import Plan
 from lbkd.training.telemetry import Listener, MetricsLog, matmul_peak, matrix_weights, training_flops
 from lbkd.weighting import TeacherContext, Weighting, aggregate
 
@@ -82,10 +83,10 @@ def train_loop(
     rank, world = engine.start()
     seed_everything(settings.seed, rank)
     model.get_input_embeddings().requires_grad_(not training.freeze_embeddings)
-    first = _epoch(features, pairs, settings, 0)
-    if not len(first):
+    plan = Plan(features, pairs, settings)
+    total = plan.steps
+    if not total:
         raise LbkdError(f"{what}: the corpus has no question for the language pairs {list(pairs)}.")
-    total = training.max_steps or training.epochs * len(first)
     parts = math.ceil(training.batch_size / (world * (training.micro_batch_size or training.batch_size)))
     schedule = warmup_then_decay(total, training.warmup)
     config = engine.deepspeed_config(training, settings.runtime, world, parts)
@@ -95,25 +96,20 @@ def train_loop(
         closing(MetricsLog(folder)) if rank == 0 else nullcontext() as log,
     ):
         machine.model.train()
-        step = skipped = epoch = 0
-        while step < total:
-            order = _epoch(features, pairs, settings, epoch) if epoch else first
-            for n in range(min(len(order), total - step)):
-                finite = _step(machine, features, order[n], criterion, teachers, (rank, world, parts), meter)
-                skipped = 0 if finite else skipped + 1
-                meter.skipped += not finite
-                if skipped > _MOST_SKIPS:
-                    raise LbkdError(
-                        f"{what}: the loss is not a number, {skipped} steps in a row (step {step + 1}). "
-                        f"{_REMEDY}"
-                    )
-                step += 1
-                if step % training.log_every == 0 or step == total:
-                    numbers = meter.report(machine) | {"epoch": epoch + (n + 1) / len(order)}
-                    if log is not None:
-                        log.write(step, numbers)
-                    listener.progress(what, step, total, numbers)
-            epoch += 1
+        skipped = 0
+        for step, (epochs, ids) in enumerate(plan, start=1):
+            finite = _step(machine, features, ids, criterion, teachers, (rank, world, parts), meter)
+            skipped = 0 if finite else skipped + 1
+            meter.skipped += not finite
+            if skipped > _MOST_SKIPS:
+                raise LbkdError(
+                    f"{what}: the loss is not a number, {skipped} steps in a row (step {step}). {_REMEDY}"
+                )
+            if step % training.log_every == 0 or step == total:
+                numbers = meter.report(machine) | {"epoch": epochs}
+                if log is not None:
+                    log.write(step, numbers)
+                listener.progress(what, step, total, numbers)
         weights = {name: tensor.detach().cpu().clone() for name, tensor in machine.weights().items()}
     if not engine.everywhere(torch.tensor(all(bool(w.isfinite().all()) for w in weights.values()))):
         raise LbkdError(f"{what}: the trained weights are not all finite numbers. {_REMEDY}")
@@ -141,13 +137,6 @@ def seed_everything(seed: int, rank: int = 0) -> None:
     random.seed(seed + rank)
     np.random.seed((seed + rank) % 2**32)
     torch.manual_seed(seed + rank)
-
-
-def _epoch(features: FeatureSet, pairs: Sequence[tuple[str, str]], settings: Settings, epoch: int) -> Epoch:
-    training = settings.training
-    rng = np.random.default_rng([settings.seed, epoch, 1]) if training.pairs_per_passage else None
-    ids = features.features(pairs, training.pairs_per_passage, rng)
-    return Epoch.of(ids, features.lengths(ids), training.batch_size, settings.seed, epoch)
 
 
 def _step(

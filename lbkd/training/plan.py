@@ -29,13 +29,13 @@ class Plan:
 
     @cached_property
     def steps(self) -> int:
-        """Optimizer steps of the run."""
+        """Optimizer steps of the run; 0 where there is nothing to learn from."""
         training = self.settings.training
-        return training.max_steps or training.epochs * len(self._first)
+        return (training.max_steps or training.epochs * len(self._first)) if len(self._first) else 0
 
     def __iter__(self) -> Iterator[tuple[float, Ints]]:
         """(epochs done after the step, feature ids of its global batch) of every optimizer step."""
-        return itertools.islice(self._endless(), self.steps if len(self._first) else 0)
+        return itertools.islice(self._endless(), self.steps)
 
     @cached_property
     def windows(self) -> Ints:

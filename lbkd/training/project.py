@@ -6,12 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from lbkd.config import Settings
+from lbkd.config import ModelSettings, Settings
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.errors import ConfigError
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
-from lbkd.models.load import load_tokenizer, prepare
+from lbkd.models.load import load_tokenizer, longest_input, prepare
 from lbkd.training import engine
 from lbkd.training.telemetry import Listener, Silent
 from lbkd.workspace import replacing
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 T = TypeVar("T")
+WindowSettings = tuple[int, int, int]
+"""Tokens of a window, of a question, and from one window to the next."""
 
 
 class Project:
@@ -37,6 +39,7 @@ class Project:
         self.settings = settings
         self.rank, self.world = engine.start(nproc)
         self.listener: Listener = listener if listener is not None and self.rank == 0 else Silent()
+        self._test_features: dict[tuple[str, WindowSettings], FeatureSet] = {}
         if settings.training.batch_size < self.world:
             raise ConfigError(
                 f"training.batch_size = {settings.training.batch_size} is less than the {self.world} ranks."
@@ -68,8 +71,12 @@ class Project:
 
     @cached_property
     def tokenizer(self) -> "PreTrainedTokenizerFast":
-        """The encoder's."""
-        return load_tokenizer(self.encoder, self.settings.model.trust_remote_code)
+        """The encoder's; `ConfigError` if windows are longer than the encoder can read."""
+        trust, wanted = self.settings.model.trust_remote_code, self.settings.model.max_length
+        most = longest_input(self.encoder, trust)
+        if wanted > most:
+            raise ConfigError(f"model.max_length = {wanted}: {self.encoder} reads at most {most} tokens.")
+        return load_tokenizer(self.encoder, trust)
 
     @cached_property
     def tokenizer_hash(self) -> str:
@@ -79,18 +86,16 @@ class Project:
     @cached_property
     def train_features(self) -> FeatureSet:
         """The training texts as windows."""
-        return self._features(self.train_corpus)
+        windows = window_settings(self.settings.model)
+        return self._features(self.train_corpus, self.tokenizer, self.tokenizer_hash, windows)
 
-    @cached_property
-    def test_features(self) -> FeatureSet:
-        """The test texts as windows."""
-        return self._features(self.test_corpus)
-
-    @property
-    def window_settings(self) -> tuple[int, int, int]:
-        """(tokens of a window, of a question, step between windows)."""
-        model = self.settings.model
-        return model.max_length, model.max_question, model.window_step
+    def test_features(self, model: str, windows: WindowSettings) -> FeatureSet:
+        """The test texts as windows, as the model of a folder or hub id reads them."""
+        tokenizer = load_tokenizer(model, self.settings.model.trust_remote_code)
+        key = tokenizer_hash(tokenizer), windows
+        if key not in self._test_features:
+            self._test_features[key] = self._features(self.test_corpus, tokenizer, *key)
+        return self._test_features[key]
 
     def run_folder(self, task: str, *parts: str | None) -> Path:
         """Where the run of a task lies; the seed is part of the name unless it is 1."""
@@ -123,14 +128,22 @@ class Project:
         paths = {language: self.settings.path(split, language) for language in languages}
         return ParallelCorpus.read(paths, self.settings.corpus.source, self.settings.corpus.limit)
 
-    def _features(self, corpus: ParallelCorpus) -> FeatureSet:
+    def _features(
+        self,
+        corpus: ParallelCorpus,
+        tokenizer: "PreTrainedTokenizerFast",
+        hashed: str,
+        windows: WindowSettings,
+    ) -> FeatureSet:
         folder = self.settings.workspace / "tokens"
-        tokenizer, content = self.tokenizer, self.tokenizer_hash  # ranks wait for one another here, too
-        return self._first(
-            lambda: FeatureSet.build(corpus, tokenizer, content, folder, *self.window_settings)
-        )
+        return self._first(lambda: FeatureSet.build(corpus, tokenizer, hashed, folder, *windows))
 
     def _first(self, make: Callable[[], T]) -> T:
         """Rank 0 makes something on disk, then the others find it there."""
         made = engine.together(lambda: make() if self.rank == 0 else None)
         return made if made is not None else make()
+
+
+def window_settings(model: ModelSettings) -> WindowSettings:
+    """What decides how a pair becomes windows."""
+    return model.max_length, model.max_question, model.window_step

@@ -12,13 +12,15 @@ import torch
 import lbkd
 from lbkd import criterions, tasks, weighting
 from lbkd.errors import ConfigError
+from lbkd.features.tokens import Ints
 from lbkd.models.load import load_span_model
 from lbkd.teachers.score import score
 from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.training import engine
 from lbkd.training.evaluate import evaluate
 from lbkd.training.loop import Teachers, seed_everything, train_loop
-from lbkd.training.project import Project
+from lbkd.training.plan import Plan
+from lbkd.training.project import Project, window_settings
 from lbkd.workspace import differences, file_hash, folder_hash, read_json, write_json
 
 _INDIFFERENT = {"log_every", "micro_batch_size"}
@@ -61,14 +63,12 @@ def train(
         "task": [tasks.registry.origin(task), task, options],
         "criterion": [criterions.registry.origin(name), name, how],
     }
-    teachers, parts = None, [options.get("lang")]
+    strategy, parts = None, [options.get("lang")]
     if chosen.teacher_task is not None:
         strategy = weighting.registry.create(weigh, settings.weighting)
-        teachers = Teachers(_teachers_logits(project, chosen.teacher_task), strategy)
         ingredients["weighting"] = [weighting.registry.origin(weigh), weigh, settings.weighting]
-        for language in teachers.stores:
-            folder = project.run_folder(chosen.teacher_task, language)
-            ingredients[f"teacher {language}"] = file_hash(_weights(folder))
+        for language, teacher in _teachers(project, chosen.teacher_task).items():
+            ingredients[f"teacher {language}"] = file_hash(_weights(teacher))
         parts = [name, weigh]
     ingredients |= _common_ingredients(project)
     run = project.run_folder(task, *parts)
@@ -80,6 +80,14 @@ def train(
         return run
     if changed:
         project.listener.note(f"{run.name}: trained again, since {changed} changed")
+    teachers = None
+    if chosen.teacher_task is not None and strategy is not None:
+        windows = Plan(project.train_features, pairs, settings).windows
+        stores = {
+            language: cache_logits(project, language, chosen.teacher_task, windows)
+            for language in settings.corpus.languages
+        }
+        teachers = Teachers(stores, strategy)
     seed_everything(settings.seed)
     model = load_span_model(project.encoder, settings.model.trust_remote_code, settings.model.dropout)
     began = time.time()
@@ -105,30 +113,29 @@ def train(
     return run
 
 
-def cache_logits(project: Project, language: str, teacher_task: str = "branch-mrc") -> StoredLogits:
-    """What one teacher says of every window of D; computed where the store lacks it.
+def cache_logits(
+    project: Project, language: str, teacher_task: str = "branch-mrc", windows: Ints | None = None
+) -> StoredLogits:
+    """What one teacher says of the windows that the student will see; computed where the store lacks it.
 
-    The workspace's teacher is taken as it is, whatever settings it was trained with; it is trained if there
-    is none.
+    Args:
+        project: texts and encoder.
+        language: of the teacher's branch.
+        teacher_task: the task that it was, or will be, trained on.
+        windows: (N,) feature ids, ascending; by default those that a student of all pairs learns from: all,
+            unless `max_steps` or `pairs_per_passage` leaves some out.
     """
-    run = project.run_folder(teacher_task, language)
-    found = engine.agree(read_json(run / "run.json"))
-    if found is None:
-        train(project, teacher_task, {"lang": language}, criterion_options={})
-    elif found["ingredients"]["tokenizer"] != project.tokenizer_hash:
-        raise ConfigError(
-            f"{run}: this teacher reads another tokenizer than the student {project.encoder}, so that "
-            "their logits cannot be compared. Train it again with the student's --model, or use another "
-            "--workspace."
-        )
     features = project.train_features
-    ids = features.features([(k, j) for k in features.languages for j in features.languages])
+    if windows is None:
+        pairs = [(k, j) for k in features.languages for j in features.languages]
+        windows = Plan(features, pairs, project.settings).windows
+    run = _teachers(project, teacher_task, (language,))[language]
     folder = project.settings.workspace / "logits" / run.name
-    store = LogitsStore(folder, ids, features.lengths(ids))
+    store = LogitsStore(folder, windows, features.lengths(windows))
     ingredients = {
         "corpus": project.train_corpus.fingerprint(),
         "tokenizer": project.tokenizer_hash,
-        "window settings": list(project.window_settings),
+        "window settings": list(window_settings(project.settings.model)),
         "teacher weights": file_hash(_weights(run)),
     }
     if project.rank == 0:
@@ -139,7 +146,9 @@ def cache_logits(project: Project, language: str, teacher_task: str = "branch-mr
     finished = engine.agree(len(store.finished()))
     if finished < store.blocks:
         there = f"{finished} of {store.blocks} blocks are there already"
-        project.listener.note(f"{run.name}: scoring {len(ids)} windows" + (f" ({there})" if finished else ""))
+        project.listener.note(
+            f"{run.name}: scoring {len(windows)} windows" + (f" ({there})" if finished else "")
+        )
         teacher = load_span_model(str(run / "model"), device=engine.device())
         engine.together(
             lambda: score(
@@ -181,16 +190,32 @@ def versions() -> dict[str, str]:
     return {"lbkd": lbkd.__version__, **{name: version(name) for name in names}}
 
 
-def _teachers_logits(project: Project, task: str) -> dict[str, StoredLogits]:
-    """Language -> its teacher's logits; trains and scores what the workspace lacks."""
-    languages = project.settings.corpus.languages
-    missing = [lang for lang in languages if not (project.run_folder(task, lang) / "run.json").exists()]
+def _teachers(project: Project, task: str, languages: tuple[str, ...] | None = None) -> dict[str, Path]:
+    """Language -> its teacher's run; trains those that the workspace lacks.
+
+    A teacher that is there is taken as it is, whatever settings it was trained with.
+    """
+    runs = {
+        language: project.run_folder(task, language)
+        for language in languages or project.settings.corpus.languages
+    }
+    found = engine.agree({language: read_json(run / "run.json") for language, run in runs.items()})
+    missing = [language for language in runs if found[language] is None]
     if missing:
         names = ", ".join(missing)
         project.listener.note(
             f"no {task} teacher for {names} in {project.settings.workspace}: training first"
         )
-    return {language: cache_logits(project, language, task) for language in languages}
+    for language, run in runs.items():
+        if found[language] is None:
+            train(project, task, {"lang": language}, criterion_options={})
+        elif found[language]["ingredients"]["tokenizer"] != project.tokenizer_hash:
+            raise ConfigError(
+                f"{run}: this teacher reads another tokenizer than the student {project.encoder}, so that "
+                "their logits cannot be compared. Train it again with the student's --model, or use another "
+                "--workspace."
+            )
+    return runs
 
 
 def _common_ingredients(project: Project) -> dict[str, Any]:

@@ -143,6 +143,17 @@ def test_unknown_model_names_the_runs(refused: Callable[..., str], wrote: Callab
     assert "did you mean 'baseline'?" in message
 
 
+def test_workspace_of_the_settings_file(
+    lbkd: Callable[..., Any], wrote: Callable[..., Path], tiny_model_folder: Path
+) -> None:
+    wrote("here/lbkd.toml", 'workspace = "mine"')
+    run = Path("mine/runs/baseline")
+    run.mkdir(parents=True)
+    (run / "model").symlink_to(tiny_model_folder)
+    wrote("here/mine/runs/baseline/run.json", {"settings": {"model": {}}})
+    assert lbkd("predict", "--model", "baseline", "--question", "Who?", "--passage", PASSAGE).code == 0
+
+
 @pytest.mark.parametrize("content", ["{", {}, [], {"settings": {"model": {"nonsense": 1}}}])
 def test_damaged_run(refused: Callable[..., str], wrote: Callable[..., Path], content: Any) -> None:
     Path("run").mkdir()
