@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
-from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column
+from rich.table import Column, Table
+from rich.text import Text
 
 out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -105,16 +105,17 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     A row is one line, however long; on a terminal a last column `about` is folded to fit.
     """
-    lines = [list(row) for row in rows]
-    if any(headings):
-        lines.insert(0, list(headings))
-    widths = [max(cell_len(line[n]) for line in lines) for n in range(len(headings))]
-    indent = sum(widths[:-1]) + 2 * len(widths[:-1])
-    for number, line in enumerate(lines):
-        if headings[-1] == "about" and out.is_terminal:
-            line[-1] = f"\n{' ' * indent}".join(wrap(line[-1], max(20, out.width - indent)))
-        cells = [cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)]
-        out.print("  ".join(cells).rstrip(), style="bold" if any(headings) and not number else None)
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(headings))
+    for heading in headings:
+        drawn.add_column(Text(heading), no_wrap=heading != "about", overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    natural = Measurement.get(out, out.options.update(max_width=sys.maxsize), drawn).maximum
+    width = out.width
+    if not (out.is_terminal and headings[-1] == "about"):
+        out.width = natural
+    out.print(drawn, crop=False, soft_wrap=False)
+    out.width = width
 
 
 def scores_table(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -88,6 +88,8 @@ class TrainingSettings(_Section):
     """Windows per forward pass and rank; unset: the rank's whole share of the batch."""
     learning_rate: float = Field(default=1e-5, gt=0)
     """Peak of the schedule (linear warm-up, linear decay to zero)."""
+    head_rate: float = Field(default=1.0, gt=0)
+    """Learning rate of the start and end head, which begins at random, relative to the encoder's."""
     warmup: float = Field(default=0.1, ge=0, le=1)
     """Share of the steps until the peak."""
     weight_decay: float = Field(default=0.005, ge=0)

@@ -197,7 +197,7 @@ class Engine:
             reason = " ".join(str(error).split())
             raise ConfigError(f"DeepSpeed refuses its configuration (see --deepspeed): {reason}") from error
         optimizer = torch.optim.AdamW(
-            _groups(model, training.weight_decay),
+            _groups(model, training),
             lr=training.learning_rate,
             eps=training.adam_eps,
             fused=True,
@@ -242,13 +242,15 @@ class Engine:
         gc.collect()
 
 
-def _groups(model: "PreTrainedModel", weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices with weight decay; biases and normalization without."""
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def _groups(model: "PreTrainedModel", training: TrainingSettings) -> list[dict[str, Any]]:
+    """Matrices with weight decay, biases and normalization without; the head at a rate of its own."""
+    encoder = {id(p) for p in model.base_model.parameters()}
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for p in model.parameters():
+        if p.requires_grad:
+            rate = training.learning_rate * (1.0 if id(p) in encoder else training.head_rate)
+            groups.setdefault((rate, training.weight_decay if p.ndim > 1 else 0.0), []).append(p)
+    return [{"params": group, "lr": rate, "weight_decay": decay} for (rate, decay), group in groups.items()]
 
 
 def _deepspeed() -> Any:

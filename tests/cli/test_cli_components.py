@@ -24,7 +24,7 @@ def test_list_shows_every_component(lbkd: Callable[..., Any]) -> None:
 
 def test_piped_rows_are_one_line_each(lbkd: Callable[..., Any]) -> None:
     [row] = [line for line in lbkd("list").out.splitlines() if line.startswith("impurity")]
-    assert row.endswith("Eq. 7 as printed (the paper's Ours-imp).")
+    assert row.rstrip().endswith("Eq. 7 as printed (the paper's Ours-imp).")
 
 
 def test_list_one_kind(lbkd: Callable[..., Any]) -> None:

@@ -58,7 +58,7 @@ def test_only_about_is_folded_and_only_on_a_terminal(
 
 def test_cells_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     console.table(["[bold]", ":smile:"], [["[x]", "[/]"], ["日本", "dict[str, int]"]])
-    assert capsys.readouterr().out.splitlines() == [
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
         "[bold]  :smile:",
         "[x]     [/]",
         "日本    dict[str, int]",

@@ -13,6 +13,7 @@ from ranks import furthest, settings, trained
 from lbkd.config import RuntimeSettings, TrainingSettings
 from lbkd.criterions import Criterion, Loss, registry
 from lbkd.errors import ConfigError, LbkdError
+from lbkd.models.load import load_span_model
 from lbkd.training import engine
 
 
@@ -238,3 +239,16 @@ def test_no_compiler_is_needed_and_standard_output_stays_free(tmp_path: Path) ->
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert time.monotonic() - began < 60
     assert not (tmp_path / "built").exists()
+
+
+def test_the_head_learns_at_a_rate_of_its_own(tiny_model_folder: Path) -> None:
+    model = load_span_model(str(tiny_model_folder))
+    model.get_input_embeddings().requires_grad_(False)
+    groups = engine._groups(model, TrainingSettings(learning_rate=1e-3, head_rate=20, weight_decay=0.5))
+    how = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    named = {name: how[id(p)] for name, p in model.named_parameters() if p.requires_grad}
+    assert len(how) == len(named) == sum(len(group["params"]) for group in groups)
+    assert named.pop("qa_outputs.weight") == (pytest.approx(2e-2), 0.5)
+    assert named.pop("qa_outputs.bias") == (pytest.approx(2e-2), 0.0)
+    matrices = {name for name, p in model.named_parameters() if p.ndim > 1}
+    assert all(found == (1e-3, 0.5 if name in matrices else 0.0) for name, found in named.items())
