@@ -297,11 +297,22 @@ def test_decorator(registry: Registry[Weighting]) -> None:
 
 def test_decorator_refuses_a_name_that_is_taken(registry: Registry[Weighting], install: Install) -> None:
     install("stranger", "sharpest = MODULE:Mine")
+
+    class Other(Scripted):
+        pass
+
     registry.register("mine")(Scripted)
     for name, owner in [("fixed", "lbkd"), ("sharpest", "stranger 1.2"), ("mine", "the script's ")]:
         with pytest.raises(ConfigError, match=f"weighting '{name}' is already provided by {owner}"):
-            registry.register(name)(Scripted)
+            registry.register(name)(Other)
     assert registry.get("mine") is Scripted
+
+
+def test_a_notebooks_cell_may_register_anew(registry: Registry[Weighting]) -> None:
+    again = type("Scripted", (Scripted,), {"__qualname__": Scripted.__qualname__})
+    registry.register("mine")(Scripted)
+    registry.register("mine")(again)
+    assert registry.get("mine") is again
 
 
 def test_a_plugin_with_a_scripts_name(registry: Registry[Weighting], install: Install) -> None:

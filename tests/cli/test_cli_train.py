@@ -233,7 +233,12 @@ def test_stopping(options: list[Any], tmp_path: Path, number: signal.Signals, co
         "stopped",
     ]
     process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )
     log = tmp_path / "stopped" / "log.txt"
     for _ in range(600):

@@ -211,6 +211,7 @@ engine.start()
 began = time.perf_counter()
 training = TrainingSettings(batch_size=4)
 model = torch.nn.Linear(8, 1)
+object.__setattr__(model, "base_model", model)  # as every model of transformers has
 before = model.weight.detach().clone()
 machine = engine.Engine(
     model, training, engine.deepspeed_config(training, RuntimeSettings(zero_stage=2), 1, 1), lambda step: 1.0
