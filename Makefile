@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-demo: install ## Train teachers and a student on the corpus that ships, and score them (about ten minutes)
+demo: install ## Train teachers and a student on the corpus that ships, and score them (about eleven minutes on two cores)
 	$(BIN)/lbkd demo
 
 quick: install ## The same way in two minutes; its scores mean nothing

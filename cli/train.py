@@ -109,7 +109,7 @@ def demo(
     ] = None,
     json: Json = False,
 ) -> None:
-    """`lbkd run` on the corpus that ships, with a real encoder: about ten minutes on two CPU cores.
+    """`lbkd run` on the corpus that ships, with a real encoder: about eleven minutes on two CPU cores.
 
     Example: lbkd demo --quick
     """

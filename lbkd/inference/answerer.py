@@ -24,8 +24,8 @@ class Answerer:
     """Answers questions about passages; takes the place of `pipeline("question-answering")`.
 
         >>> answerer = Answerer("lbkd-work/runs/distill.combined.impurity")
-        >>> answerer(question="Who wrote it?", context="Ada wrote it in 1843.")
-        {'score': 0.97, 'start': 0, 'end': 3, 'answer': 'Ada'}
+        >>> answerer(question="¿Quién la pintó?", context="La pintó Remedios Varo en 1955.")
+        {'score': 0.78..., 'start': 9, 'end': 22, 'answer': 'Remedios Varo'}
 
     It decodes as the evaluation does, so that what is deployed is what was measured: an answer is a slice
     of the passage, `context[start:end]`, and passages of any length are read in overlapping windows. Differs
