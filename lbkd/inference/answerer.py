@@ -46,7 +46,7 @@ class Answerer:
         self.tokenizer = load_tokenizer(folder)
         self.template = Template.of(self.tokenizer)
         self.model = load_span_model(folder, device=device)
-        self._most = longest_input(folder)
+        self._most = longest_input(self.model.config, self.tokenizer)
 
     def __call__(
         self,

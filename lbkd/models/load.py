@@ -13,7 +13,7 @@ from lbkd.models import e5_small
 from lbkd.workspace import fingerprint, folder_hash, read_json, replacing
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 E5_SMALL_PIECES = 20_000
 """Frequent pieces that `e5-small` keeps beside those of the corpus, unless model.trim says otherwise."""
@@ -51,9 +51,9 @@ def prepare(name: str, trim: int | None, texts: Iterable[str], folder: Path, tru
 
 def load_encoder(name: str, trust: bool = False) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
     """The encoder, with its span head if it was saved with one, and its tokenizer."""
-    from transformers import AutoConfig, AutoModel, AutoModelForQuestionAnswering
+    from transformers import AutoModel, AutoModelForQuestionAnswering
 
-    config = _load(AutoConfig, name, trust)
+    config = load_config(name, trust)
     headed = any("QuestionAnswering" in kind for kind in config.architectures or ())
     kind = AutoModelForQuestionAnswering if headed else AutoModel
     model = _load(kind, name, trust, config=config, use_safetensors=True)
@@ -74,9 +74,9 @@ def load_span_model(
     Raises:
         ConfigError: no such folder or hub model, or one that lbkd cannot use.
     """
-    from transformers import AutoConfig, AutoModelForQuestionAnswering
+    from transformers import AutoModelForQuestionAnswering
 
-    config = _load(AutoConfig, name, trust)
+    config = load_config(name, trust)
     if dropout is not None:
         for key, value in config.to_dict().items():
             if "dropout" in key and isinstance(value, int | float):
@@ -86,6 +86,14 @@ def load_span_model(
     )
     torch.nn.Module.to(model, device)
     return model
+
+
+def load_config(name: str, trust: bool = False) -> "PreTrainedConfig":
+    """The configuration of a folder or hub model."""
+    from transformers import AutoConfig
+
+    config: PreTrainedConfig = _load(AutoConfig, name, trust)
+    return config
 
 
 def load_tokenizer(name: str, trust: bool = False) -> "PreTrainedTokenizerFast":
@@ -109,21 +117,17 @@ def trained(model: str | Path) -> tuple[str, ModelSettings]:
     """
     about = Path(model) / "run.json"
     if not about.exists():
-        return str(model), ModelSettings(
-            max_length=min(ModelSettings().max_length, longest_input(str(model)))
-        )
+        most = longest_input(load_config(str(model)), load_tokenizer(str(model)))
+        return str(model), ModelSettings(max_length=min(ModelSettings().max_length, most))
     try:
         return str(Path(model) / "model"), ModelSettings(**read_json(about)["settings"]["model"])
     except (LookupError, TypeError, ValueError) as error:
         raise ConfigError(f"{about}: not written by this version of lbkd, or damaged.") from error
 
 
-def longest_input(name: str, trust: bool = False) -> int:
-    """Tokens that the model of a folder or hub id reads at once, special ones included."""
-    from transformers import AutoConfig
-
-    config = _load(AutoConfig, name, trust)
-    limit: int = load_tokenizer(name, trust).model_max_length
+def longest_input(config: "PreTrainedConfig", tokenizer: "PreTrainedTokenizerFast") -> int:
+    """Tokens that a model reads at once, special ones included."""
+    limit: int = tokenizer.model_max_length
     positions: int = getattr(config, "max_position_embeddings", limit)
     if any(family in config.model_type for family in ("roberta", "camembert")):
         positions -= config.pad_token_id + 1  # they count positions from there on

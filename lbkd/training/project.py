@@ -11,7 +11,7 @@ from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.errors import ConfigError
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
-from lbkd.models.load import load_tokenizer, longest_input, prepare
+from lbkd.models.load import load_config, load_tokenizer, longest_input, prepare
 from lbkd.training import engine
 from lbkd.training.telemetry import Listener, Silent
 from lbkd.workspace import replacing
@@ -73,10 +73,11 @@ class Project:
     def tokenizer(self) -> "PreTrainedTokenizerFast":
         """The encoder's; `ConfigError` if windows are longer than the encoder can read."""
         trust, wanted = self.settings.model.trust_remote_code, self.settings.model.max_length
-        most = longest_input(self.encoder, trust)
+        tokenizer = load_tokenizer(self.encoder, trust)
+        most = longest_input(load_config(self.encoder, trust), tokenizer)
         if wanted > most:
             raise ConfigError(f"model.max_length = {wanted}: {self.encoder} reads at most {most} tokens.")
-        return load_tokenizer(self.encoder, trust)
+        return tokenizer
 
     @cached_property
     def tokenizer_hash(self) -> str:

@@ -33,7 +33,14 @@ from lbkd.features.batches import Batch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.models import e5_small
-from lbkd.models.load import load_encoder, load_span_model, load_tokenizer, longest_input, prepare
+from lbkd.models.load import (
+    load_config,
+    load_encoder,
+    load_span_model,
+    load_tokenizer,
+    longest_input,
+    prepare,
+)
 from lbkd.models.span import span_logits
 from lbkd.models.trim import trim_vocabulary
 
@@ -483,9 +490,12 @@ def test_longest_input_leaves_out_what_roberta_does_not_count(
     """RoBERTa numbers positions from its padding's id + 1 on: of 514, with padding 1, it reads 512."""
     folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
-    assert longest_input(str(folder)) == config["max_position_embeddings"]
+    assert (
+        longest_input(load_config(str(folder)), load_tokenizer(str(folder)))
+        == config["max_position_embeddings"]
+    )
     config |= {"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}
     (folder / "config.json").write_text(json.dumps(config))
     settings = json.loads((folder / "tokenizer_config.json").read_text()) | {"model_max_length": 10**30}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    assert longest_input(str(folder)) == 512
+    assert longest_input(load_config(str(folder)), load_tokenizer(str(folder))) == 512
