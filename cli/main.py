@@ -56,7 +56,7 @@ def main() -> None:
         if "--debug" in sys.argv:
             traceback.print_exc()
         if rank():
-            time.sleep(1)  # an error that all ranks share is told by the first; the launcher ends the others
+            time.sleep(10)  # an error that all ranks share is told by the first; the launcher ends the others
         err.print("[bold red]error:[/] ", markup=True, end="")
         err.print((f"rank {rank()}: " if rank() else "") + str(error))
         sys.exit(2)

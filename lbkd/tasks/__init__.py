@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from lbkd.errors import ConfigError, nearest
 from lbkd.registry import Registry
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """A model to learn from."""
+
+    name: str
+    """What weightings and messages call it: the language of its branch, where it has one."""
+    task: str
+    """What it is trained on."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of that task."""
+    seed: int = 0
+    """Added to the student's seed."""
+
+
 class Task(ABC):
-    """Which pairs of languages a model learns from, with which criterion, and whether it needs teachers.
+    """Which pairs of languages a model learns from, with which criterion and which teachers.
 
     Its constructor's typed arguments are its options; `--lang L` is short for `--set task.lang=L`.
     """
 
     criterion: str = "nll"
     """Name of the criterion, unless the command line names another."""
-    teacher_task: str | None = None
-    """Task whose models, one for each language, are the teachers; None: no teachers."""
 
     @abstractmethod
     def pairs(self, languages: Sequence[str], source: str) -> list[tuple[str, str]]:
@@ -28,6 +42,15 @@ class Task(ABC):
             languages: those with training data.
             source: the language the dataset was written in, one of them.
         """
+
+    @property
+    def label(self) -> str:
+        """Part of the run's name that tells it from the same task's with other options; may be empty."""
+        return str(getattr(self, "lang", ""))
+
+    def teachers(self, languages: Sequence[str]) -> Sequence[Teacher]:
+        """Whose logits are learnt from; none, unless a task says otherwise."""
+        return ()
 
 
 registry: Registry[Task] = Registry("lbkd.tasks", Task)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -97,6 +98,12 @@ class Project:
         if key not in self._test_features:
             self._test_features[key] = self._features(self.test_corpus, tokenizer, *key)
         return self._test_features[key]
+
+    def seeded(self, more: int) -> "Project":
+        """The same project with so much added to its seed; what is at hand already is shared."""
+        other = copy(self)
+        other.settings = self.settings.model_copy(update={"seed": self.settings.seed + more})
+        return other
 
     def run_folder(self, task: str, *parts: str | None) -> Path:
         """Where the run of a task lies; the seed is part of the name unless it is 1."""

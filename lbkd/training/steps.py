@@ -4,6 +4,7 @@ Each writes down what its result depends on; while that is unchanged, it is not 
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def train(
     Args:
         project: texts and encoder.
         task: name of the task.
-        options: of the task, over those in the settings.
+        options: of the task, instead of those in the settings.
         criterion: name of the criterion; by default the task's.
         weigh: name of the weighting, for tasks with teachers.
         criterion_options: of the criterion, instead of those in the settings.
@@ -49,12 +50,13 @@ def train(
         ConfigError: components or options that do not fit, before anything is computed.
     """
     settings = project.settings
-    options = {**settings.task, **(options or {})}
+    options = settings.task if options is None else options
     chosen = tasks.registry.create(task, options)
     name = criterion or chosen.criterion
     how = settings.criterion if criterion_options is None else criterion_options
     loss = criterions.registry.create(name, how)
-    if loss.needs_teachers and chosen.teacher_task is None:
+    own = chosen.teachers(settings.corpus.languages)
+    if loss.needs_teachers and not own:
         raise ConfigError(
             f"criterion {name!r} needs teachers, and task {task!r} has none; use task 'distill'."
         )
@@ -63,15 +65,13 @@ def train(
         "task": [tasks.registry.origin(task), task, options],
         "criterion": [criterions.registry.origin(name), name, how],
     }
-    strategy, parts = None, [options.get("lang")]
-    if chosen.teacher_task is not None:
-        strategy = weighting.registry.create(weigh, settings.weighting)
+    strategy = weighting.registry.create(weigh, settings.weighting) if own else None
+    if own:
         ingredients["weighting"] = [weighting.registry.origin(weigh), weigh, settings.weighting]
-        for language, teacher in _teachers(project, chosen.teacher_task).items():
-            ingredients[f"teacher {language}"] = file_hash(_weights(teacher))
-        parts = [name, weigh]
+        for teacher, teacher_run in _trained(project, own).items():
+            ingredients[f"teacher {teacher}"] = file_hash(_weights(teacher_run))
     ingredients |= _common_ingredients(project)
-    run = project.run_folder(task, *parts)
+    run = run_folder(project, task, chosen, name, weigh)
 
     found = read_json(run / "run.json")
     changed = engine.agree(None if found is None else differences(found["ingredients"], ingredients))
@@ -81,13 +81,9 @@ def train(
     if changed:
         project.listener.note(f"{run.name}: trained again, since {changed} changed")
     teachers = None
-    if chosen.teacher_task is not None and strategy is not None:
+    if strategy is not None:
         windows = Plan(project.train_features, pairs, settings).windows
-        stores = {
-            language: cache_logits(project, language, chosen.teacher_task, windows)
-            for language in settings.corpus.languages
-        }
-        teachers = Teachers(stores, strategy)
+        teachers = Teachers({who.name: cache_logits(project, who, windows) for who in own}, strategy)
     seed_everything(settings.seed)
     model = load_span_model(project.encoder, settings.model.trust_remote_code, settings.model.dropout)
     began = time.time()
@@ -113,15 +109,20 @@ def train(
     return run
 
 
-def cache_logits(
-    project: Project, language: str, teacher_task: str = "branch-mrc", windows: Ints | None = None
-) -> StoredLogits:
+def run_folder(
+    project: Project, name: str, task: tasks.Task, criterion: str = "combined", weigh: str = "impurity"
+) -> Path:
+    """Where the run of a task lies; criterion and weighting are in its name if it has teachers."""
+    taught = [criterion, weigh] if task.teachers(project.settings.corpus.languages) else []
+    return project.run_folder(name, *taught, task.label)
+
+
+def cache_logits(project: Project, who: tasks.Teacher, windows: Ints | None = None) -> StoredLogits:
     """What one teacher says of the windows that the student will see; computed where the store lacks it.
 
     Args:
         project: texts and encoder.
-        language: of the teacher's branch.
-        teacher_task: the task that it was, or will be, trained on.
+        who: the teacher; trained first if the workspace lacks it.
         windows: (N,) feature ids, ascending; by default those that a student of all pairs learns from: all,
             unless `max_steps` or `pairs_per_passage` leaves some out.
     """
@@ -129,7 +130,7 @@ def cache_logits(
     if windows is None:
         pairs = [(k, j) for k in features.languages for j in features.languages]
         windows = Plan(features, pairs, project.settings).windows
-    run = _teachers(project, teacher_task, (language,))[language]
+    run = _trained(project, [who])[who.name]
     folder = project.settings.workspace / "logits" / run.name
     store = LogitsStore(folder, windows, features.lengths(windows))
     ingredients = {
@@ -170,11 +171,11 @@ def run_all(project: Project, criterion: str | None = None, weigh: str = "impuri
     The settings' criterion options are the student's: baseline and teachers learn with plain NLL.
     """
     _ = project.test_corpus  # what is wrong with it is told now, not after the training
-    teacher_task = tasks.registry.create("distill").teacher_task
-    assert teacher_task is not None
-    models = [train(project, "baseline", criterion_options={})]
-    for language in project.settings.corpus.languages:
-        models.append(train(project, teacher_task, {"lang": language}, criterion_options={}))
+    student = tasks.registry.create("distill", project.settings.task)
+    models = [train(project, "baseline", {}, criterion_options={})]
+    for who in student.teachers(project.settings.corpus.languages):
+        seeded = project.seeded(who.seed)
+        models.append(train(seeded, who.task, dict(who.options), criterion_options={}))
     models.append(train(project, "distill", None, criterion, weigh))
     rows = [row for model in models for row in evaluate(project, model)]
     if project.rank == 0:
@@ -190,30 +191,29 @@ def versions() -> dict[str, str]:
     return {"lbkd": lbkd.__version__, **{name: version(name) for name in names}}
 
 
-def _teachers(project: Project, task: str, languages: tuple[str, ...] | None = None) -> dict[str, Path]:
-    """Language -> its teacher's run; trains those that the workspace lacks.
+def _trained(project: Project, teachers: Sequence[tasks.Teacher]) -> dict[str, Path]:
+    """Teacher -> its run; trains those that the workspace lacks.
 
     A teacher that is there is taken as it is, whatever settings it was trained with.
     """
     runs = {
-        language: project.run_folder(task, language)
-        for language in languages or project.settings.corpus.languages
+        who.name: run_folder(project.seeded(who.seed), who.task, tasks.registry.create(who.task, who.options))
+        for who in teachers
     }
-    found = engine.agree({language: read_json(run / "run.json") for language, run in runs.items()})
-    missing = [language for language in runs if found[language] is None]
+    found = engine.agree({name: read_json(run / "run.json") for name, run in runs.items()})
+    missing = [who for who in teachers if found[who.name] is None]
     if missing:
-        names = ", ".join(missing)
-        project.listener.note(
-            f"no {task} teacher for {names} in {project.settings.workspace}: training first"
-        )
-    for language, run in runs.items():
-        if found[language] is None:
-            train(project, task, {"lang": language}, criterion_options={})
-        elif found[language]["ingredients"]["tokenizer"] != project.tokenizer_hash:
+        names = ", ".join(runs[who.name].name for who in missing)
+        project.listener.note(f"{project.settings.workspace} lacks the teachers {names}: training them first")
+    for who in teachers:
+        about = found[who.name]
+        if about is None:
+            train(project.seeded(who.seed), who.task, dict(who.options), criterion_options={})
+        elif about["ingredients"]["tokenizer"] != project.tokenizer_hash:
             raise ConfigError(
-                f"{run}: this teacher reads another tokenizer than the student {project.encoder}, so that "
-                "their logits cannot be compared. Train it again with the student's --model, or use another "
-                "--workspace."
+                f"{runs[who.name]}: this teacher reads another tokenizer than the student {project.encoder}, "
+                "so that their logits cannot be compared. Train it again with the student's --model, or use "
+                "another --workspace."
             )
     return runs
 

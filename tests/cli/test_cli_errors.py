@@ -50,6 +50,12 @@ WRONG = {
     "lang missing": (["train", "--task", "branch-mrc"], ["'branch-mrc'", "--lang", "en, es"]),
     "lang unknown": (["train", "--task", "branch-mrc", "--lang", "fr"], ["'fr'", "--lang", "en, es"]),
     "lang for a task without": (["train", "--task", "baseline", "--lang", "es"], ["'baseline'", "--lang es"]),
+    "teacher": (["distill", "--teachers", "en,fr"], ["task.teachers", "'fr'", "en, es"]),
+    "teacher task": (["distill", "--teacher-task", "mixmrc"], ["'mixmrc'", "did you mean 'mix-mrc'?"]),
+    "teachers without a language": (
+        ["distill", "--teachers", "en", "--teacher-task", "mix-mrc"],
+        ["task.teachers", "'mix-mrc' has no language", "leave it out"],
+    ),
     "teacher's lang": (["cache-logits", "--lang", "fr"], ["'fr'", "en, es"]),
     "setting": (
         ["data", "stats", "--set", "training.epoch=3"],

@@ -82,9 +82,15 @@ def test_distill(student: Any, workspace: Path) -> None:
     assert [row["language"] for row in student.json["scores"]] == LANGUAGES
     assert [row["zero_shot"] for row in student.json["scores"]] == [False, False, True]
     assert all(row.keys() == SCORES for row in student.json["scores"])
-    assert "no branch-mrc teacher for en, es" in student.err
+    assert "lacks the teachers branch-mrc.en, branch-mrc.es: training them first" in student.err
     assert "kd:nll" in student.err
     assert {p.name for p in (workspace / "logits").iterdir()} == {"branch-mrc.en", "branch-mrc.es"}
+
+
+def test_distill_without_a_teacher(lbkd: Callable[..., Any], short: list[Any], student: Any) -> None:
+    done = lbkd("distill", "--teachers", "en", *short, "--json")
+    assert done.json["model"].endswith("/runs/distill.combined.impurity.en/model")
+    assert "lacks" not in done.err
 
 
 def test_cached_logits_are_listed(lbkd: Callable[..., Any], short: list[Any], student: Any) -> None:

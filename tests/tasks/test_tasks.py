@@ -81,16 +81,63 @@ def test_one_language_alone() -> None:
 
 
 def test_criterion_and_teachers() -> None:
-    found = {name: registry.get(name) for name, _, _ in PAIRS}
-    assert {name: (task.criterion, task.teacher_task) for name, task in found.items()} == {
-        "baseline": ("nll", None),
-        "translate-train": ("nll", None),
-        "branch-mrc": ("nll", None),
-        "mix-mrc": ("nll", None),
-        "distill": ("combined", "branch-mrc"),
+    found = {name: registry.create(name, options) for name, options, _ in PAIRS}
+    assert {name: task.criterion for name, task in found.items() if not task.teachers(LANGUAGES)} == {
+        "baseline": "nll",
+        "translate-train": "nll",
+        "branch-mrc": "nll",
+        "mix-mrc": "nll",
     }
+    assert found["distill"].criterion == "combined"
     for task in found.values():
-        assert criterions.get(task.criterion).needs_teachers == (task.teacher_task is not None)
+        assert criterions.get(task.criterion).needs_teachers == bool(task.teachers(LANGUAGES))
+
+
+@pytest.mark.parametrize(
+    ("options", "label", "expected"),
+    [
+        (
+            {},
+            "",
+            [("en", "branch-mrc", "en", 0), ("es", "branch-mrc", "es", 0), ("de", "branch-mrc", "de", 0)],
+        ),
+        ({"teachers": ["en", "es"]}, "en+es", [("en", "branch-mrc", "en", 0), ("es", "branch-mrc", "es", 0)]),
+        ({"teachers": ["en", "en"]}, "en", [("en", "branch-mrc", "en", 0)]),
+        (
+            {"teacher_task": "mix-mrc"},
+            "mix-mrc",
+            [(f"mix-mrc.{n + 1}", "mix-mrc", None, 1000 * n) for n in range(3)],
+        ),
+        (
+            {"teacher_task": "translate-train", "teachers": ["de"]},
+            "translate-train.de",
+            [("de", "translate-train", "de", 0)],
+        ),
+    ],
+)
+def test_the_teachers_of_the_ablations(
+    options: dict[str, Any], label: str, expected: list[tuple[str, str, str | None, int]]
+) -> None:
+    """Table 6: w/o de, w/ en, w/ mix; D is the same for all of them."""
+    task = registry.create("distill", options)
+    found = [(who.name, who.task, who.options.get("lang"), who.seed) for who in task.teachers(LANGUAGES)]
+    assert (task.label, found) == (label, expected)
+    assert sorted(task.pairs(LANGUAGES, "en")) == sorted(ALL)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"teachers": ["en", "fr"]}, "no training language 'fr'.*de, en, es"),
+        ({"teachers": []}, "one is needed at least"),
+        ({"teachers": ["en"], "teacher_task": "mix-mrc"}, "'mix-mrc' has no language"),
+        ({"teacher_task": "distill"}, "no teachers of their own"),
+        ({"teacher_task": "mixmrc"}, "did you mean 'mix-mrc'"),
+    ],
+)
+def test_teachers_that_cannot_be(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        registry.create("distill", options).teachers(LANGUAGES)
 
 
 @pytest.mark.parametrize("name", ["branch-mrc", "translate-train"])

@@ -9,6 +9,7 @@ from ranks import Ranks, settings
 
 from lbkd.config import Settings
 from lbkd.errors import ConfigError, DataError, LbkdError
+from lbkd.tasks import Teacher
 from lbkd.training import evaluate as evaluation
 from lbkd.training import loop, steps
 from lbkd.training.evaluate import evaluate
@@ -195,15 +196,40 @@ def test_a_missing_teacher_is_trained(copy: Path, tiny_model_folder: Path) -> No
     whole, notes = project(tiny_model_folder, copy)
     train(whole, "distill")
     assert notes.notes == [
-        f"no branch-mrc teacher for es in {copy}: training first",
+        f"{copy} lacks the teachers branch-mrc.es: training them first",
         f"{STUDENT}: done before, still valid ({copy}/runs/{STUDENT})",  # the same teacher came about
     ]
+
+
+def test_ablations_share_the_teachers_and_what_they_said(copy: Path, tiny_model_folder: Path) -> None:
+    before = files(copy)
+    one, notes = project(tiny_model_folder, copy)
+    run = train(one, "distill", {"teachers": ["es"]})
+    assert run.name == "distill.combined.impurity.es"
+    assert not notes.notes
+    assert notes.worked == {run.name}
+    ingredients = json.loads((run / "run.json").read_text())["ingredients"]
+    assert [name for name in ingredients if name.startswith("teacher")] == ["teacher es"]
+    assert {path: was for path, was in files(copy).items() if path in before and "logits" not in path} == {
+        path: was for path, was in before.items() if "logits" not in path
+    }
+
+
+def test_teachers_that_differ_in_their_seed(copy: Path, tiny_model_folder: Path) -> None:
+    mixed, notes = project(tiny_model_folder, copy)
+    run = train(mixed, "distill", {"teacher_task": "mix-mrc"})
+    assert run.name == "distill.combined.impurity.mix-mrc"
+    assert notes.notes[0] == f"{copy} lacks the teachers mix-mrc, mix-mrc.seed1001: training them first"
+    hashes = [(copy / "runs" / name / "run.json") for name in ("mix-mrc", "mix-mrc.seed1001")]
+    assert [json.loads(path.read_text())["seed"] for path in hashes] == [1, 1001]
+    stores = [(copy / "logits" / name / "start.f16").read_bytes() for name in ("mix-mrc", "mix-mrc.seed1001")]
+    assert len(stores[0]) == len(stores[1]) and stores[0] != stores[1]
 
 
 def test_logits_of_a_teacher_that_changed_are_computed_again(copy: Path, tiny_model_folder: Path) -> None:
     other, notes = project(tiny_model_folder, copy, **{"training.learning_rate": 2e-3})
     train(other, "branch-mrc", {"lang": "en"})
-    cache_logits(other, "en")
+    cache_logits(other, Teacher("en", "branch-mrc", {"lang": "en"}))
     assert notes.notes == [
         "branch-mrc.en: trained again, since training.learning_rate changed",
         f"{copy}/logits/branch-mrc.en: computed again, since teacher weights changed",
