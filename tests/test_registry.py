@@ -138,7 +138,7 @@ def test_unknown_name(registry: Registry[Weighting], ask: str) -> None:
 
 
 def test_unknown_name_near_nothing(registry: Registry[Weighting]) -> None:
-    with pytest.raises(ConfigError, match="no weighting 'zzz'; choices: ca-mkd, "):
+    with pytest.raises(ConfigError, match="no weighting 'zzz'; choices: agreement, "):
         registry.get("zzz")
 
 

@@ -58,6 +58,12 @@ def aggregate(logits: Tensor, weights: Tensor, mask: Tensor) -> Tensor:
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """Entropy in nats of softmax(logits) over the last dimension; positions at -inf count nothing."""
-    log_p = logits.log_softmax(-1)
-    return -(log_p.exp() * log_p.masked_fill(log_p.isneginf(), 0.0)).sum(-1)
+    """Entropy in nats of softmax(logits) over the last dimension; positions at -inf count nothing.
+
+    With g the gap to the largest logit, and r the sum of exp(-g) over the other positions: ln(1 + r) plus
+    the mean gap. No digits cancel, so that the entropy of a nearly certain teacher is exact too.
+    """
+    gap = logits.amax(-1, keepdim=True) - logits
+    others = (-gap).exp().scatter(-1, logits.argmax(-1, keepdim=True), 0.0)
+    rest = others.sum(-1)
+    return rest.log1p() + (others * gap.masked_fill(gap.isposinf(), 0.0)).sum(-1) / (1 + rest)
