@@ -2,7 +2,7 @@
 
 <workspace>/models/<name>/    pretrained encoders made ready (trimmed vocabulary)
 <workspace>/tokens/<hash>/    texts as token ids, one table a language
-<workspace>/runs/<run>/       run.json, metrics.jsonl, log.txt, model/, eval/, tensorboard/
+<workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, log.txt, model/, eval/, tensorboard/
 <workspace>/logits/<run>/     what a teacher says about every feature of the training set
 <workspace>/results.json      the table of `lbkd run`
 """

@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +24,16 @@ from lbkd.training import engine
 from lbkd.training.plan import Plan
 from lbkd.training.telemetry import Listener, MetricsLog, matmul_peak, matrix_weights, training_flops
 from lbkd.weighting import TeacherContext, Weighting, aggregate
+from lbkd.workspace import write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _MOST_SKIPS = 10
 """Steps in a row that may be skipped because of a loss that is not a number."""
+
+_EXAMPLES = 64
+"""Windows of a batch that a weighting learns from."""
 
 _REMEDY = "Lower training.learning_rate, or look for odd texts with `lbkd data check`."
 
@@ -44,17 +48,36 @@ class Teachers:
 
     def logits(self, batch: Batch) -> SpanLogits:
         """Eq. 3 for a batch: (B, L) start and end logits, -inf at padding."""
+        return SpanLogits(
+            *(
+                aggregate(logits, self.weighting.weights(logits, context), context.mask)
+                for logits, context in self._halves(batch)
+            )
+        )
+
+    def fit(self, features: FeatureSet) -> dict[str, float]:
+        """Let the weighting learn from all that is stored, the same on every rank; what it learned."""
+        return self.weighting.fit(self._examples(features))
+
+    def _examples(self, features: FeatureSet) -> Iterator[tuple[torch.Tensor, TeacherContext]]:
+        """All stored windows in a random order that is always the same: the first ones stand for all."""
+        ids = next(iter(self.stores.values())).features
+        order = np.random.default_rng(0).permutation(len(ids))
+        for at in range(0, len(ids), _EXAMPLES):
+            yield from self._halves(collate(features, ids[np.sort(order[at : at + _EXAMPLES])]))
+
+    def _halves(self, batch: Batch) -> Iterator[tuple[torch.Tensor, TeacherContext]]:
+        """(K, B, L) start, then end logits of the teachers, and what is known about the batch."""
         width = batch.input_ids.shape[1]
         read = [store.read(batch.windows.feature, width) for store in self.stores.values()]
-        device = batch.input_ids.device
-        halves = []
         for half, gold in enumerate((batch.starts, batch.ends)):
-            logits = torch.from_numpy(np.stack([r[half] for r in read])).to(device)
-            context = TeacherContext(
-                tuple(self.stores), batch.passage_languages, batch.question_languages, gold, batch.mask
+            logits = torch.from_numpy(np.stack([r[half] for r in read])).to(batch.input_ids.device)
+            yield (
+                logits,
+                TeacherContext(
+                    tuple(self.stores), batch.passage_languages, batch.question_languages, gold, batch.mask
+                ),
             )
-            halves.append(aggregate(logits, self.weighting.weights(logits, context), batch.mask))
-        return SpanLogits(*halves)
 
 
 def train_loop(
@@ -87,6 +110,12 @@ def train_loop(
     total = plan.steps
     if not total:
         raise LbkdError(f"{what}: the corpus has no question for the language pairs {list(pairs)}.")
+    learned = teachers.fit(features) if teachers is not None else {}
+    if learned:
+        told = ", ".join(f"{name} {value:.3g}" for name, value in learned.items())
+        listener.note(f"{what}: the weighting learned {told}")
+        if rank == 0:
+            write_json(folder / "weighting.json", learned)
     parts = math.ceil(training.batch_size / (world * (training.micro_batch_size or training.batch_size)))
     schedule = warmup_then_decay(total, training.warmup)
     config = engine.deepspeed_config(training, settings.runtime, world, parts)

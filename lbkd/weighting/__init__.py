@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from lbkd.registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import Tensor
 
 
@@ -46,6 +48,21 @@ class Weighting(ABC):
         Returns:
             (K, B), each >= 0, summing to 1 over K.
         """
+
+    def fit(self, examples: Iterable[tuple[Tensor, TeacherContext]]) -> dict[str, float]:
+        """Learn from the training data before the student does; by default nothing is read or learned.
+
+        Called once a run, before the first `weights`; on every rank with the same batches in the same order,
+        so that all ranks come to the same weights.
+
+        Args:
+            examples: batches of the windows that the run sees, as `weights` gets them and in a random order;
+                start and end logits take turns. Read from disk as they are asked for, onto the CPU.
+
+        Returns:
+            What was learned, by name, for the user to read; empty where that is nothing.
+        """
+        return {}
 
 
 registry: Registry[Weighting] = Registry("lbkd.weighting", Weighting)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lbkd.features.dataset import FeatureSet
+    from lbkd.training.loop import Teachers
+    from lbkd.training.project import Project
 
 _PRELOADED = [
     "torch",
@@ -178,13 +180,7 @@ def trained(
     project = Project(how)
     features = project.train_features
     pairs = [(k, j) for k in features.languages for j in features.languages]
-    teachers = None
-    if weigh is not None:
-        stores = {
-            lang: project._first(lambda seed=n: teacher(features, how.workspace / "logits", seed))
-            for n, lang in enumerate(features.languages)
-        }
-        teachers = loop.Teachers(stores, weighting.registry.create(weigh))
+    teachers = None if weigh is None else made_up(project, weigh)
     loss = criterion or criterions.registry.create("nll" if teachers is None else "combined")
     batches, shares = [], []
 
@@ -203,6 +199,18 @@ def trained(
         )
     lines = (folder / "metrics.jsonl").read_text().splitlines() if project.rank == 0 else []
     return Trained([json.loads(line) for line in lines], weights, batches, shares)
+
+
+def made_up(project: "Project", weigh: str) -> "Teachers":
+    """A teacher for each language, and how to weigh them."""
+    from lbkd.training.loop import Teachers
+
+    features, folder = project.train_features, project.settings.workspace / "logits"
+    stores = {
+        language: project._first(lambda seed=n: teacher(features, folder, seed))
+        for n, language in enumerate(features.languages)
+    }
+    return Teachers(stores, weighting.registry.create(weigh))
 
 
 def teacher(features: "FeatureSet", folder: Path, seed: int) -> StoredLogits:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from lbkd.features.batches import Epoch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.models.load import load_span_model
 from lbkd.teachers.store import StoredLogits
-from lbkd.training import telemetry
+from lbkd.training import loop, telemetry
 from lbkd.training.loop import Teachers, train_loop, warmup_then_decay
 from lbkd.training.project import Project
 from lbkd.training.telemetry import MetricsLog, Silent, matmul_peak, matrix_weights, training_flops
@@ -222,6 +223,53 @@ def test_teachers_logits_are_summed_with_their_weights(features: FeatureSet) -> 
     assert torch.equal(starts.gold, batch.starts)
     assert torch.equal(ends.gold, batch.ends)
     assert torch.equal(starts.mask, batch.mask)
+
+
+class Collector(Weighting):
+    """Keeps what it may learn from."""
+
+    def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:
+        raise AssertionError("not to be asked yet")
+
+    def fit(self, examples: Iterable[tuple[Tensor, TeacherContext]]) -> dict[str, float]:
+        self.examples = list(examples)
+        return {"batches": len(self.examples) / 2}
+
+
+def test_a_weighting_learns_from_every_window_in_an_order_of_chance(
+    features: FeatureSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All logits of the n-th stored window are n for the one teacher, and -n for the other."""
+    monkeypatch.setattr(loop, "_EXAMPLES", 10)
+    ids = features.features(all_pairs(features))
+    lengths = features.lengths(ids)
+    rows = np.repeat(np.arange(len(ids)), lengths).astype(np.float16)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    stores = {
+        language: StoredLogits(ids, offsets, sign * rows, sign * rows)
+        for language, sign in (("en", np.float16(1)), ("es", np.float16(-1)))
+    }
+    weighting = Collector()
+    assert Teachers(stores, weighting).fit(features) == {"batches": 4}  # 36 windows, 10 at a time
+    seen = []
+    for half, (logits, known) in enumerate(weighting.examples):
+        n = logits[0, :, 0].long()
+        assert torch.equal(logits[0], n[:, None].expand_as(known.mask).where(known.mask, -torch.inf))
+        assert torch.equal(logits[1, :, 0], -logits[0, :, 0])
+        batch = collate(features, ids[n.numpy()])
+        assert torch.equal(known.gold, batch.ends if half % 2 else batch.starts)
+        assert torch.equal(known.mask, batch.mask)
+        assert known.teachers == ("en", "es")
+        pairs = known.passage_languages, known.question_languages
+        assert pairs == (batch.passage_languages, batch.question_languages)
+        seen.append(n.tolist())
+    assert seen[::2] == seen[1::2]
+    assert sorted(sum(seen[::2], [])) == list(range(36))
+    assert max(seen[0]) - min(seen[0]) > 18  # ten in a row would span 9
+
+
+def test_a_weighting_that_learns_nothing_reads_nothing(features: FeatureSet) -> None:
+    assert Teachers({}, Given()).fit(features) == {}  # the first look at a store would fail
 
 
 def test_flops_by_hand() -> None:

@@ -6,7 +6,7 @@ from unittest import mock
 
 import pytest
 import torch
-from ranks import Ranks, RanksFailed, Trained, furthest, settings, trained
+from ranks import Ranks, RanksFailed, Trained, furthest, made_up, settings, trained
 
 from lbkd.config import Settings
 from lbkd.criterions import Criterion, Loss, registry
@@ -81,6 +81,7 @@ def test_ranks_talk(two_ranks: Ranks) -> None:
         (None, {"training.batch_size": 7, "training.micro_batch_size": 2}),
         ("impurity", {"training.batch_size": 5, "training.micro_batch_size": 1}),
         ("impurity", {"training.batch_size": 8, "training.pairs_per_passage": 1}),
+        ("learned", {"training.batch_size": 5}),
     ],
 )
 def test_two_ranks_do_what_one_does(
@@ -103,6 +104,22 @@ def test_two_ranks_do_what_one_does(
     for one, other in zip(alone.lines, first.lines, strict=True):
         for name in ("nll", "kd", "kd_to_nll", "learning_rate", "epoch"):
             assert one.get(name) == pytest.approx(other.get(name), abs=1e-5)
+
+
+def test_a_weighting_is_fitted_alike_on_every_rank(
+    two_ranks: Ranks, tiny_model_folder: Path, workspace: Path
+) -> None:
+    how = settings(tiny_model_folder, workspace)
+    alone = learned(how)
+    assert alone["NLL"] < alone["NLL at equal weights"]
+    assert two_ranks(learned, how) == [alone, alone]
+
+
+def learned(how: Settings) -> dict[str, float]:
+    from lbkd.training.project import Project
+
+    project = Project(how)
+    return made_up(project, "learned").fit(project.train_features)
 
 
 def check_shares(alone: Trained, first: Trained, second: Trained, micro: int | None) -> None:

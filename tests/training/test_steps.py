@@ -237,6 +237,21 @@ def test_logits_of_a_teacher_that_changed_are_computed_again(copy: Path, tiny_mo
     ]
 
 
+def test_what_a_weighting_learned_is_told_and_kept(
+    copy: Path, done: tuple[Path, list[dict[str, Any]], Notes], tiny_model_folder: Path
+) -> None:
+    whole, notes = project(tiny_model_folder, copy)
+    run = train(whole, "distill", weigh="learned")
+    learned = json.loads((run / "weighting.json").read_text())
+    assert learned["NLL"] < learned["NLL at equal weights"]
+    [note] = notes.notes
+    assert note.startswith("distill.combined.learned: the weighting learned minus entropy ")
+    assert f"own passage language {learned['own passage language']:.3g}, " in note
+    assert note.endswith(f"NLL {learned['NLL']:.3g}")
+    assert not (copy / "runs" / STUDENT / "weighting.json").exists()
+    assert not any("weighting learned" in note for note in done[2].notes)
+
+
 @pytest.fixture
 def other_tokenizer(tiny_model_folder: Path, tmp_path: Path) -> Path:
     """The same model, but its tokenizer swaps two pieces."""

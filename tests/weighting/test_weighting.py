@@ -403,6 +403,15 @@ def test_a_single_teacher_weighs_1(name: str, batch: tuple[Tensor, TeacherContex
 
 
 @every
+def test_nothing_need_be_fitted(name: str) -> None:
+    """Without a fit, or with one on nothing, a weighting gives the same weights."""
+    chosen = weighting(name)
+    before = chosen.weights(PROBABILITIES, context(PROBABILITIES))
+    chosen.fit([])
+    assert torch.equal(chosen.weights(PROBABILITIES, context(PROBABILITIES)), before)
+
+
+@every
 def test_float32_is_enough(name: str) -> None:
     """Over a long window of nearly equal logits the weights are what float64 gives."""
     logits = torch.randn(3, 2, 384, generator=torch.Generator().manual_seed(7)) / 100
