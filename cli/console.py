@@ -32,11 +32,12 @@ _BETWEEN_LINES = 5.0
 
 
 class Reporter:
-    """Shows progress as bars on a terminal and as plain lines elsewhere; the log file always gets lines."""
+    """Shows progress as bars on a terminal and as plain lines elsewhere; a log file always gets lines."""
 
-    def __init__(self, log: Path) -> None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        self._log = log.open("a", encoding="utf-8")
+    def __init__(self, log: Path | None) -> None:
+        if log:
+            log.parent.mkdir(parents=True, exist_ok=True)
+        self._log = log.open("a", encoding="utf-8") if log else None
         self._bars = Progress(
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
             BarColumn(bar_width=10),
@@ -88,11 +89,13 @@ class Reporter:
     def close(self) -> None:
         """Leave the terminal as it was."""
         self._bars.stop()
-        self._log.close()
+        if self._log:
+            self._log.close()
 
     def _line(self, text: str) -> None:
-        self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
-        self._log.flush()
+        if self._log:
+            self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+            self._log.flush()
 
 
 def _duration(seconds: float) -> str:

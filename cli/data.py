@@ -1,4 +1,4 @@
-"""data check, data stats, data split."""
+"""data check, data stats, data split, data download."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,7 +10,7 @@ import typer
 from lbkd.corpus.check import shown
 from lbkd.errors import ConfigError
 
-from .console import err, out, print_json, table
+from .console import Reporter, err, out, print_json, table
 from .options import Json, with_settings
 from .train import running
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Check, count and split data files.\n\nExample: lbkd data check train.en.json train.es.json",
+    help="Download, check, count and split data files.\n\n"
+    "Example: lbkd data check train.en.json train.es.json",
 )
 
 
@@ -127,3 +128,45 @@ def split(
         table(["file", "articles", "questions"], [[str(value) for value in row.values()] for row in rows])
         chosen = f"--languages {','.join(names)}" + (f" --source {source}" if source != "en" else "")
         err.print(f"train on them with `lbkd run --corpus {quote(str(out_dir))} {chosen}`")
+
+
+@app.command()
+def download(
+    name: Annotated[str, typer.Argument(help="squad, translate-train, xquad or mlqa.")],
+    folder: Annotated[Path, typer.Option("--out", help="The data folder.")] = Path("data"),
+    mirror: Annotated[
+        str | None,
+        typer.Option(help="Another address or a folder that has the files under their official names."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Fetch a public dataset into the data folder, and check every byte of it.
+
+    What is there and whole is not fetched again; what broke off is continued.
+
+    Example: lbkd data download squad
+    """
+    from lbkd.corpus import sources
+    from lbkd.corpus.download import download as fetch_all
+
+    dataset = sources.dataset(name)
+    reporter = Reporter(None)
+
+    def progress(file: str, here: int, size: int) -> None:
+        total = -(-size // 1000)
+        reporter.progress(f"{file} kB", total if here == size else here // 1000, total, {})
+
+    try:
+        files = fetch_all(dataset, folder, mirror, progress)
+    except KeyboardInterrupt:
+        reporter.note("stopped; what has arrived is kept: the same command goes on after it")
+        raise typer.Exit(130) from None
+    finally:
+        reporter.close()
+    if json:
+        rows = [{"file": str(f.path), "size": f.size, "sha256": f.sha256, "state": f.state} for f in files]
+        print_json({"dataset": name, "licence": dataset.licence, "files": rows})
+    else:
+        states = Counter(file.state for file in files)
+        counts = ", ".join(f"{count} {state}" for state, count in states.items())
+        out.print(f"{name}: {counts} in {files[0].path.parent}; licence {dataset.licence}")
