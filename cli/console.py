@@ -134,6 +134,30 @@ def scores_table(rows: Sequence[Mapping[str, Any]]) -> None:
         out.print("* zero-shot: no training data in this language", style="dim")
 
 
+def matrix_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """F1, one table a model: passages' languages down, questions' across; the higher the greener."""
+    for model in dict.fromkeys(row["model"] for row in rows):
+        f1 = {(r["language"], r["question_language"]): r["f1"] for r in rows if r["model"] == model}
+        down, across = (list(dict.fromkeys(pair[end] for pair in f1)) for end in (0, 1))
+        low, high = min(f1.values()), max(f1.values())
+        drawn = Table(box=None, pad_edge=False, title=f"{model}: F1, passages down, questions across")
+        for heading in ("", *across, "mean"):
+            drawn.add_column(heading, justify="right")
+        for passage in down:
+            found = [f1.get((passage, question)) for question in across]
+            there = [value for value in found if value is not None]
+            cells = [_heat(value, low, high) for value in [*found, sum(there) / len(there)]]
+            drawn.add_row(passage, *cells)
+        out.print(drawn, crop=False)
+
+
+def _heat(value: float | None, low: float, high: float) -> Text:
+    if value is None:
+        return Text("")
+    share = (value - low) / (high - low) if high > low else 1.0
+    return Text(f"{value:.1f}", style=f"black on rgb({230 - round(150 * share)},{200},{120})")
+
+
 def json_only(wanted: bool) -> AbstractContextManager[object]:
     """With --json, all that is printed inside goes to standard error."""
     return redirect_stdout(sys.stderr) if wanted else nullcontext()

@@ -3,6 +3,7 @@
 import json as json_module
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from lbkd.corpus.check import load, shown
 from lbkd.errors import ConfigError, DataError
 
-from .console import err, json_only, print_json, scores_table, table
+from .console import err, json_only, matrix_table, print_json, scores_table, table
 from .options import Json, make_settings, model_folder, with_settings
 from .train import running
 
@@ -24,19 +25,39 @@ def evaluate(
     settings: "Settings",
     nproc: int | None,
     run: Annotated[list[str], typer.Argument(help="Runs of the workspace, run folders or model folders.")],
+    benchmark: Annotated[
+        str | None, typer.Option(help="xquad or mlqa (see `lbkd data download`) instead of the corpus.")
+    ] = None,
+    on: Annotated[
+        str | None, typer.Option(help="Languages of the benchmark, e.g. en,ar; by default all.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder that benchmarks were downloaded to. \\[default: data]")
+    ] = None,
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="Ask in every language about passages in every language (G-XLT).")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Score models on the test split, in every language of the corpus.
+    """Score models on the test split, in every language of the corpus, or on a benchmark.
 
     Example: lbkd evaluate baseline distill.combined.impurity --set evaluation.metric=mlqa
-    """
-    folders = [model_folder(name, settings.workspace) for name in run]
-    with running(settings, nproc, json) as project:
-        from lbkd.training.evaluate import evaluate
 
-        rows = [row for folder in folders for row in evaluate(project, folder)]
+    Example: lbkd evaluate distill.combined.impurity --benchmark xquad --matrix
+    """
+    if benchmark is None and on is not None:
+        raise ConfigError("--on chooses languages of a --benchmark; name one.")
+    with running(settings, nproc, json) as project:
+        from lbkd.training.evaluate import benchmark_exam, evaluate, own_exam
+
+        languages = None if on is None else [name.strip() for name in on.split(",") if name.strip()]
+        place = data or settings.corpus.benchmarks
+        exam = None if benchmark is None else benchmark_exam(benchmark, place, languages)
+        folders = [model_folder(name, settings.workspace) for name in run]
+        exam = replace(exam or own_exam(project), matrix=matrix)
+        rows = [row for folder in folders for row in evaluate(project, folder, exam)]
     if project.rank == 0:
-        print_json(rows) if json else scores_table(rows)
+        print_json(rows) if json else (matrix_table if matrix else scores_table)(rows)
 
 
 def score(

@@ -1,11 +1,10 @@
 """Settings: defaults <- the corpus's own lbkd.toml <- ./lbkd.toml <- the command line, one typed schema."""
 
-import inspect
 import os
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,7 +13,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    create_model,
 )
 
 from lbkd.errors import ConfigError, nearest
@@ -52,6 +50,8 @@ class CorpusSettings(_Section):
     """Split to learn from."""
     test: str = "test"
     """Split to evaluate on."""
+    benchmarks: Path = Path("data")
+    """Folder that public benchmarks were downloaded to (`lbkd data download`)."""
     limit: int | None = Field(default=None, ge=1)
     """Use the first so many passages of each split only; to try things out."""
 
@@ -102,6 +102,8 @@ class TrainingSettings(_Section):
     """Keep the word vectors as they were pretrained."""
     pairs_per_passage: int | None = Field(default=None, ge=1)
     """Question languages drawn per passage's question and epoch; unset: all of them."""
+    select_on: str | None = None
+    """Split, in the source language, by whose F1 the best epoch is kept; unset: the last epoch is."""
     log_every: int = Field(default=10, ge=1)
     """Steps between two lines of metrics."""
 
@@ -198,6 +200,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     for table, key in (
         (tables, "workspace"),
         (_table(tables, "corpus"), "dir"),
+        (_table(tables, "corpus"), "benchmarks"),
         (_table(tables, "runtime"), "deepspeed"),
     ):
         if isinstance(table.get(key), str):
@@ -240,29 +243,6 @@ def merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
             base[key] = dict(value) if isinstance(value, Mapping) else value
 
 
-def checked_arguments(target: Callable[..., Any], options: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """`options` converted to the types that `target`'s signature declares.
-
-    Raises:
-        ConfigError: an option that it does not take, one that is missing, or a value of the wrong type.
-    """
-    hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    fields = {
-        p.name: (hints.get(p.name, Any), ... if p.default is p.empty else p.default)
-        for p in inspect.signature(target).parameters.values()
-    }
-    schema: type[BaseModel] = create_model(
-        "Options",
-        __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True),
-        **fields,  # type: ignore[call-overload]
-    )
-    try:
-        checked = schema.model_validate(dict(options))
-    except ValidationError as error:
-        raise ConfigError(_explain(error, what, lambda _: list(fields))) from error
-    return {name: getattr(checked, name) for name in fields}
-
-
 def _keys(section: tuple[str, ...]) -> list[str]:
     """The keys of one section of the schema, written in full."""
     model: Any = Settings
@@ -280,11 +260,11 @@ def _validated(tables: Mapping[str, Any], where: str) -> Settings:
     try:
         return Settings.model_validate(tables)
     except ValidationError as error:
-        raise ConfigError(_explain(error, where, _keys)) from error
+        raise ConfigError(explain(error, where, _keys)) from error
 
 
-def _explain(error: ValidationError, where: str, known: Callable[[tuple[Any, ...]], list[str]]) -> str:
-    """One line a fault; `known` gives the names allowed inside a section."""
+def explain(error: ValidationError, where: str, known: Callable[[tuple[Any, ...]], list[str]]) -> str:
+    """What pydantic found, for people: one line a fault; `known` gives the names allowed inside a section."""
     lines = []
     for fault in error.errors(include_url=False)[:5]:
         key = ".".join(map(str, fault["loc"]))

@@ -95,7 +95,7 @@ class Registry(Generic[T]):
 
     def create(self, name: str, options: Mapping[str, Any] | None = None) -> T:
         """An instance of `name`; its typed constructor is the schema that `options` are checked against."""
-        from lbkd.config import checked_arguments  # brings pydantic, which a listing does without
+        from lbkd.options import checked_arguments  # brings pydantic, which a listing does without
 
         cls = self.get(name)
         return cls(**checked_arguments(cls, options or {}, f"{self.kind} {name!r}"))

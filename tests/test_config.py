@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from lbkd.config import BUILTIN_CORPUS as CORPUS
-from lbkd.config import FILE_NAME, Settings, checked_arguments, load, nested, parse_set
+from lbkd.config import FILE_NAME, Settings, load, nested, parse_set
 from lbkd.errors import ConfigError
 
 
@@ -292,25 +292,6 @@ def test_nested() -> None:
     assert nested({"a.b": 1, "a.c.d": 2, "e": 3}) == {"a": {"b": 1, "c": {"d": 2}}, "e": 3}
     with pytest.raises(ConfigError, match="'a.b' goes below 'a', which already has the value 1"):
         nested({"a": 1, "a.b": 2})
-
-
-# Constructors as schemas.
-
-
-def test_checked_arguments() -> None:
-    def target(size: int, names: tuple[str, ...] = (), rate: float | None = None) -> None: ...
-
-    assert checked_arguments(target, {"size": "3"}, "it") == {"size": 3, "names": (), "rate": None}
-    found = checked_arguments(target, {"size": 3, "names": ["a"], "rate": 1}, "it")
-    assert found == {"size": 3, "names": ("a",), "rate": 1.0}
-    for options, expected in [
-        ({}, "it: 'size' is needed."),
-        ({"size": 1, "nmes": []}, "it: no option 'nmes'; did you mean 'names'? Choices: names, rate, size."),
-        ({"size": "x", "rate": "y"}, "it: size = 'x': "),
-    ]:
-        with pytest.raises(ConfigError) as caught:
-            checked_arguments(target, options, "it")  # type: ignore[arg-type]
-        assert str(caught.value).startswith(expected)
 
 
 # Whatever is written into the file or on the command line: Settings or ConfigError.

@@ -17,7 +17,7 @@ LAYERS = (
     ("teachers", "evaluation", "inference"),
     ("features", "models"),
     ("corpus", "translation"),
-    ("workspace", "config", "registry", "errors"),
+    ("workspace", "config", "registry", "options", "errors"),
 )
 LAYER = {part: number for number, layer in enumerate(LAYERS) for part in layer}
 KINDS = ("tasks", "criterions", "weighting")

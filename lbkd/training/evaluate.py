@@ -1,9 +1,14 @@
-"""Scores of a model on the test split."""
+"""Scores of a model."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.errors import ConfigError, nearest
 from lbkd.evaluation.answers import answers_by_question
+from lbkd.evaluation.benchmarks import BENCHMARKS
 from lbkd.evaluation.metrics import score_predictions
 from lbkd.models.load import load_span_model, trained
 from lbkd.training import engine
@@ -11,39 +16,108 @@ from lbkd.training.project import Project, window_settings
 from lbkd.workspace import folder_hash, read_json, write_json
 
 
-def evaluate(project: Project, model: Path) -> list[dict[str, Any]]:
-    """Score a run (or any model folder) on the test split; one row a language, passages and questions in it.
+@dataclass(frozen=True)
+class Exam:
+    """Questions to score models with."""
 
-    Answers go to `eval/<split>.<language>.json` in the model's folder, the rows to `eval/<split>.json`. They
-    are taken from there if nothing that they depend on has changed. A run is evaluated with the tokenizer and
-    the window settings that it was trained with.
+    name: str
+    """In the names of what is written."""
+    corpus: ParallelCorpus
+    metric: str
+    matrix: bool = False
+    """Ask in every language about passages in every language (G-XLT), instead of in the passage's own."""
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """(passage language, question language) of what is asked."""
+        languages = self.corpus.languages
+        return [(k, j) for k in languages for j in (languages if self.matrix else [k])]
+
+    @property
+    def scores(self) -> str:
+        """Name of the file with the scores, in a model's folder."""
+        return f"eval/{self.name}{'.matrix' if self.matrix else ''}.json"
+
+    def answers(self, passage: str, question: str) -> str:
+        """Name of the file with the answers for a pair of languages."""
+        return f"eval/{self.name}.{passage if passage == question else f'{passage}-{question}'}.json"
+
+    def golds(self, passage: str, question: str) -> dict[str, list[str]]:
+        """Question id -> reference answers, for the questions that both languages have."""
+        asked = {item.id for item in self.corpus.datasets[question].questions}
+        return {
+            item.id: [answer.text for answer in item.answers]
+            for item in self.corpus.datasets[passage].questions
+            if item.id in asked
+        }
+
+
+def own_exam(project: Project) -> Exam:
+    """The corpus's own test split."""
+    settings = project.settings
+    return Exam(settings.corpus.test, project.test_corpus, settings.evaluation.metric)
+
+
+def benchmark_exam(name: str, folder: Path, languages: Sequence[str] | None = None) -> Exam:
+    """The test questions of a public benchmark, with its official metric.
+
+    Args:
+        name: of the benchmark.
+        folder: what it was downloaded to.
+        languages: some of its languages; by default all.
+
+    Raises:
+        ConfigError: no such benchmark, or a language that it lacks.
+        DataError: files that are missing or faulty.
+    """
+    if name not in BENCHMARKS:
+        raise ConfigError(f"no benchmark {name!r}; {nearest(name, BENCHMARKS)}")
+    benchmark = BENCHMARKS[name]
+    return Exam(name, benchmark.read(folder, "test", languages or benchmark.languages), benchmark.metric)
+
+
+def evaluate(project: Project, model: Path, exam: Exam | None = None) -> list[dict[str, Any]]:
+    """Score a run (or any model folder); one row for each passage and question language that is asked.
+
+    Answers and rows go to files in the model's folder (see `Exam`). They are taken from there if nothing that
+    they depend on has changed. A run is evaluated with the tokenizer and the window settings that it was
+    trained with.
+
+    Args:
+        project: settings, and the training languages.
+        model: the folder.
+        exam: by default the corpus's own test split.
 
     Returns:
-        Rows with `model`, `task`, `language`, `zero_shot` (the corpus has no training data in that language),
-        `exact_match` and `f1` (percent), `questions`, and what the metric gives beside these.
+        Rows with `model`, `task`, `language` (the passages'), `question_language`, `zero_shot` (no training
+        data in the passages' language), `exact_match` and `f1` (percent), `questions`, and what the metric
+        gives beside these.
     """
+    exam = exam or own_exam(project)
     folder, settings = trained(model)
     task = (read_json(model / "run.json") or {}).get("task", "")
     windows = window_settings(settings)
-    corpus, how = project.settings.corpus, project.settings.evaluation
+    how = project.settings.evaluation
     ingredients = {
-        "corpus": project.test_corpus.fingerprint(),
+        "corpus": exam.corpus.fingerprint(),
         "window settings": list(windows),
         "model": folder_hash(Path(folder)),
-        "evaluation": how.model_dump(mode="json"),
+        "evaluation": {**how.model_dump(mode="json"), "metric": exam.metric},
     }
-    place = model / "eval"
-    former = engine.agree(read_json(place / f"{corpus.test}.json"))
+    former = engine.agree(read_json(model / exam.scores))
     if former is not None and former["ingredients"] == ingredients:
         return list(former["rows"])
     network = load_span_model(folder, device=engine.device())
-    features = project.test_features(folder, windows)
+    features = project.test_features(exam.corpus, folder, windows)
+    asked: Sequence[tuple[tuple[str, str], dict[str, list[str]]]] = [
+        (pair, golds) for pair in exam.pairs if (golds := exam.golds(*pair))
+    ]
     rows = []
-    for done, language in enumerate(features.languages, start=1):
+    for done, (pair, golds) in enumerate(asked, start=1):
         mine = answers_by_question(
             network,
             features,
-            (language, language),
+            pair,
             lambda questions: questions[project.rank :: project.world],
             n_best=1,
             max_answer=how.max_answer,
@@ -52,19 +126,16 @@ def evaluate(project: Project, model: Path) -> list[dict[str, Any]]:
         found = {id_: decoded for part in engine.gathered(dict(mine)) for id_, decoded in part.items()}
         answers = {id_: decoded.answers[0].text for id_, decoded in found.items()}
         no_answer = (
-            {id_: decoded.no_answer for id_, decoded in found.items()} if how.metric == "squad-v2" else None
+            {id_: decoded.no_answer for id_, decoded in found.items()} if exam.metric == "squad-v2" else None
         )
-        golds = {
-            question.id: [answer.text for answer in question.answers]
-            for question in project.test_corpus.datasets[language].questions
-        }
-        score = score_predictions(golds, answers, how.metric, language, no_answer, no_answer_threshold=0.0)
+        score = score_predictions(golds, answers, exam.metric, pair[0], no_answer, no_answer_threshold=0.0)
         rows.append(
             {
                 "model": model.name,
                 "task": task,
-                "language": language,
-                "zero_shot": language not in corpus.languages,
+                "language": pair[0],
+                "question_language": pair[1],
+                "zero_shot": pair[0] not in project.settings.corpus.languages,
                 "exact_match": score.exact_match,
                 "f1": score.f1,
                 "questions": score.questions,
@@ -72,8 +143,8 @@ def evaluate(project: Project, model: Path) -> list[dict[str, Any]]:
             }
         )
         if project.rank == 0:
-            write_json(place / f"{corpus.test}.{language}.json", answers)
-        project.listener.progress(f"{model.name} answers", done, len(features.languages), {})
+            write_json(model / exam.answers(*pair), answers)
+        project.listener.progress(f"{model.name} answers", done, len(asked), {})
     if project.rank == 0:
-        write_json(place / f"{corpus.test}.json", {"ingredients": ingredients, "rows": rows})
+        write_json(model / exam.scores, {"ingredients": ingredients, "rows": rows})
     return rows

@@ -40,7 +40,7 @@ class Project:
         self.settings = settings
         self.rank, self.world = engine.start(nproc)
         self.listener: Listener = listener if listener is not None and self.rank == 0 else Silent()
-        self._test_features: dict[tuple[str, WindowSettings], FeatureSet] = {}
+        self._test_features: dict[tuple[str, str, WindowSettings], FeatureSet] = {}
         if settings.training.batch_size < self.world:
             raise ConfigError(
                 f"training.batch_size = {settings.training.batch_size} is less than the {self.world} ranks."
@@ -91,12 +91,13 @@ class Project:
         windows = window_settings(self.settings.model)
         return self._features(self.train_corpus, self.tokenizer, self.tokenizer_hash, windows)
 
-    def test_features(self, model: str, windows: WindowSettings) -> FeatureSet:
-        """The test texts as windows, as the model of a folder or hub id reads them."""
+    def test_features(self, corpus: ParallelCorpus, model: str, windows: WindowSettings) -> FeatureSet:
+        """Texts to evaluate on as windows, as the model of a folder or hub id reads them."""
         tokenizer = load_tokenizer(model, self.settings.model.trust_remote_code)
-        key = tokenizer_hash(tokenizer), windows
+        hashed = tokenizer_hash(tokenizer)
+        key = corpus.fingerprint(), hashed, windows
         if key not in self._test_features:
-            self._test_features[key] = self._features(self.test_corpus, tokenizer, *key)
+            self._test_features[key] = self._features(corpus, tokenizer, hashed, windows)
         return self._test_features[key]
 
     def seeded(self, more: int) -> "Project":

@@ -79,6 +79,13 @@ WRONG = {
     ),
     "model": (["data", "stats", "--model", "./nowhere"], ["'./nowhere'", "config.json", "e5-small"]),
     "run": (["evaluate", "nowhere"], ["'nowhere' is no run in lbkd-work/runs", "config.json"]),
+    "benchmark": (["evaluate", ".", "--benchmark", "xqad"], ["'xqad'", "did you mean 'xquad'?", "mlqa"]),
+    "benchmark's files": (
+        ["evaluate", ".", "--benchmark", "mlqa", "--data", "nowhere"],
+        ["nowhere/mlqa", "lbkd data download mlqa"],
+    ),
+    "benchmark's language": (["evaluate", ".", "--benchmark", "mlqa", "--on", "en,fr"], ["'fr'", "de, en"]),
+    "languages without a benchmark": (["evaluate", ".", "--on", "en"], ["--on", "--benchmark"]),
     "deepspeed file": (
         ["train", "--task", "baseline", "--deepspeed", "nowhere.json"],
         ["nowhere.json", "No such file"],

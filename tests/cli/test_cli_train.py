@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from lbkd.inference import Answerer
 pytestmark = pytest.mark.slow
 
 LANGUAGES = ["en", "es", "hi"]
-SCORES = {"model", "task", "language", "zero_shot", "exact_match", "f1", "questions"}
+SCORES = {"model", "task", "language", "question_language", "zero_shot", "exact_match", "f1", "questions"}
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +201,38 @@ def test_json_is_alone_on_standard_output(short: list[Any], tmp_path: Path) -> N
     assert "mix-mrc 2/2" in done.stderr
     for line in done.stderr.splitlines():
         assert line.startswith("mix-mrc"), "nothing but our own lines"
+
+
+@pytest.fixture
+def xquad(tmp_path: Path) -> Path:
+    """A data folder as a download leaves it, with the test passages that ship."""
+    folder = tmp_path / "data" / "xquad"
+    folder.mkdir(parents=True)
+    for language in LANGUAGES:
+        shutil.copy(BUILTIN_CORPUS / f"test.{language}.json", folder / f"xquad.{language}.json")
+    return folder.parent
+
+
+def test_a_benchmark(lbkd: Callable[..., Any], short: list[Any], baseline: Any, xquad: Path) -> None:
+    asked = ["evaluate", "baseline", "--benchmark", "xquad", "--data", xquad, "--on", "en,es,hi", *short]
+    rows = lbkd(*asked, "--json").json
+    assert [(row["language"], row["zero_shot"], row["questions"]) for row in rows] == [
+        ("en", False, 54),
+        ("es", False, 54),
+        ("hi", True, 54),
+    ]
+    matrix = lbkd(*asked, "--matrix", "--json").json
+    assert [(row["language"], row["question_language"]) for row in matrix] == [
+        (passage, question) for passage in LANGUAGES for question in LANGUAGES
+    ]
+    assert [row for row in matrix if row["language"] == row["question_language"]] == rows
+    head, columns, *lines = lbkd(*asked, "--matrix").out.splitlines()
+    assert head.strip() == "baseline: F1, passages down, questions across"
+    assert columns.split() == ["en", "es", "hi", "mean"]
+    for line, language in zip(lines, LANGUAGES, strict=True):
+        name, *cells = line.split()
+        f1 = [row["f1"] for row in matrix if row["language"] == language]
+        assert (name, cells) == (language, [f"{value:.1f}" for value in [*f1, sum(f1) / 3]])
 
 
 def test_two_ranks(short: list[Any], tmp_path: Path) -> None:

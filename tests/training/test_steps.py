@@ -116,7 +116,8 @@ def test_the_rows_of_the_results(done: tuple[Path, list[dict[str, Any]], Notes])
         (name, tasks[name], language) for name in MODELS for language in ("en", "es", "de")
     ]
     for row in rows:
-        promised = {"model", "task", "language", "zero_shot", "exact_match", "f1", "questions"}
+        promised = {"model", "task", "language", "question_language", "zero_shot"}
+        promised |= {"exact_match", "f1", "questions"}
         assert row.keys() == promised
         assert row["zero_shot"] == (row["language"] == "de")
         assert row["questions"] == 6

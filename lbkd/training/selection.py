@@ -1,0 +1,89 @@
+"""Which epoch's weights to keep: the best on questions of the source language that no test set has."""
+
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+import torch
+
+from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.errors import ConfigError
+from lbkd.evaluation.answers import answers_by_question
+from lbkd.evaluation.benchmarks import BENCHMARKS
+from lbkd.evaluation.metrics import score_predictions
+from lbkd.training import engine
+from lbkd.training.evaluate import Exam
+from lbkd.training.project import Project, window_settings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Weights = Mapping[str, torch.Tensor]
+
+
+def selection_exam(project: Project, split: str) -> Exam:
+    """The questions of `training.select_on`, in the source language.
+
+    Raises:
+        ConfigError: a split that is evaluated on, or one that shares questions with a test set at hand: the
+            corpus's own, or a benchmark in `corpus.benchmarks`.
+        DataError: the split's file is missing or faulty.
+    """
+    settings = project.settings
+    source = settings.corpus.source
+    corpus = ParallelCorpus.read({source: settings.path(split, source)}, source)
+    for name, test in _tests(project):
+        theirs = {mark for marks in _marks(test) for mark in marks}
+        shared = sum(not theirs.isdisjoint(marks) for marks in _marks(corpus))
+        if shared:
+            raise ConfigError(
+                f"training.select_on = {split!r}: {shared} of its questions are in the test set {name}. A "
+                "model that was chosen by its test questions would be judged by them too; name another split."
+            )
+    return Exam(split, corpus, settings.evaluation.metric)
+
+
+def selector(project: Project, exam: Exam, model: "PreTrainedModel") -> Callable[[Weights], float]:
+    """What gives F1 in percent of the model with given weights; for rank 0 alone, whatever the ZeRO stage."""
+    source, how = project.settings.corpus.source, project.settings.evaluation
+    features = project.test_features(exam.corpus, project.encoder, window_settings(project.settings.model))
+    golds = exam.golds(source, source)
+    judge = deepcopy(model)
+
+    def f1(weights: Weights) -> float:
+        judge.load_state_dict(dict(weights))
+        torch.nn.Module.to(judge, engine.device())
+        found = answers_by_question(
+            judge,
+            features,
+            (source, source),
+            n_best=1,
+            max_answer=how.max_answer,
+            batch_tokens=how.batch_tokens,
+        )
+        answers = {id_: decoded.answers[0].text for id_, decoded in found}
+        torch.nn.Module.to(judge, "cpu")
+        return score_predictions(golds, answers, exam.metric, source).f1
+
+    return f1
+
+
+def _tests(project: Project) -> Iterator[tuple[str, ParallelCorpus]]:
+    """All test sets at hand, in the source language."""
+    settings = project.settings
+    source = settings.corpus.source
+    paths = {"of the corpus": settings.path(settings.corpus.test, source)}
+    for benchmark in BENCHMARKS.values():
+        if source in benchmark.languages:
+            paths[benchmark.name] = benchmark.path(settings.corpus.benchmarks, "test", source, source)
+    for name, path in paths.items():
+        if path.exists():
+            yield f"{name} ({path})", ParallelCorpus.read({source: path}, source)
+
+
+def _marks(corpus: ParallelCorpus) -> Iterator[tuple[object, object]]:
+    """What tells each question: its id, and its wording with its passage's, whatever the spacing and case."""
+    for data in corpus.datasets.values():
+        passages = [" ".join(text.casefold().split()) for text in data.passages]
+        for question in data.questions:
+            yield question.id, (" ".join(question.text.casefold().split()), passages[question.passage])
