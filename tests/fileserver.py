@@ -26,7 +26,8 @@ class FileServer:
 
     A mood may have: status, reason, headers, body (other bytes), length (a Content-Length that is not
     the body's, or None for none at all), stop (bytes after which the connection is cut), silence (seconds
-    before the body), ranges (False: Range is ignored; "wrong": other bytes than asked for).
+    before the body), hang (seconds after it), ranges (False: Range is ignored; "wrong": other bytes than
+    asked for).
     """
 
     address: str
@@ -69,6 +70,7 @@ def serve() -> Iterator[FileServer]:
             try:
                 self.wfile.write(body)
                 sent.bytes = len(body)
+                time.sleep(mood.get("hang", 0))
             except OSError:  # whoever asked has gone
                 pass
             self.close_connection = True

@@ -69,9 +69,7 @@ def _download(address: str, source: Source, part: Path, progress: Progress) -> N
             if (found := file_hash(part)) == source.sha256:
                 return
             part.unlink()
-            if (
-                in_one_piece or not again
-            ):  # pieces may have been of different files; once more, from the start
+            if in_one_piece or not again:  # pieces may be of two versions: once more from the start
                 raise DataError(_other(address, f"sha256 {found}", f"sha256 {source.sha256}"))
 
 

@@ -138,12 +138,12 @@ main()
     train = DATASETS["squad"].sources[0]
     with serve() as server:
         server.files[train.name] = bytes(train.size)
-        server.moods[:] = [{"stop": 77777, "length": train.size}, {"silence": 60}]
+        server.moods[:] = [{"stop": 777, "hang": 60}]
         with subprocess.Popen(
             [sys.executable, "-c", code, server.address], stderr=subprocess.PIPE, text=True, cwd=tmp_path
         ) as child:
             part = tmp_path / "data" / f"{train.name}.part"
-            while not (part.exists() and part.stat().st_size == 77777):
+            while not (part.exists() and part.stat().st_size == 777):
                 assert child.poll() is None
                 time.sleep(0.02)
             child.send_signal(signal.SIGINT)
@@ -151,7 +151,7 @@ main()
     assert child.returncode == 130
     assert "stopped; what has arrived is kept: the same command goes on after it" in err
     assert "Traceback" not in err
-    assert part.stat().st_size == 77777
+    assert part.stat().st_size == 777
 
 
 def test_the_manifest_is_no_data_file(lbkd: Callable[..., Any], server: FileServer) -> None:

@@ -92,14 +92,14 @@ from lbkd.corpus.fetch import fetch
 from lbkd.corpus.sources import Source
 fetch(Source({source(server).address!r}, {SIZE}, "", {{}}), Path({str(part)!r}), None, lambda *_: None)
 """
-    server.moods[:] = [{"body": BODY[:77777], "length": SIZE, "silence": 0.0}, {"silence": 60}]
+    server.moods[:] = [{"stop": 777, "hang": 60}]
     with subprocess.Popen([sys.executable, "-c", code]) as child:
-        while not (part.exists() and part.stat().st_size == 77777):
+        while not (part.exists() and part.stat().st_size == 777):
             assert child.poll() is None
             time.sleep(0.02)
         child.send_signal(signal.SIGKILL)
     server.log.clear()
-    assert get(server, part) == [(77777, 206, SIZE - 77777)]
+    assert get(server, part) == [(777, 206, SIZE - 777)]
 
 
 def test_nothing_is_sent_for_a_file_that_is_here(server: FileServer, part: Path) -> None:
