@@ -67,9 +67,9 @@ def serve() -> Iterator[FileServer]:
             self.wfile.flush()
             time.sleep(mood.get("silence", 0))
             body = body[: mood.get("stop", len(body))]
+            sent.bytes = len(body)  # before they go: whoever has them may look at once
             try:
                 self.wfile.write(body)
-                sent.bytes = len(body)
                 time.sleep(mood.get("hang", 0))
             except OSError:  # whoever asked has gone
                 pass

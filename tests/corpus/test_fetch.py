@@ -93,9 +93,11 @@ from lbkd.corpus.sources import Source
 fetch(Source({source(server).address!r}, {SIZE}, "", {{}}), Path({str(part)!r}), None, lambda *_: None)
 """
     server.moods[:] = [{"stop": 777, "hang": 60}]
+    deadline = time.monotonic() + 0.8 * module._TIMEOUT  # before the silence is noticed
     with subprocess.Popen([sys.executable, "-c", code]) as child:
         while not (part.exists() and part.stat().st_size == 777):
             assert child.poll() is None
+            assert time.monotonic() < deadline
             time.sleep(0.02)
         child.send_signal(signal.SIGKILL)
     server.log.clear()
