@@ -208,6 +208,10 @@ class FeatureSet:
             row = asked.rows[self._rows[windows.question_language[n], windows.question[n]]]
             yield asked.ids[row : row + windows.question_tokens[n]], table.ids[at]
 
+    def passage_rows(self, windows: Windows) -> Ints:
+        """Number of each window's passage in its language's dataset."""
+        return self._passage[windows.passage_language, windows.question]
+
     def passage_text(self, windows: Windows, n: int) -> str:
         """The raw passage of window n."""
         language = int(windows.passage_language[n])

@@ -1,0 +1,197 @@
+"""Phrases: found in texts, mined from them, and kept as lists, one file a language."""
+
+import math
+import re
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from lbkd.errors import DataError
+from lbkd.workspace import write_text
+
+LONGEST = 4
+"""Words of the longest phrase that is mined."""
+MIN_COUNT = 2
+"""Occurrences below which a phrase is not mined."""
+MIN_SCORE = 0.5
+"""Normalized pointwise mutual information below which a phrase is not mined."""
+
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai and Lao, Burmese, Khmer
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # kana, Han
+)
+
+
+class Phrase(NamedTuple):
+    """A mined phrase."""
+
+    text: str
+    """Normalized, see `Phrases`."""
+    times: int
+    """Occurrences."""
+    score: float
+    """See `mine`."""
+
+
+class Phrases:
+    """A set of phrases that finds its members in texts.
+
+    Texts are compared in NFKC and lower case, with runs of white space as one space. A match begins and ends
+    where a word does. A word is a run of letters, digits and the marks on them; in scripts that put no spaces
+    between words (Han, kana, Thai, Lao, Burmese, Khmer) every character counts as one.
+
+    Args:
+        texts: the phrases. What stands before the first and after the last word of one is not part of it.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.members: set[str] = set()
+        self._most: dict[str, int] = {}  # first word -> words of the longest phrase that begins with it
+        for text in texts:
+            if words := words_of(text):
+                first, last = words[0], words[-1]
+                self.members.add(_normalized(text[first.start() : last.end()]))
+                key = _normalized(first.group())
+                self._most[key] = max(self._most.get(key, 0), len(words))
+
+    def find(self, text: str) -> list[tuple[int, int]]:
+        """(first character, one past the last) of every match, from left to right.
+
+        At each word the longest phrase that begins there is taken, and the search goes on behind it:
+        matches do not overlap.
+        """
+        words, found, at = words_of(text), [], 0
+        while at < len(words):
+            begin, next_at = words[at].start(), at + 1
+            most = self._most.get(_normalized(words[at].group()), 0)
+            for stop in range(min(at + most, len(words)), at, -1):
+                end = words[stop - 1].end()
+                if _normalized(text[begin:end]) in self.members:
+                    found.append((begin, end))
+                    next_at = stop
+                    break
+            at = next_at
+        return found
+
+
+def words_of(text: str) -> list[re.Match[str]]:
+    """The words of a text, in its order; see `Phrases` for what a word is."""
+    return list(_word().finditer(text))
+
+
+def mine(texts: Sequence[str]) -> list[Phrase]:
+    """The n-grams of 2 to 4 words whose words belong together, best first.
+
+    An n-gram's words follow one another with nothing but white space between them. It can be cut in n - 1
+    places into two parts x and y; each cut has the normalized pointwise mutual information
+
+        npmi(x, y) = ln(p(x y) / (p(x) p(y))) / -ln p(x y),    p = occurrences / words of all texts,
+
+    which is 0 for parts that meet by chance and 1 for parts that occur together only (Bouma 2009,
+    *Normalized (Pointwise) Mutual Information in Collocation Extraction*, for two words). The n-gram's score
+    is that of its weakest cut. Kept is what occurs `MIN_COUNT` times or more and scores at least `MIN_SCORE`.
+    """
+    runs = [run for text in texts for run in _runs(text)]
+    total = sum(map(len, runs))
+    counts: Counter[tuple[str, ...]] = Counter((word,) for run in runs for word in run)
+    for size in range(2, LONGEST + 1):
+        grams = (tuple(run[at : at + size]) for run in runs for at in range(len(run) - size + 1))
+        # No n-gram is more frequent than its parts: the rare ones are never held.
+        longer = Counter(g for g in grams if min(counts[g[:-1]], counts[g[1:]]) >= MIN_COUNT)
+        counts.update({gram: count for gram, count in longer.items() if count >= MIN_COUNT})
+    found = []
+    for gram, count in counts.items():
+        cuts = [(counts[gram[:n]], counts[gram[n:]]) for n in range(1, len(gram))]
+        score = min((npmi(count, x, y, total) for x, y in cuts), default=-1.0)
+        if score >= MIN_SCORE:
+            found.append(Phrase(_joined(gram), count, score))
+    return sorted(found, key=lambda phrase: (-phrase.score, -phrase.times, phrase.text))
+
+
+def npmi(both: int, x: int, y: int, total: int) -> float:
+    """Normalized pointwise mutual information, from -1 to 1, of parts that occur `both` times together.
+
+    Args:
+        both: occurrences of x followed by y, fewer than `total`.
+        x: occurrences of the first part.
+        y: of the second.
+        total: words of the texts.
+    """
+    return math.log(both * total / (x * y)) / math.log(total / both)
+
+
+def read_phrases(folder: Path, languages: Sequence[str]) -> dict[str, Phrases]:
+    """The lists `<language>.txt` of a folder, one phrase a line, UTF-8.
+
+    Raises:
+        DataError: a list that is missing, cannot be read or has no phrase.
+    """
+    lists = {}
+    for language in languages:
+        path = folder / f"{language}.txt"
+        try:
+            lists[language] = Phrases(path.read_text(encoding="utf-8-sig").splitlines())
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{path}: no readable list of phrases ({error}). Every training language needs one, UTF-8, "
+                f"one phrase a line; `lbkd data phrases --out {folder}` mines them from the passages."
+            ) from error
+        if not lists[language].members:
+            raise DataError(f"{path}: there is no phrase in it; write one a line.")
+    return lists
+
+
+def write_phrases(folder: Path, lists: Mapping[str, Sequence[Phrase]]) -> dict[str, Path]:
+    """Write `<language>.txt` for each language, best phrase first; the paths.
+
+    Raises:
+        DataError: one of the files is there already: it may be someone's own list.
+    """
+    paths = {language: folder / f"{language}.txt" for language in lists}
+    if taken := [str(path) for path in paths.values() if path.exists()]:
+        raise DataError(f"{', '.join(taken)} would be overwritten; choose another folder, or move them away.")
+    for language, phrases in lists.items():
+        write_text(paths[language], "".join(f"{phrase.text}\n" for phrase in phrases))
+    return paths
+
+
+def _runs(text: str) -> Iterator[list[str]]:
+    """The normalized words of a text, cut wherever something other than white space lies between two."""
+    run: list[str] = []
+    end = 0
+    for word in words_of(text):
+        if run and text[end : word.start()].strip():
+            yield run
+            run = []
+        run.append(_normalized(word.group()))
+        end = word.end()
+    yield run
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Words as a text, with spaces between them where their script has spaces."""
+    text = words[0]
+    for one, other in zip(words, words[1:], strict=False):
+        text += other if _unspaced().match(one[0]) and _unspaced().match(other[0]) else f" {other}"
+    return text
+
+
+def _normalized(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).lower().split())
+
+
+@cache
+def _unspaced() -> re.Pattern[str]:
+    return re.compile(f"[{_UNSPACED}]")
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    r"""What `re` takes for a word, \w+, ends at the combining marks with which many scripts write vowels."""
+    everything = map(chr, range(sys.maxunicode + 1))
+    marks = "".join(c for c in everything if unicodedata.category(c)[0] == "M") + "\u00ad\u200c\u200d"
+    return re.compile(rf"[{_UNSPACED}][{marks}]*|(?:(?![{_UNSPACED}])[\w{marks}])+")

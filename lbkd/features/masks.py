@@ -1,0 +1,159 @@
+"""Windows with whole phrases masked: which ones, and what stands in their place."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lbkd.corpus.phrases import Phrases
+from lbkd.errors import ConfigError
+from lbkd.features.batches import Batch, collate
+from lbkd.features.dataset import FeatureSet
+from lbkd.features.tokens import Ints, TokenTable
+from lbkd.features.windows import Windows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+_MASKED, _RANDOM = 0.8, 0.1
+"""Shares of the chosen phrases that mask tokens hide and random tokens replace; the others stay (BERT's)."""
+
+
+@dataclass(frozen=True)
+class MaskedBatch:
+    """B windows in which M tokens are to be told from the others."""
+
+    batch: Batch
+    """With what takes the place of the chosen phrases."""
+    chosen: Tensor
+    """(B, L) bool: True at the tokens of chosen phrases."""
+    labels: Tensor
+    """(M,) int64: the ids that stood there, row by row."""
+
+    def to(self, device: torch.device) -> "MaskedBatch":
+        """The same with its tensors on `device`."""
+        return MaskedBatch(self.batch.to(device), self.chosen.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Masker:
+    """Chooses whole phrases in windows' passages, and masks them.
+
+    Questions and special tokens stay as they are, and so does a phrase that a window's edge cuts. A window's
+    phrases are put into random order; from the first on they are chosen as long as that brings the number of
+    chosen tokens nearer to `rate` of the window's passage tokens, or until none is left. So that number is
+    off by half of the longest phrase at most, unless all the phrases together are fewer tokens.
+
+    Each chosen phrase as a whole becomes mask tokens (80 %), random tokens (10 %) or stays (10 %). What is
+    drawn is a pure function of (seed, step, feature id): neither batch nor number of ranks changes it.
+    """
+
+    features: FeatureSet
+    phrases: Mapping[str, Phrases]
+    """Those of each passage language that is masked."""
+    rate: float
+    """Share of a window's passage tokens, above 0, at most 1."""
+    mask: int
+    """Id of the mask token."""
+    ordinary: Ints
+    """Ids that random tokens are drawn from."""
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        features: FeatureSet,
+        phrases: Mapping[str, Phrases],
+        rate: float,
+        tokenizer: "PreTrainedTokenizerFast",
+        seed: int,
+    ) -> "Masker":
+        """With the tokenizer's mask token and its ordinary ones.
+
+        Raises:
+            ConfigError: it has no mask token.
+        """
+        if tokenizer.mask_token_id is None:
+            raise ConfigError(
+                "the model's tokenizer has no mask token, so that no phrase can be masked. Use a model that "
+                "was pretrained with one (BERT, RoBERTa, XLM-R, DistilBERT), or e5-small."
+            )
+        ordinary = np.setdiff1d(np.arange(len(tokenizer)), tokenizer.all_special_ids)
+        return cls(features, phrases, rate, int(tokenizer.mask_token_id), ordinary, seed)
+
+    def maskable(self, ids: Ints) -> Ints:
+        """Those of the feature ids whose window holds a phrase."""
+        held = [len(spans) > 0 for spans in self._inside(self.features.windows(ids))]
+        found: Ints = ids[np.array(held, dtype=bool)]
+        return found
+
+    def count(self, ids: Ints, step: int) -> int:
+        """M, the tokens that are chosen in these windows at an optimizer step."""
+        chosen = self._chosen(self.features.windows(ids), step)
+        return sum(int(np.diff(spans).sum()) for spans, _ in chosen)
+
+    def collate(self, ids: Ints, step: int) -> MaskedBatch:
+        """The batch of these windows, in their order, masked as at an optimizer step."""
+        batch = collate(self.features, ids)
+        true = batch.input_ids.numpy()
+        shown, chosen = true.copy(), np.zeros(true.shape, dtype=bool)
+        for n, (spans, rng) in enumerate(self._chosen(batch.windows, step)):
+            for first, stop in spans - batch.windows.start[n] + batch.passage_at[n]:
+                chosen[n, first:stop] = True
+                chance = rng.random()
+                if chance < _MASKED:
+                    shown[n, first:stop] = self.mask
+                elif chance < _MASKED + _RANDOM:
+                    shown[n, first:stop] = rng.choice(self.ordinary, stop - first)
+        return MaskedBatch(
+            replace(batch, input_ids=torch.from_numpy(shown)),
+            torch.from_numpy(chosen),
+            torch.from_numpy(true[chosen]),
+        )
+
+    @cached_property
+    def _spans(self) -> dict[str, list[Ints]]:
+        """Language -> for each of its passages, see `token_spans`."""
+        return {
+            language: [
+                token_spans(phrases, text, self.features.passages[language], row)
+                for row, text in enumerate(self.features.corpus.datasets[language].passages)
+            ]
+            for language, phrases in self.phrases.items()
+        }
+
+    def _inside(self, windows: Windows) -> Iterator[Ints]:
+        """For each window, (S, 2) the phrases that it holds whole, as tokens of its passage."""
+        rows = self.features.passage_rows(windows)
+        for n, language in enumerate(windows.passage_language):
+            spans = self._spans[self.features.languages[language]][rows[n]]
+            yield spans[(spans[:, 0] >= windows.start[n]) & (spans[:, 1] <= windows.stop[n])]
+
+    def _chosen(self, windows: Windows, step: int) -> Iterator[tuple[Ints, np.random.Generator]]:
+        """For each window, (C, 2) the chosen ones of them, and what draws all else for it."""
+        for n, spans in enumerate(self._inside(windows)):
+            rng = np.random.default_rng([self.seed, step, int(windows.feature[n])])
+            spans = rng.permutation(spans)
+            lengths = spans[:, 1] - spans[:, 0]
+            wanted = self.rate * (windows.stop[n] - windows.start[n])
+            yield spans[np.cumsum(lengths) - lengths / 2 < wanted], rng
+
+
+def token_spans(phrases: Phrases, text: str, table: TokenTable, row: int) -> Ints:
+    """(S, 2) first token and one past the last of every phrase in a text, number `row` of `table`.
+
+    A phrase whose edge lies inside a token is left out: it could not be masked alone.
+    """
+    at = slice(table.rows[row], table.rows[row + 1])
+    begins, ends = table.begins[at], table.ends[at]
+    found = []
+    for begin, end in phrases.find(text):
+        first = int(np.searchsorted(ends, begin, side="right"))
+        stop = int(np.searchsorted(begins, end, side="left"))
+        if first < stop and text[begins[first] : ends[stop - 1]].strip() == text[begin:end]:
+            found.append((first, stop))
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
