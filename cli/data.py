@@ -1,4 +1,4 @@
-"""data check, data stats, data split, data download."""
+"""data check, data stats, data phrases, data split, data download."""
 
 from collections import Counter
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Download, check, count and split data files.\n\n"
+    help="Download, check, count and split data files; mine phrases.\n\n"
     "Example: lbkd data check train.en.json train.es.json",
 )
 
@@ -92,6 +92,55 @@ def stats(settings: "Settings", json: Json = False) -> None:
             [heading.removeprefix("branch_") for heading in rows[0]],
             [[f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()] for row in rows],
         )
+
+
+@app.command()
+@with_settings
+def phrases(
+    settings: "Settings",
+    out_dir: Annotated[
+        Path, typer.Option("--out", help="Folder for a list <language>.txt of each language.")
+    ],
+    most: Annotated[int, typer.Option(min=0, help="Phrases to show per language.")] = 10,
+    json: Json = False,
+) -> None:
+    """Mine phrases from the training passages, best first: words that belong together.
+
+    Edit the lists as you like, and have them masked by the tasks lakm and mix-mrc-lakm (--phrases).
+
+    Example: lbkd data phrases --out phrases --corpus my-data --languages en,es
+    """
+    from lbkd.corpus.parallel import ParallelCorpus
+    from lbkd.corpus.phrases import mine, write_phrases
+
+    corpus = settings.corpus
+    files = {language: settings.path(corpus.train, language) for language in corpus.languages}
+    read = ParallelCorpus.read(files, corpus.source, corpus.limit)
+    lists = {language: mine(data.passages) for language, data in read.datasets.items()}
+    paths = write_phrases(out_dir, lists)
+    if json:
+        rows = [
+            {
+                "language": language,
+                "file": str(paths[language]),
+                "phrases": len(found),
+                "best": [phrase._asdict() for phrase in found[:most]],
+            }
+            for language, found in lists.items()
+        ]
+        print_json(rows)
+        return
+    table(
+        ["language", "phrase", "times", "score"],
+        [
+            [language, phrase.text, str(phrase.times), f"{phrase.score:.2f}"]
+            for language, found in lists.items()
+            for phrase in found[:most]
+        ],
+    )
+    for language, found in lists.items():
+        err.print(f"{paths[language]}: {len(found):,} phrases")
+    err.print(f"mask them with `lbkd train --task lakm --phrases {quote(str(out_dir))}`")
 
 
 @app.command()

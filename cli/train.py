@@ -29,6 +29,10 @@ def train(
     settings: "Settings",
     nproc: int | None,
     lang: Annotated[str | None, typer.Option(help="The passage language, for tasks that take one.")] = None,
+    phrases: Annotated[
+        Path | None,
+        typer.Option(help="Folder with <language>.txt lists to mask, for tasks that do; by default mined."),
+    ] = None,
     criterion: Annotated[str | None, typer.Option(help="The loss; by default the task's.")] = None,
     weighting: Weighting = "impurity",
     json: Json = False,
@@ -37,8 +41,10 @@ def train(
 
     Example: lbkd train --task branch-mrc --lang es
     """
-    _check_lang(settings, task, lang)
-    _train(settings, nproc, task, {} if lang is None else {"lang": lang}, criterion, weighting, json)
+    given = {"lang": lang, "phrases": None if phrases is None else str(phrases)}
+    options = {name: value for name, value in given.items() if value is not None}
+    _check_options(settings, task, options)
+    _train(settings, nproc, task, options, criterion, weighting, json)
 
 
 @with_settings
@@ -172,13 +178,14 @@ def example(settings: "Settings") -> str:
     return f"--question {quote(asked.text)} --passage {quote(data.passages[asked.passage])}"
 
 
-def _check_lang(settings: "Settings", task: str, lang: str | None) -> None:
+def _check_options(settings: "Settings", task: str, given: dict[str, str]) -> None:
     from lbkd import tasks
 
-    takes = [option for option in tasks.registry.options(task) if option.name == "lang"]
-    if lang is not None and not takes:
-        raise ConfigError(f"task {task!r} takes no --lang {lang}; leave it out.")
-    if lang is None and takes and not takes[0].default and "lang" not in settings.task:
+    takes = {option.name: option for option in tasks.registry.options(task)}
+    for name, value in given.items():
+        if name not in takes:
+            raise ConfigError(f"task {task!r} takes no --{name} {value}; leave it out.")
+    if "lang" in takes and not takes["lang"].default and "lang" not in {*given, *settings.task}:
         raise ConfigError(f"task {task!r} needs --lang: one of {', '.join(settings.corpus.languages)}.")
 
 

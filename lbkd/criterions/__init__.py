@@ -33,6 +33,8 @@ class Criterion(ABC):
 
     needs_teachers: bool = False
     """Whether it can be used only where teachers' logits are at hand."""
+    needs_masks: bool = False
+    """Whether it learns from masked tokens too, by `masked`; it goes with tasks that mask some, only."""
 
     @abstractmethod
     def __call__(self, student: SpanLogits, batch: Batch, teachers: SpanLogits | None) -> Loss:
@@ -43,6 +45,18 @@ class Criterion(ABC):
             batch: labels (B,) and mask (B, L).
             teachers: (B, L) the teachers' logits, weighted and summed (Eq. 3); None where there are none.
         """
+
+    def masked(self, logits: Tensor, labels: Tensor) -> Loss:
+        """The loss of masked tokens in other windows, to be added to the batch's.
+
+        `examples` are tokens here: the total, and each part, is a mean over them. Who adds up the shares of
+        several ranks and micro-batches weighs each by its tokens.
+
+        Args:
+            logits: (M, V) float32, over the vocabulary; M may be 0.
+            labels: (M,) the true tokens.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has needs_masks, but no method masked")
 
 
 registry: Registry[Criterion] = Registry("lbkd.criterions", Criterion)

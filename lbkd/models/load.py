@@ -88,6 +88,19 @@ def load_span_model(
     return model
 
 
+def load_masked_language_model(name: str, trust: bool = False) -> "PreTrainedModel":
+    """A model that tells masked tokens, in float32; its head is new (random) if the folder has none.
+
+    The head of `e5-small`, and of every model with a trimmed vocabulary, is new but for the word vectors,
+    which it shares with the encoder.
+    """
+    from transformers import AutoModelForMaskedLM
+
+    options = {"dtype": torch.float32, "use_safetensors": True}
+    model: PreTrainedModel = _load(AutoModelForMaskedLM, name, trust, **options)
+    return model
+
+
 def load_config(name: str, trust: bool = False) -> "PreTrainedConfig":
     """The configuration of a folder or hub model."""
     from transformers import AutoConfig

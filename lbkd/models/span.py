@@ -6,8 +6,6 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from lbkd.features.batches import Batch
 
 
@@ -18,10 +16,13 @@ class SpanLogits(NamedTuple):
     end: Tensor
 
 
-def span_logits(model: "PreTrainedModel", batch: "Batch") -> SpanLogits:
+def span_logits(model: torch.nn.Module, batch: "Batch") -> SpanLogits:
     """Run the model; its logits leave in float32, with every padding position at -inf."""
     out = model(**batch.inputs())
+    return unpadded(out.start_logits, out.end_logits, batch)
+
+
+def unpadded(start: Tensor, end: Tensor, batch: "Batch") -> SpanLogits:
+    """(B, L) logits in float32, with every padding position at -inf."""
     padding = ~batch.mask
-    return SpanLogits(
-        *(z.float().masked_fill(padding, -torch.inf) for z in (out.start_logits, out.end_logits))
-    )
+    return SpanLogits(*(z.float().masked_fill(padding, -torch.inf) for z in (start, end)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from lbkd.errors import ConfigError, nearest
@@ -23,6 +24,18 @@ class Teacher:
     """Of that task."""
     seed: int = 0
     """Added to the student's seed."""
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Phrases to be masked in windows of their own, beside the pairs that are learnt from."""
+
+    pairs: list[tuple[str, str]]
+    """(passage language, question language) of these windows."""
+    phrases: Path | None
+    """Folder with a list `<language>.txt` for each passage language; None: mined from the passages."""
+    rate: float
+    """Share of a passage's tokens to be masked."""
 
 
 class Task(ABC):
@@ -51,6 +64,10 @@ class Task(ABC):
     def teachers(self, languages: Sequence[str]) -> Sequence[Teacher]:
         """Whose logits are learnt from; none, unless a task says otherwise."""
         return ()
+
+    def masking(self, languages: Sequence[str], source: str) -> Masking | None:
+        """What is masked beside, for a criterion that learns from masked tokens; None: nothing."""
+        return None
 
 
 registry: Registry[Task] = Registry("lbkd.tasks", Task)

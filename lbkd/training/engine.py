@@ -21,6 +21,8 @@ from lbkd.errors import ConfigError, LbkdError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from lbkd.models.masked import MaskedSpanModel
+
 T = TypeVar("T")
 
 _PATIENCE = timedelta(hours=2)
@@ -185,7 +187,7 @@ class Engine:
 
     def __init__(
         self,
-        model: "PreTrainedModel",
+        model: "PreTrainedModel | MaskedSpanModel",
         training: TrainingSettings,
         config: dict[str, Any],
         schedule: Callable[[int], float],
@@ -209,7 +211,7 @@ class Engine:
             lr_scheduler=scheduler,
             config=config,
         )
-        self.model: PreTrainedModel = self._engine
+        self.model: torch.nn.Module = self._engine
 
     def backward(self, loss: torch.Tensor) -> None:
         """Add the gradient of one micro-batch."""
@@ -242,8 +244,8 @@ class Engine:
         gc.collect()
 
 
-def _groups(model: "PreTrainedModel", training: TrainingSettings) -> list[dict[str, Any]]:
-    """Matrices with weight decay, biases and normalization without; the head at a rate of its own."""
+def _groups(model: "PreTrainedModel | MaskedSpanModel", training: TrainingSettings) -> list[dict[str, Any]]:
+    """Matrices with weight decay, biases and normalization without; the heads at a rate of their own."""
     encoder = {id(p) for p in model.base_model.parameters()}
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for p in model.parameters():

@@ -1,9 +1,10 @@
 """The training loop: batches in, weights out."""
 
+import itertools
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,25 @@ import numpy as np
 import torch
 
 from lbkd.config import Settings
-from lbkd.criterions import Criterion
+from lbkd.criterions import Criterion, Loss
 from lbkd.errors import LbkdError
 from lbkd.features.batches import Batch, collate, share
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints
+from lbkd.models.masked import MaskedSpanModel, masked_logits
 from lbkd.models.span import SpanLogits, span_logits
 from lbkd.teachers.store import StoredLogits
 from lbkd.training import engine
+from lbkd.training.masking import MaskedShare, MaskedStream
 from lbkd.training.plan import Plan
-from lbkd.training.telemetry import Listener, MetricsLog, matmul_peak, matrix_weights, training_flops
+from lbkd.training.telemetry import (
+    Listener,
+    MetricsLog,
+    head_flops,
+    matmul_peak,
+    matrix_weights,
+    training_flops,
+)
 from lbkd.weighting import TeacherContext, Weighting, aggregate
 from lbkd.workspace import write_json
 
@@ -90,14 +100,15 @@ def train_loop(
     folder: Path,
     what: str,
     listener: Listener,
+    masked: MaskedStream | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Train `model` on the given language pairs.
+    """Train `model` on the given language pairs, and on masked windows beside them.
 
-    Every rank calls this with the same arguments. An optimizer step learns from one global batch, whose
-    windows the ranks share; its gradient is that of the mean over the whole batch, however it is shared.
+    Every rank calls this with the same arguments. An optimizer step learns from one global batch (of each),
+    whose windows the ranks share; its gradient is that of the mean over the whole batch, however shared.
 
     Returns:
-        The trained weights in fp32; complete on rank 0.
+        The trained weights of `model` in fp32; complete on rank 0.
 
     Raises:
         LbkdError: nothing to learn from, a loss that is not a number too often, or such weights in the end.
@@ -119,15 +130,21 @@ def train_loop(
     parts = math.ceil(training.batch_size / (world * (training.micro_batch_size or training.batch_size)))
     schedule = warmup_then_decay(total, training.warmup)
     config = engine.deepspeed_config(training, settings.runtime, world, parts)
-    meter = _Meter(model, engine.precision(settings.runtime.precision))
+    place = rank, world, parts
+    network: PreTrainedModel | MaskedSpanModel = model
+    stream: Iterable[Iterable[MaskedShare] | None] = itertools.repeat(None)
+    if masked is not None:
+        network = MaskedSpanModel(model, masked.model)
+        stream = masked.steps(training.batch_size, place)
+    meter = _Meter(model, masked.model if masked else None, engine.precision(settings.runtime.precision))
     with (
-        closing(engine.Engine(model, training, config, schedule)) as machine,
+        closing(engine.Engine(network, training, config, schedule)) as machine,
         closing(MetricsLog(folder)) if rank == 0 else nullcontext() as log,
     ):
         machine.model.train()
         skipped = 0
-        for step, (epochs, ids) in enumerate(plan, start=1):
-            finite = _step(machine, features, ids, criterion, teachers, (rank, world, parts), meter)
+        for step, ((epochs, ids), beside) in enumerate(zip(plan, stream, strict=False), start=1):
+            finite = _step(machine, features, ids, criterion, teachers, beside, place, meter)
             skipped = 0 if finite else skipped + 1
             meter.skipped += not finite
             if skipped > _MOST_SKIPS:
@@ -139,7 +156,8 @@ def train_loop(
                 if log is not None:
                     log.write(step, numbers)
                 listener.progress(what, step, total, numbers)
-        weights = {name: tensor.detach().cpu().clone() for name, tensor in machine.weights().items()}
+        weights = machine.weights() if masked is None else MaskedSpanModel.span_weights(machine.weights())
+        weights = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
     if not engine.everywhere(torch.tensor(all(bool(w.isfinite().all()) for w in weights.values()))):
         raise LbkdError(f"{what}: the trained weights are not all finite numbers. {_REMEDY}")
     return weights
@@ -174,23 +192,37 @@ def _step(
     batch_ids: Ints,
     criterion: Criterion,
     teachers: Teachers | None,
+    masked: Iterable[MaskedShare] | None,
     place: tuple[int, int, int],
     meter: "_Meter",
 ) -> bool:
-    """One optimizer step on a global batch; False if it was skipped because a loss was not a number."""
+    """One optimizer step on a global batch; False if it was skipped because a loss was not a number.
+
+    A micro-batch of pairs and one of masked windows go through the model in one call, and back in one.
+    """
     rank, world, parts = place
-    for ids in share(batch_ids, rank, world, parts):
+    nothing: Iterable[None] = itertools.repeat(None, parts)
+    for ids, beside in zip(share(batch_ids, rank, world, parts), masked or nothing, strict=True):
         # A rank without a window of its own goes along with one that counts nothing.
         weight = len(ids) / len(batch_ids)
         batch = collate(features, ids if len(ids) else batch_ids[:1]).to(engine.device())
         soft = teachers.logits(batch) if teachers is not None else None
-        loss = criterion(span_logits(machine.model, batch), batch, soft)
-        if not engine.everywhere(loss.total.isfinite()):
+        lengths = features.lengths(ids)
+        if beside is None:
+            losses = [(criterion(span_logits(machine.model, batch), batch, soft), weight)]
+        else:
+            hidden = beside.batch.to(engine.device())
+            spans, tokens = masked_logits(machine.model, batch, hidden)
+            losses = [(criterion(spans, batch, soft), weight)]
+            losses.append((criterion.masked(tokens, hidden.labels), beside.weight))
+            lengths = np.concatenate([lengths, features.lengths(beside.ids)])
+        if not engine.everywhere(torch.stack([loss.total.isfinite() for loss, _ in losses]).all()):
             if parts > 1:
                 raise LbkdError(f"the loss of a micro-batch is not a number. {_REMEDY}")
             return False
-        meter.add({"loss": loss.total.detach(), **loss.parts}, weight, features.lengths(ids))
-        machine.backward(loss.total * (weight * world * parts))
+        meter.add(losses, lengths, len(beside.batch.labels) if beside is not None and len(beside.ids) else 0)
+        scale = world * parts
+        machine.backward(torch.stack([loss.total * (weight * scale) for loss, weight in losses]).sum())
         machine.step()
     return True
 
@@ -198,8 +230,9 @@ def _step(
 class _Meter:
     """Means and rates since the last report, over all ranks."""
 
-    def __init__(self, model: "PreTrainedModel", dtype: torch.dtype) -> None:
+    def __init__(self, model: "PreTrainedModel", head: torch.nn.Module | None, dtype: torch.dtype) -> None:
         self.weights = matrix_weights(model)
+        self.head = head_flops(head) if head is not None else 0
         self.peak = sum(engine.gathered(matmul_peak(engine.device(), dtype)))
         config = model.config
         self.shape = (
@@ -212,29 +245,37 @@ class _Meter:
     def _reset(self) -> None:
         self.sums: dict[str, torch.Tensor] = {}
         self.weight = 0.0
-        self.tokens = self.squares = 0
+        self.tokens = self.squares = self.chosen = 0
         self.began = time.perf_counter()
 
-    def add(self, parts: Mapping[str, torch.Tensor], weight: float, lengths: Ints) -> None:
-        """A micro-batch: losses, share of the global batch, windows' tokens. Waits for no device."""
-        self.weight += weight
-        for name, value in parts.items():
-            self.sums[name] = self.sums.get(name, 0.0) + weight * value
+    def add(self, losses: Sequence[tuple[Loss, float]], lengths: Ints, chosen: int) -> None:
+        """A micro-batch; waits for no device.
+
+        Args:
+            losses: each with its share of the global batch that it is a mean of; that of the pairs first.
+            lengths: tokens of all windows.
+            chosen: masked tokens.
+        """
+        self.weight += losses[0][1]
+        for loss, weight in losses:
+            for name, value in {"loss": loss.total.detach(), **loss.parts}.items():
+                self.sums[name] = self.sums.get(name, 0.0) + weight * value
         self.tokens += int(lengths.sum())
         self.squares += int((lengths**2).sum())
+        self.chosen += chosen
 
     def report(self, machine: engine.Engine) -> dict[str, float]:
         """Collects from all ranks, then starts anew."""
         sums = {name: float(value) for name, value in self.sums.items()}
-        mine = (sums, self.weight, self.tokens, self.squares)
+        mine = (sums, self.weight, self.tokens, self.squares, self.chosen)
         everyone = engine.gathered(mine)
         seconds = time.perf_counter() - self.began
         weight = sum(entry[1] for entry in everyone) or 1.0
         numbers = {name: sum(entry[0].get(name, 0.0) for entry in everyone) / weight for name in sums}
         if numbers.get("nll"):
             numbers |= {"kd_to_nll": numbers["kd"] / numbers["nll"]} if "kd" in numbers else {}
-        tokens, squares = (sum(entry[i] for entry in everyone) for i in (2, 3))
-        flops = training_flops(self.weights, tokens, squares, *self.shape)
+        tokens, squares, chosen = (sum(entry[i] for entry in everyone) for i in (2, 3, 4))
+        flops = training_flops(self.weights, tokens, squares, *self.shape) + self.head * chosen
         norm = machine.gradient_norm
         if norm is not None:
             numbers["gradient_norm"] = norm

@@ -20,6 +20,7 @@ from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.training import engine
 from lbkd.training.evaluate import evaluate
 from lbkd.training.loop import Teachers, seed_everything, train_loop
+from lbkd.training.masking import masked_stream, masking_ingredients, masking_of
 from lbkd.training.plan import Plan
 from lbkd.training.project import Project, window_settings
 from lbkd.workspace import differences, file_hash, folder_hash, read_json, write_json
@@ -61,6 +62,7 @@ def train(
             f"criterion {name!r} needs teachers, and task {task!r} has none; use task 'distill'."
         )
     pairs = chosen.pairs(settings.corpus.languages, settings.corpus.source)
+    masking = masking_of(settings, task, chosen, name)
     ingredients: dict[str, Any] = {
         "task": [tasks.registry.origin(task), task, options],
         "criterion": [criterions.registry.origin(name), name, how],
@@ -70,7 +72,7 @@ def train(
         ingredients["weighting"] = [weighting.registry.origin(weigh), weigh, settings.weighting]
         for teacher, teacher_run in _trained(project, own).items():
             ingredients[f"teacher {teacher}"] = file_hash(_weights(teacher_run))
-    ingredients |= _common_ingredients(project)
+    ingredients |= masking_ingredients(masking) | _common_ingredients(project)
     run = run_folder(project, task, chosen, name, weigh)
 
     found = read_json(run / "run.json")
@@ -86,10 +88,20 @@ def train(
         teachers = Teachers({who.name: cache_logits(project, who, windows) for who in own}, strategy)
     seed_everything(settings.seed)
     model = load_span_model(project.encoder, settings.model.trust_remote_code, settings.model.dropout)
+    masked = masked_stream(project, masking)
     began = time.time()
     with project.replacing(run) as folder:
         weights = train_loop(
-            model, project.train_features, pairs, loss, teachers, settings, folder, run.name, project.listener
+            model,
+            project.train_features,
+            pairs,
+            loss,
+            teachers,
+            settings,
+            folder,
+            run.name,
+            project.listener,
+            masked,
         )
         if project.rank == 0:
             torch.nn.Module.to(model, "cpu")
@@ -172,6 +184,7 @@ def run_all(project: Project, criterion: str | None = None, weigh: str = "impuri
     """
     _ = project.test_corpus  # what is wrong with it is told now, not after the training
     student = tasks.registry.create("distill", project.settings.task)
+    masking_of(project.settings, "distill", student, criterion or student.criterion)
     models = [train(project, "baseline", {}, criterion_options={})]
     for who in student.teachers(project.settings.corpus.languages):
         seeded = project.seeded(who.seed)

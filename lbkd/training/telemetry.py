@@ -86,6 +86,14 @@ def training_flops(weights: int, tokens: int, squares: int, layers: int, hidden:
     return 6.0 * weights * tokens + 12.0 * layers * hidden * squares
 
 
+def head_flops(head: torch.nn.Module) -> int:
+    """Operations of a masked token in its head, forward and backward: to be asked before ZeRO cuts it up.
+
+    6 per weight in matrices, the output embeddings among them; 4 where the weight is frozen.
+    """
+    return sum((6 if p.requires_grad else 4) * p.numel() for p in head.parameters() if p.ndim > 1)
+
+
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)

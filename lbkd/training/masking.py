@@ -1,0 +1,136 @@
+"""Masked phrases beside the pairs that are learnt from (LAKM), made ready for the loop."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from lbkd import criterions
+from lbkd.config import Settings
+from lbkd.corpus.phrases import Phrases, mine, read_phrases
+from lbkd.errors import ConfigError, LbkdError
+from lbkd.features.batches import Epoch, share
+from lbkd.features.masks import MaskedBatch, Masker
+from lbkd.features.tokens import Ints
+from lbkd.models.load import load_masked_language_model
+from lbkd.tasks import Masking, Task
+from lbkd.training.project import Project
+from lbkd.workspace import fingerprint
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_OWN_ORDER = 2**31
+"""Added to the seed, which is smaller: the masked windows come in an order that no plan of pairs has."""
+
+
+class MaskedShare(NamedTuple):
+    """What one rank does of a global batch of masked windows, in one micro-batch."""
+
+    batch: MaskedBatch
+    weight: float
+    """Share of the global batch's chosen tokens: with it, means over shares add up to the mean over all."""
+    ids: Ints
+    """Feature ids of its windows; none where the batch counts nothing and is only gone along with."""
+
+
+@dataclass(frozen=True)
+class MaskedStream:
+    """Windows with masked phrases, in global batches without end, and what learns from them."""
+
+    masker: Masker
+    ids: Ints
+    """Windows that hold a phrase."""
+    model: "PreTrainedModel"
+    """A masked language model whose head is used."""
+
+    def batches(self, size: int) -> Iterator[Ints]:
+        """Feature ids of the global batch of every optimizer step: the same for any number of ranks."""
+        lengths = self.masker.features.lengths(self.ids)
+        for epoch in itertools.count():
+            order = Epoch.of(self.ids, lengths, size, self.masker.seed + _OWN_ORDER, epoch)
+            yield from (order[n] for n in range(len(order)))
+
+    def steps(self, size: int, place: tuple[int, int, int]) -> Iterator[Iterator[MaskedShare]]:
+        """For every optimizer step, the micro-batches of a rank; `place` is (rank, ranks, micro-batches)."""
+        for step, ids in enumerate(self.batches(size), start=1):
+            yield self._shares(ids, step, place)
+
+    def _shares(self, ids: Ints, step: int, place: tuple[int, int, int]) -> Iterator[MaskedShare]:
+        total = self.masker.count(ids, step)
+        for own in share(ids, *place):
+            batch = self.masker.collate(own if len(own) else ids[:1], step)
+            weight = len(batch.labels) / total if len(own) and total else 0.0
+            yield MaskedShare(batch, weight, own)
+
+
+def masking_of(settings: Settings, name: str, task: Task, criterion: str) -> Masking | None:
+    """What a task masks; None: nothing.
+
+    Args:
+        settings: which languages.
+        name: of the task.
+        task: with its options.
+        criterion: its name.
+
+    Raises:
+        ConfigError: the criterion ignores what is masked, or wants masked tokens that the task does not have.
+    """
+    masking = task.masking(settings.corpus.languages, settings.corpus.source)
+    needed = criterions.registry.get(criterion).needs_masks
+    if needed and masking is None:
+        raise ConfigError(
+            f"criterion {criterion!r} learns from masked tokens, and task {name!r} masks none; "
+            "use task 'lakm' or 'mix-mrc-lakm'."
+        )
+    if masking is not None and not needed:
+        raise ConfigError(
+            f"task {name!r} masks phrases, and criterion {criterion!r} does not learn from them; "
+            "use criterion 'mlm'."
+        )
+    return masking
+
+
+def masking_ingredients(masking: Masking | None) -> dict[str, str]:
+    """What weights depend on beside the task's options: the content of the lists of phrases, where there are.
+
+    Raises:
+        DataError: a list that cannot be used.
+    """
+    if masking is None or masking.phrases is None:
+        return {}
+    lists = read_phrases(masking.phrases, [passage for passage, _ in masking.pairs])
+    return {"phrases": fingerprint({language: sorted(found.members) for language, found in lists.items()})}
+
+
+def masked_stream(project: Project, masking: Masking | None) -> MaskedStream | None:
+    """The windows that a task masks, and a head for them; None for a task that masks none.
+
+    Raises:
+        ConfigError: a tokenizer without a mask token, or a model that cannot tell masked tokens.
+        LbkdError: no passage holds a phrase.
+    """
+    if masking is None:
+        return None
+    settings, features = project.settings, project.train_features
+    languages = [passage for passage, _ in masking.pairs]
+    if masking.phrases is not None:
+        phrases = read_phrases(masking.phrases, languages)
+    else:
+        datasets = project.train_corpus.datasets
+        phrases = {
+            language: Phrases([phrase.text for phrase in mine(datasets[language].passages)])
+            for language in languages
+        }
+    masker = Masker.of(features, phrases, masking.rate, project.tokenizer, settings.seed)
+    windows = features.features(masking.pairs)
+    ids = masker.maskable(windows)
+    counts = ", ".join(f"{language} {len(found.members):,}" for language, found in phrases.items())
+    project.listener.note(f"phrases: {counts}; {len(ids):,} of {len(windows):,} windows hold some")
+    if not len(ids):
+        raise LbkdError(
+            f"No window holds a phrase (phrases: {counts}): there is nothing to mask. Give lists that fit "
+            "the passages, one a language, with --phrases."
+        )
+    model = load_masked_language_model(project.encoder, settings.model.trust_remote_code)
+    return MaskedStream(masker, ids, model)
