@@ -133,6 +133,32 @@ def test_stats_follow_the_settings(
     assert all(row["branch_windows"] > 12 for row in shorter)
 
 
+def test_phrases(lbkd: Callable[..., Any], refused: Callable[..., str]) -> None:
+    options = ["data", "phrases", "--languages", "en,es", "--most", 2]
+    done = lbkd(*options, "--out", "a b")
+    assert done.out.splitlines()[0].split() == ["language", "phrase", "times", "score"]
+    assert [line.split(maxsplit=1)[0] for line in done.out.splitlines()[1:]] == ["en", "en", "es", "es"]
+    assert "carbon dioxide" in done.out
+    assert done.err.endswith("mask them with `lbkd train --task lakm --phrases 'a b'`\n")
+    rows = lbkd(*options, "--out", "again", "--json").json
+    assert [(row["language"], row["file"]) for row in rows] == [
+        ("en", "again/en.txt"),
+        ("es", "again/es.txt"),
+    ]
+    for row in rows:
+        lines = Path(row["file"]).read_text(encoding="utf-8").splitlines()
+        assert len(lines) == row["phrases"] > 20
+        assert [best["text"] for best in row["best"]] == lines[:2]
+        assert row["best"][0]["score"] >= row["best"][1]["score"] > 0.5
+        assert Path("a b", f"{row['language']}.txt").read_text(encoding="utf-8").splitlines() == lines
+        assert f"{Path('a b', row['language'])}.txt: {len(lines)} phrases" in done.err
+    before = Path("again/en.txt").read_bytes()
+    message = refused(*options, "--out", "again")
+    assert "again/en.txt, again/es.txt would be overwritten; choose another folder" in message
+    assert Path("again/en.txt").read_bytes() == before
+    assert "Not a directory" in refused(*options, "--out", Path(rows[0]["file"]) / "inside")
+
+
 def test_split(lbkd: Callable[..., Any]) -> None:
     pattern = BUILTIN_CORPUS / "train.{language}.json"
     done = lbkd("data", "split", pattern, "--languages", "en, es", "--out", "a b")

@@ -56,6 +56,27 @@ WRONG = {
         ["distill", "--teachers", "en", "--teacher-task", "mix-mrc"],
         ["task.teachers", "'mix-mrc' has no language", "leave it out"],
     ),
+    "phrases for a task without": (
+        ["train", "--task", "mix-mrc", "--phrases", "lists"],
+        ["'mix-mrc' takes no --phrases lists; leave it out"],
+    ),
+    "phrases missing": (
+        ["train", "--task", "lakm", "--phrases", "lists"],
+        ["lists/en.txt", "No such file", "UTF-8", "`lbkd data phrases --out lists`"],
+    ),
+    "task that masks, criterion that does not": (
+        ["train", "--task", "lakm", "--criterion", "nll"],
+        ["'lakm' masks phrases", "'nll'", "use criterion 'mlm'"],
+    ),
+    "criterion that needs masks": (
+        ["distill", "--criterion", "mlm"],
+        ["'mlm' learns from masked tokens", "'distill' masks none", "'lakm'", "'mix-mrc-lakm'"],
+    ),
+    "criterion of a run that needs masks": (["run", "--criterion", "mlm"], ["'distill' masks none"]),
+    "rate": (
+        ["train", "--task", "lakm", "--set", "task.rate=0"],
+        ["task.rate = 0.0", "above 0", "at most 1"],
+    ),
     "teacher's lang": (["cache-logits", "--lang", "fr"], ["'fr'", "en, es"]),
     "setting": (
         ["data", "stats", "--set", "training.epoch=3"],

@@ -25,7 +25,7 @@ NAMES = sorted(commands())
 
 def test_there_they_are() -> None:
     assert {"train", "distill", "cache-logits", "run", "demo", "evaluate", "score", "predict"} < {*NAMES}
-    assert {"list", "show", "info", "data check", "data stats", "data split"} < {*NAMES}
+    assert {"list", "show", "info", "data check", "data stats", "data phrases", "data split"} < {*NAMES}
 
 
 @pytest.mark.parametrize("name", ["", "data", *NAMES])

@@ -56,6 +56,22 @@ def student(lbkd: Callable[..., Any], short: list[Any], baseline: Any) -> Any:
     return lbkd("distill", *short, "--json")
 
 
+def test_train_with_phrases(lbkd: Callable[..., Any], short: list[Any], workspace: Path) -> None:
+    Path("lists").mkdir()
+    for language in ("en", "es"):
+        data = json.loads((BUILTIN_CORPUS / f"train.{language}.json").read_text())
+        passage = data["data"][0]["paragraphs"][0]["context"]
+        Path(f"lists/{language}.txt").write_text(" ".join(passage.split()[:2]))
+    done = lbkd("train", "--task", "mix-mrc-lakm", "--phrases", "lists", *short)
+    assert done.code == 0
+    assert "phrases: en 1, es 1; " in done.err
+    lines = (workspace / "runs" / "mix-mrc-lakm" / "metrics.jsonl").read_text().splitlines()
+    assert all(json.loads(line)["mlm"] > 0 for line in lines)
+    assert len(lines) == 2
+    again = lbkd("train", "--task", "mix-mrc-lakm", "--set", "task.phrases=lists", *short)
+    assert "done before, still valid" in again.err  # one is short for the other
+
+
 def test_train(baseline: Any, workspace: Path) -> None:
     assert baseline.code == 0
     first, head, scores, last = baseline.out.splitlines()

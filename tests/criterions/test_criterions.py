@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 from lbkd.criterions import Criterion, registry
 from lbkd.criterions.combined import Combined
 from lbkd.criterions.kd import Kd, soft_cross_entropy
+from lbkd.criterions.mlm import Mlm
 from lbkd.criterions.nll import Nll
 from lbkd.errors import ConfigError
 from lbkd.features.batches import Batch
@@ -103,6 +104,39 @@ def test_soft_cross_entropy_is_the_mean_over_examples() -> None:
     teacher = torch.zeros(2, 2)
     student = torch.tensor([[LN3, 0.0], [0.0, 0.0]])
     assert value(soft_cross_entropy(student, teacher, 1.0)) == pytest.approx(0.7650677, abs=1e-6)
+
+
+def test_mlm_adds_masked_tokens_to_the_nll() -> None:
+    # two tokens over a vocabulary of three: softmax 3/4 1/8 1/8 and 1/3 1/3 1/3
+    logits = torch.tensor([[math.log(6), 0.0, 0.0], [1.0, 1.0, 1.0]])
+    labels = torch.tensor([0, 2])
+    # (ln 4/3 + ln 3) / 2 = ln 2
+    for weight in (1.0, 0.25, 0.0):
+        mlm = Mlm(weight)
+        assert value(mlm(STUDENT, BATCH, None).total) == pytest.approx(NLL, abs=1e-6)
+        beside = mlm.masked(logits, labels)
+        assert value(beside.total) == pytest.approx(weight * LN2, abs=1e-6)
+        assert value(beside.parts["mlm"]) == pytest.approx(LN2, abs=1e-6)
+        assert beside.examples == 2
+
+
+def test_mlm_without_masked_tokens_is_zero() -> None:
+    logits = torch.zeros((0, 3), requires_grad=True)
+    beside = Mlm().masked(logits, torch.zeros(0, dtype=torch.int64))
+    assert (value(beside.total), value(beside.parts["mlm"]), beside.examples) == (0, 0, 0)
+    beside.total.backward()
+
+
+@pytest.mark.parametrize("weight", [-0.1, INF, float("nan")])
+def test_mlm_weight(weight: float) -> None:
+    with pytest.raises(ConfigError, match=r"criterion.weight = .*: must be at least 0 and finite"):
+        Mlm(weight)
+
+
+def test_masked_tokens_are_for_criterions_that_say_so() -> None:
+    with pytest.raises(NotImplementedError, match="Nll has needs_masks, but no method masked"):
+        Nll().masked(torch.zeros(1, 3), torch.zeros(1, dtype=torch.int64))
+    assert [name for name in registry.names() if registry.get(name).needs_masks] == ["mlm"]
 
 
 def test_kd() -> None:

@@ -1,11 +1,12 @@
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lbkd.criterions import registry as criterions
 from lbkd.errors import ConfigError
-from lbkd.tasks import branch, registry
+from lbkd.tasks import Masking, branch, registry
 
 LANGUAGES = ["en", "es", "de"]
 
@@ -37,6 +38,8 @@ PAIRS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
     ),
     ("mix-mrc", {}, ALL),
     ("distill", {}, ALL),
+    ("lakm", {}, [("en", "en")]),
+    ("mix-mrc-lakm", {}, ALL),
 ]
 
 
@@ -87,6 +90,8 @@ def test_criterion_and_teachers() -> None:
         "translate-train": "nll",
         "branch-mrc": "nll",
         "mix-mrc": "nll",
+        "lakm": "mlm",
+        "mix-mrc-lakm": "mlm",
     }
     assert found["distill"].criterion == "combined"
     for task in found.values():
@@ -140,6 +145,21 @@ def test_teachers_that_cannot_be(options: dict[str, Any], message: str) -> None:
         registry.create("distill", options).teachers(LANGUAGES)
 
 
+def test_what_is_masked() -> None:
+    same = [("en", "en"), ("es", "es"), ("de", "de")]
+    for name, options, _ in PAIRS:
+        task = registry.create(name, options)
+        expected = Masking(same, None, 0.15) if "lakm" in name else None
+        assert task.masking(LANGUAGES, "en") == expected
+        assert criterions.get(task.criterion).needs_masks == (expected is not None)
+    for name in ("lakm", "mix-mrc-lakm"):
+        task = registry.create(name, {"phrases": "lists", "rate": 0.3})
+        assert task.masking(["es"], "es") == Masking([("es", "es")], Path("lists"), 0.3)
+        for rate in (0, 1.01):
+            with pytest.raises(ConfigError, match=f"task.rate = {rate}.*: must be above 0 and at most 1"):
+                registry.create(name, {"rate": rate})
+
+
 @pytest.mark.parametrize("name", ["branch-mrc", "translate-train"])
 def test_a_language_without_training_data(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -154,7 +174,7 @@ def test_the_branch_must_be_named(name: str) -> None:
         registry.create(name)
 
 
-@pytest.mark.parametrize("name", ["baseline", "mix-mrc", "distill"])
+@pytest.mark.parametrize("name", ["baseline", "mix-mrc", "distill", "lakm", "mix-mrc-lakm"])
 def test_the_others_take_no_language(name: str) -> None:
     with pytest.raises(ConfigError, match=f"task '{name}': no option 'lang'"):
         registry.create(name, {"lang": "en"})
