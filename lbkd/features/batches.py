@@ -34,6 +34,8 @@ class Batch:
     """(B,) int64: position of its last token."""
     passage_at: Ints
     """(B,) position of the window's first passage token."""
+    langs: Tensor | None = None
+    """(B, L) int64, for models with language embeddings: the question's language, then the passage's."""
 
     @property
     def passage_languages(self) -> tuple[str, ...]:
@@ -50,6 +52,8 @@ class Batch:
         inputs = {"input_ids": self.input_ids, "attention_mask": self.mask.long()}
         if self.token_types is not None:
             inputs["token_type_ids"] = self.token_types
+        if self.langs is not None:
+            inputs["langs"] = self.langs
         return inputs
 
     def to(self, device: torch.device) -> "Batch":
@@ -75,17 +79,23 @@ def collate(features: FeatureSet, ids: Ints) -> Batch:
         tokens[n, len(frame.first) : len(frame.first) + len(row)] = row
     column = np.arange(shape[1])
     mask = column < (windows.tokens + frame.specials)[:, None]
-    types = (column >= passage_at[:, None]) & mask
+    behind = column >= passage_at[:, None]
+    number = frame.numbers(features.languages)
+    langs = None
+    if number is not None:
+        spoken = number[windows.passage_language, None], number[windows.question_language, None]
+        langs = torch.from_numpy(np.where(behind, *spoken))
     answered = windows.first >= 0
     return Batch(
         windows=windows,
         languages=features.languages,
         input_ids=torch.from_numpy(tokens),
         mask=torch.from_numpy(mask),
-        token_types=torch.from_numpy(types * frame.passage_type) if frame.has_types else None,
+        token_types=torch.from_numpy((behind & mask) * frame.passage_type) if frame.has_types else None,
         starts=torch.from_numpy(np.where(answered, passage_at + windows.first - windows.start, 0)),
         ends=torch.from_numpy(np.where(answered, passage_at + windows.last - windows.start, 0)),
         passage_at=passage_at,
+        langs=langs,
     )
 
 

@@ -15,7 +15,7 @@ from lbkd.features.tokens import Ints, Template, TokenTable, stored_tokens
 from lbkd.features.windows import WindowRule, Windows
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerBase
 
 LanguagePair = tuple[str, str]
 """(passage language, question language)."""
@@ -43,20 +43,26 @@ class FeatureSet:
     def build(
         cls,
         corpus: ParallelCorpus,
-        tokenizer: "PreTrainedTokenizerFast",
+        tokenizer: "PreTrainedTokenizerBase",
         tokenizer_hash: str,
         folder: Path,
         max_length: int,
         max_question: int,
         step: int,
+        languages: Mapping[str, int] | None = None,
     ) -> "FeatureSet":
-        """Tokenize what `folder` does not hold already: 2K sets of texts."""
-        template = Template.of(tokenizer)
+        """Tokenize what `folder` does not hold already: 2K sets of texts.
+
+        Raises:
+            ConfigError: `languages`, the model's numbers of them, or the tokenizer lacks one of the corpus.
+        """
+        template = Template.of(tokenizer, languages)
+        template.numbers(corpus.languages)
         passages, questions = {}, {}
         for language, data in corpus.datasets.items():
-            passages[language] = stored_tokens(data.passages, tokenizer, tokenizer_hash, folder)
+            passages[language] = stored_tokens(data.passages, tokenizer, language, tokenizer_hash, folder)
             texts = [question.text for question in data.questions]
-            questions[language] = stored_tokens(texts, tokenizer, tokenizer_hash, folder)
+            questions[language] = stored_tokens(texts, tokenizer, language, tokenizer_hash, folder)
         rule = WindowRule(max_length, max_question, step, template.specials)
         return cls(corpus, rule, template, passages, questions)
 

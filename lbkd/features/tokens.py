@@ -1,22 +1,27 @@
 """Texts to token ids with character offsets, once a text, in memory-mapped arrays."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from lbkd.errors import ConfigError
-from lbkd.workspace import fingerprint, replacing
+from lbkd.errors import ConfigError, nearest
+from lbkd.features.align import align
+from lbkd.workspace import fingerprint, folder_hash, replacing
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 Ints = npt.NDArray[np.integer]
 _CHUNK = 4096
+_PACKAGES = {"Mykytea": "kytea"}
+"""Module -> the package that brings it, where the names differ."""
 
 
 @dataclass(frozen=True)
@@ -56,52 +61,116 @@ class TokenTable:
         return inside
 
 
-def tokenize(texts: Sequence[str], tokenizer: "PreTrainedTokenizerFast") -> TokenTable:
-    """Tokenize every text once."""
-    backend = _untruncated(tokenizer)
-    ids, begins, ends = [], [], []
-    lengths = np.zeros(len(texts) + 1, dtype=np.int64)
-    for at in range(0, len(texts), _CHUNK):
-        chunk = backend.encode_batch(list(texts[at : at + _CHUNK]), add_special_tokens=False)
-        for n, encoding in enumerate(chunk, start=at + 1):
-            lengths[n] = len(encoding.ids)
-            offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
-            ids.append(np.array(encoding.ids, dtype=np.int32))
-            begins.append(offsets[:, 0])
-            ends.append(offsets[:, 1])
-    empty = np.zeros(0, dtype=np.int32)
-    return TokenTable(
-        np.cumsum(lengths),
-        np.concatenate([empty, *ids]),
-        np.concatenate([empty, *begins]),
-        np.concatenate([empty, *ends]),
+def tokenize(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", language: str) -> TokenTable:
+    """Tokenize every text once; `language` is theirs, for tokenizers that treat each in a way of its own.
+
+    Raises:
+        ConfigError: the tokenizer does not know the language, or lacks a package for it.
+    """
+    backend = _backend(tokenizer)
+    encoded = (
+        _aligned(texts, cast("PreTrainedTokenizer", tokenizer), language)
+        if backend is None
+        else _encoded(texts, backend)
     )
+    ids, offsets = [np.zeros(0, dtype=np.int32)], [np.zeros((0, 2), dtype=np.int32)]
+    lengths = np.zeros(len(texts) + 1, dtype=np.int64)
+    for n, (tokens, places) in enumerate(encoded, start=1):
+        lengths[n] = len(tokens)
+        ids.append(np.array(tokens, dtype=np.int32))
+        offsets.append(np.array(places, dtype=np.int32).reshape(-1, 2))
+    begins, ends = np.concatenate(offsets).T
+    return TokenTable(np.cumsum(lengths), np.concatenate(ids), begins.copy(), ends.copy())
 
 
 def stored_tokens(
-    texts: Sequence[str], tokenizer: "PreTrainedTokenizerFast", tokenizer_hash: str, folder: Path
+    texts: Sequence[str],
+    tokenizer: "PreTrainedTokenizerBase",
+    language: str,
+    tokenizer_hash: str,
+    folder: Path,
 ) -> TokenTable:
-    """`tokenize`, kept under `folder` by the hash of texts and tokenizer, and memory-mapped from there."""
-    place = folder / fingerprint([tokenizer_hash, list(texts)])
+    """`tokenize`, kept under `folder` by all that it depends on, and memory-mapped from there."""
+    how = [tokenizer_hash, language] if takes_language(tokenizer) else [tokenizer_hash]
+    place = folder / fingerprint([*how, list(texts)])
     if not place.exists():
         with replacing(place) as new:
-            table = tokenize(texts, tokenizer)
+            table = tokenize(texts, tokenizer, language)
             for field in fields(table):
                 np.save(new / f"{field.name}.npy", getattr(table, field.name))
     return TokenTable(*(np.load(place / f"{field.name}.npy", mmap_mode="r") for field in fields(TokenTable)))
 
 
-def tokenizer_hash(tokenizer: "PreTrainedTokenizerFast") -> str:
-    """Fingerprint of everything that decides how text becomes ids."""
-    return fingerprint(_untruncated(tokenizer).to_str())
+def tokenizer_hash(tokenizer: "PreTrainedTokenizerBase", languages: Mapping[str, int] | None = None) -> str:
+    """Fingerprint of everything that decides how text becomes a model's input.
+
+    Args:
+        tokenizer: with its vocabulary, its rules and its options.
+        languages: the numbers that the model gives to languages, if it is told them.
+    """
+    backend = _backend(tokenizer)
+    if backend is not None:
+        content = backend.to_str()
+    else:
+        with TemporaryDirectory() as folder:
+            tokenizer.save_pretrained(folder)
+            content = folder_hash(Path(folder))
+    return fingerprint(content if languages is None else [content, dict(languages)])
 
 
-def _untruncated(tokenizer: "PreTrainedTokenizerFast") -> "Tokenizer":
-    """What does the work; some `tokenizer.json` files cut and pad on their own."""
-    backend = tokenizer.backend_tokenizer
+def takes_language(tokenizer: "PreTrainedTokenizerBase") -> bool:
+    """Whether the tokenizer treats each language in a way of its own, as XLM's does."""
+    if tokenizer.is_fast:
+        return False
+    return "lang" in inspect.signature(cast("PreTrainedTokenizer", tokenizer)._tokenize).parameters
+
+
+def _backend(tokenizer: "PreTrainedTokenizerBase") -> "Tokenizer | None":
+    """What does the work of a fast tokenizer; some `tokenizer.json` files cut and pad on their own."""
+    if not tokenizer.is_fast:
+        return None
+    backend = cast("PreTrainedTokenizerFast", tokenizer).backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
     return backend
+
+
+def _encoded(texts: Sequence[str], backend: "Tokenizer") -> Iterator[tuple[list[int], npt.ArrayLike]]:
+    for at in range(0, len(texts), _CHUNK):
+        for encoding in backend.encode_batch(list(texts[at : at + _CHUNK]), add_special_tokens=False):
+            yield encoding.ids, encoding.offsets
+
+
+def _aligned(
+    texts: Sequence[str], tokenizer: "PreTrainedTokenizer", language: str
+) -> Iterator[tuple[list[int], npt.ArrayLike]]:
+    """As `tokenizer(text, split_special_tokens=True)`, but by the rules of the text's own language.
+
+    (`tokenizer(text, lang=...)` of transformers 5 forgets the language on the way to `_tokenize`.)
+    """
+    options = {"lang": language} if takes_language(tokenizer) else {}
+    if options and (known := getattr(tokenizer, "lang2id", None)):
+        _check(language, known)
+    unknown = cast("str | None", tokenizer.unk_token)
+    for text in texts:
+        try:
+            tokens: list[str] = tokenizer._tokenize(text, **options)  # type: ignore[no-untyped-call]
+        except ImportError as error:
+            module = str(error.name)
+            raise ConfigError(
+                f"language {language!r}: {type(tokenizer).__name__} splits it with {module}, which is not "
+                f"installed. Install it with `pip install {_PACKAGES.get(module, module)}`, or leave this "
+                "language out."
+            ) from error
+        yield cast("list[int]", tokenizer.convert_tokens_to_ids(tokens)), align(text, tokens, unknown)
+
+
+def _check(language: str, known: Iterable[str]) -> None:
+    if language not in known:
+        raise ConfigError(
+            f"language {language!r}: the model does not know it; {nearest(language, known)} "
+            "Leave it out, or use a model that knows it."
+        )
 
 
 @dataclass(frozen=True)
@@ -116,30 +185,43 @@ class Template:
     pad: int
     has_types: bool
     """The model takes `token_type_ids`."""
+    languages: Mapping[str, int] | None = None
+    """The model's number of each language, which it takes as `langs`; None if it takes none."""
 
     @property
     def specials(self) -> int:
         """Special tokens of a pair."""
         return len(self.first) + len(self.middle) + len(self.last)
 
+    def numbers(self, languages: Sequence[str]) -> Ints | None:
+        """(K,) the model's numbers of `languages`, None if it takes none; ConfigError for an unknown one."""
+        if self.languages is None:
+            return None
+        for language in languages:
+            _check(language, self.languages)
+        return np.array([self.languages[language] for language in languages])
+
     @classmethod
-    def of(cls, tokenizer: "PreTrainedTokenizerFast") -> "Template":
-        """Read off what the tokenizer does with a probe."""
-        if not tokenizer.is_fast:
-            raise ConfigError(
-                f"{type(tokenizer).__name__} has no fast version, which lbkd needs for character offsets. "
-                "Use a model with a tokenizer.json (BERT, RoBERTa, XLM-R, DistilBERT, MiniLM families)."
-            )
-        encoding = tokenizer("a", "a", return_token_type_ids=True)
-        parts = encoding.sequence_ids()
-        ids = encoding["input_ids"]
+    def of(
+        cls, tokenizer: "PreTrainedTokenizerBase", languages: Mapping[str, int] | None = None
+    ) -> "Template":
+        """Read off what the tokenizer does with a probe; `languages` are the model's numbers of them."""
+        if tokenizer.is_fast:
+            encoding = tokenizer("a", "a", return_token_type_ids=True)
+            ids, types, parts = encoding["input_ids"], encoding["token_type_ids"], encoding.sequence_ids()
+        else:
+            slow = cast("PreTrainedTokenizer", tokenizer)
+            ids = slow.build_inputs_with_special_tokens([-1], [-2])
+            types = slow.create_token_type_ids_from_sequences([-1], [-2])
+            parts = [{-1: 0, -2: 1}.get(token) for token in ids]
         question = [n for n, part in enumerate(parts) if part == 0]
         passage = [n for n, part in enumerate(parts) if part == 1]
         return cls(
             tuple(ids[: question[0]]),
             tuple(ids[question[-1] + 1 : passage[0]]),
             tuple(ids[passage[-1] + 1 :]),
-            int(encoding["token_type_ids"][passage[0]]),
+            int(types[passage[0]]),
             int(tokenizer.pad_token_id or 0),
             "token_type_ids" in tokenizer.model_input_names,
+            languages,
         )

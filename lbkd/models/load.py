@@ -13,7 +13,7 @@ from lbkd.models import e5_small
 from lbkd.workspace import fingerprint, folder_hash, read_json, replacing
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 E5_SMALL_PIECES = 20_000
 """Frequent pieces that `e5-small` keeps beside those of the corpus, unless model.trim says otherwise."""
@@ -49,7 +49,7 @@ def prepare(name: str, trim: int | None, texts: Iterable[str], folder: Path, tru
     return str(place)
 
 
-def load_encoder(name: str, trust: bool = False) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
+def load_encoder(name: str, trust: bool = False) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     """The encoder, with its span head if it was saved with one, and its tokenizer."""
     from transformers import AutoModel, AutoModelForQuestionAnswering
 
@@ -109,11 +109,11 @@ def load_config(name: str, trust: bool = False) -> "PreTrainedConfig":
     return config
 
 
-def load_tokenizer(name: str, trust: bool = False) -> "PreTrainedTokenizerFast":
-    """The fast tokenizer of a folder or hub model; ConfigError where there is none."""
+def load_tokenizer(name: str, trust: bool = False) -> "PreTrainedTokenizerBase":
+    """The tokenizer of a folder or hub model; ConfigError where there is none."""
     from transformers import AutoTokenizer
 
-    tokenizer: PreTrainedTokenizerFast = _load(AutoTokenizer, name, trust)
+    tokenizer: PreTrainedTokenizerBase = _load(AutoTokenizer, name, trust)
     special = set(tokenizer.all_special_tokens)
     if tokenizer.get_vocab().keys() <= special:  # what transformers makes up where there is no file
         raise ConfigError(
@@ -138,13 +138,33 @@ def trained(model: str | Path) -> tuple[str, ModelSettings]:
         raise ConfigError(f"{about}: not written by this version of lbkd, or damaged.") from error
 
 
-def longest_input(config: "PreTrainedConfig", tokenizer: "PreTrainedTokenizerFast") -> int:
+def longest_input(config: "PreTrainedConfig", tokenizer: "PreTrainedTokenizerBase") -> int:
     """Tokens that a model reads at once, special ones included."""
     limit: int = tokenizer.model_max_length
     positions: int = getattr(config, "max_position_embeddings", limit)
     if any(family in config.model_type for family in ("roberta", "camembert")):
         positions -= config.pad_token_id + 1  # they count positions from there on
     return min(limit, positions)
+
+
+def language_numbers(
+    config: "PreTrainedConfig", tokenizer: "PreTrainedTokenizerBase"
+) -> dict[str, int] | None:
+    """Language -> its row in the model's language embeddings; None for a model without them.
+
+    Raises:
+        ConfigError: the model has them, and nothing tells which row is whose.
+    """
+    if not getattr(config, "use_lang_emb", False) or getattr(config, "n_langs", 1) < 2:
+        return None
+    numbers = getattr(config, "lang2id", None) or getattr(tokenizer, "lang2id", None)
+    if not numbers:
+        raise ConfigError(
+            f"model {config.name_or_path!r}: it has {config.n_langs} language embeddings, but neither its "
+            'config.json nor its tokenizer_config.json tells which is whose. Add "lang2id" to config.json: '
+            'an object like {"en": 0, "es": 1}.'
+        )
+    return dict(numbers)
 
 
 def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
@@ -159,6 +179,11 @@ def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # damaged files raise all sorts, down to a bare Exception
+        if isinstance(error, ImportError) and "sacremoses" in str(error):
+            raise ConfigError(
+                f"model {name!r}: its tokenizer needs the package sacremoses, which is not installed. "
+                'Install it with `pip install "lbkd[xlm]"`.'
+            ) from error
         where = "folder" if Path(name).is_dir() else "folder or hub model"
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ConfigError(

@@ -9,11 +9,11 @@ import torch
 from lbkd.errors import ConfigError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 
 def trim_vocabulary(
-    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", texts: Sequence[str], frequent: int
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], frequent: int
 ) -> None:
     """Cut the vocabulary of a unigram tokenizer and its model, in place.
 
@@ -26,6 +26,12 @@ def trim_vocabulary(
     """
     from tokenizers import Tokenizer
 
+    if not tokenizer.is_fast:
+        raise ConfigError(
+            f"model.trim: the vocabulary is {type(tokenizer).__name__}'s; only Unigram ones can be trimmed. "
+            "Leave model.trim unset for this model."
+        )
+    tokenizer = cast("PreTrainedTokenizerFast", tokenizer)
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()

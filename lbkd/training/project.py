@@ -12,13 +12,13 @@ from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.errors import ConfigError
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
-from lbkd.models.load import load_config, load_tokenizer, longest_input, prepare
+from lbkd.models.load import language_numbers, load_config, load_tokenizer, longest_input, prepare
 from lbkd.training import engine
 from lbkd.training.telemetry import Listener, Silent
 from lbkd.workspace import replacing
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerBase
 
 T = TypeVar("T")
 WindowSettings = tuple[int, int, int]
@@ -71,7 +71,7 @@ class Project:
         )
 
     @cached_property
-    def tokenizer(self) -> "PreTrainedTokenizerFast":
+    def tokenizer(self) -> "PreTrainedTokenizerBase":
         """The encoder's; `ConfigError` if windows are longer than the encoder can read."""
         trust, wanted = self.settings.model.trust_remote_code, self.settings.model.max_length
         tokenizer = load_tokenizer(self.encoder, trust)
@@ -83,21 +83,25 @@ class Project:
     @cached_property
     def tokenizer_hash(self) -> str:
         """What teachers and student must share."""
-        return tokenizer_hash(self.tokenizer)
+        return tokenizer_hash(self.tokenizer, self._languages)
 
     @cached_property
     def train_features(self) -> FeatureSet:
         """The training texts as windows."""
         windows = window_settings(self.settings.model)
-        return self._features(self.train_corpus, self.tokenizer, self.tokenizer_hash, windows)
+        return self._features(
+            self.train_corpus, self.tokenizer, self._languages, self.tokenizer_hash, windows
+        )
 
     def test_features(self, corpus: ParallelCorpus, model: str, windows: WindowSettings) -> FeatureSet:
         """Texts to evaluate on as windows, as the model of a folder or hub id reads them."""
-        tokenizer = load_tokenizer(model, self.settings.model.trust_remote_code)
-        hashed = tokenizer_hash(tokenizer)
+        trust = self.settings.model.trust_remote_code
+        tokenizer = load_tokenizer(model, trust)
+        languages = language_numbers(load_config(model, trust), tokenizer)
+        hashed = tokenizer_hash(tokenizer, languages)
         key = corpus.fingerprint(), hashed, windows
         if key not in self._test_features:
-            self._test_features[key] = self._features(corpus, tokenizer, hashed, windows)
+            self._test_features[key] = self._features(corpus, tokenizer, languages, hashed, windows)
         return self._test_features[key]
 
     def seeded(self, more: int) -> "Project":
@@ -121,6 +125,11 @@ class Project:
             yield folder
         engine.agree(None)
 
+    @cached_property
+    def _languages(self) -> dict[str, int] | None:
+        config = load_config(self.encoder, self.settings.model.trust_remote_code)
+        return language_numbers(config, self.tokenizer)
+
     @property
     def _test_languages(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.settings.corpus.languages, *self.settings.corpus.zero_shot)))
@@ -140,12 +149,13 @@ class Project:
     def _features(
         self,
         corpus: ParallelCorpus,
-        tokenizer: "PreTrainedTokenizerFast",
+        tokenizer: "PreTrainedTokenizerBase",
+        languages: dict[str, int] | None,
         hashed: str,
         windows: WindowSettings,
     ) -> FeatureSet:
         folder = self.settings.workspace / "tokens"
-        return self._first(lambda: FeatureSet.build(corpus, tokenizer, hashed, folder, *windows))
+        return self._first(lambda: FeatureSet.build(corpus, tokenizer, hashed, folder, *windows, languages))
 
     def _first(self, make: Callable[[], T]) -> T:
         """Rank 0 makes something on disk, then the others find it there."""

@@ -353,9 +353,9 @@ def test_tokens_are_mapped_and_used_again(
     work = tokens.tokenize
     asked: list[tuple[str, ...]] = []
 
-    def spy(texts: tuple[str, ...], tokenizer: PreTrainedTokenizerFast) -> tokens.TokenTable:
+    def spy(texts: tuple[str, ...], tokenizer: PreTrainedTokenizerFast, language: str) -> tokens.TokenTable:
         asked.append(tuple(texts))
-        return work(texts, tokenizer)
+        return work(texts, tokenizer, language)
 
     monkeypatch.setattr(tokens, "tokenize", spy)
     second = build(corpus, tokenizer, tmp_path, 30, 4, 3)
@@ -365,7 +365,7 @@ def test_tokens_are_mapped_and_used_again(
             assert is_mapped(array)
             assert not array.flags.writeable
     for language, data in corpus.datasets.items():
-        direct = work(data.passages, tokenizer)
+        direct = work(data.passages, tokenizer, language)
         for name, array in vars(second.passages[language]).items():
             assert np.array_equal(array, getattr(direct, name))
 
