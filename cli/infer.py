@@ -108,6 +108,12 @@ def predict(
     no_answer: Annotated[
         bool, typer.Option("--no-answer", help="Allow that the passage has no answer.")
     ] = False,
+    lang: Annotated[
+        str | None, typer.Option(help="Language of the passages, for models that must be told (XLM).")
+    ] = None,
+    question_lang: Annotated[
+        str | None, typer.Option(help="Language of the questions. \\[default: that of the passages]")
+    ] = None,
     workspace: Annotated[
         Path | None, typer.Option(help="Folder of what was computed. \\[default: lbkd-work]")
     ] = None,
@@ -129,7 +135,9 @@ def predict(
 
     with json_only(True):
         answerer = Answerer(folder, "cuda" if is_available() else "cpu")
-        found = answerer(asked, top_k=top_k, handle_impossible_answer=no_answer)
+        found = answerer(
+            asked, top_k=top_k, handle_impossible_answer=no_answer, lang=lang, question_lang=question_lang
+        )
     answers = [[best] if isinstance(best, dict) else best for best in found]
     if json:
         print_json(answers[0] if file is None else answers)

@@ -11,12 +11,13 @@ from lbkd.corpus.squad import Dataset, Question
 from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.answers import answer
 from lbkd.evaluation.decode import Decoded
-from lbkd.features.dataset import FeatureSet
-from lbkd.features.tokens import Template, tokenize
+from lbkd.features.dataset import FeatureSet, LanguagePair
+from lbkd.features.tokens import Template, takes_language, tokenize
 from lbkd.features.windows import WindowRule
-from lbkd.models.load import load_span_model, load_tokenizer, longest_input, trained
+from lbkd.models.load import language_numbers, load_span_model, load_tokenizer, longest_input, trained
 
-_LANGUAGE = "any"
+_ANY = "any"
+"""The language of all texts, for a model that is not told any."""
 _BATCH_TOKENS = 8192
 
 
@@ -44,8 +45,8 @@ class Answerer:
     def __init__(self, model: str | Path, device: str = "cpu") -> None:
         folder, self.settings = trained(model)
         self.tokenizer = load_tokenizer(folder)
-        self.template = Template.of(self.tokenizer)
         self.model = load_span_model(folder, device=device)
+        self.template = Template.of(self.tokenizer, language_numbers(self.model.config, self.tokenizer))
         self._most = longest_input(self.model.config, self.tokenizer)
 
     def __call__(
@@ -60,6 +61,8 @@ class Answerer:
         max_question_len: int | None = None,
         doc_stride: int | None = None,
         handle_impossible_answer: bool = False,
+        lang: str | None = None,
+        question_lang: str | None = None,
     ) -> Any:
         """Answer one question or many.
 
@@ -73,6 +76,8 @@ class Answerer:
             max_question_len: tokens of a question; longer ones are cut.
             doc_stride: tokens that neighbouring windows share at least; by default as the model was trained.
             handle_impossible_answer: also consider that the passage has no answer: "" at 0, 0.
+            lang: language of the passages; for models that must be told (XLM), and for no others.
+            question_lang: language of the questions, where it is another.
 
         Returns:
             {"score", "start", "end", "answer"}: a dict for one question with top_k = 1, else a list, best
@@ -80,7 +85,7 @@ class Answerer:
 
         Raises:
             DataError: a question or passage that is missing, empty, or not a text.
-            ConfigError: a number that does not fit the model or the others.
+            ConfigError: a number that does not fit the model or the others; languages that do not.
         """
         asked = _pairs(inputs, question, context)
         if not asked:
@@ -89,17 +94,18 @@ class Answerer:
         for name, value in (("top_k", top_k), ("max_answer_len", max_answer_len)):
             if value < 1:
                 raise ConfigError(f"{name} = {value}: must be at least 1.")
-        features = self._features(asked, rule)
+        pair = self._languages(lang, question_lang)
+        features = self._features(asked, rule, pair)
         found = answer(
             self.model,
             features,
-            features.features([(_LANGUAGE, _LANGUAGE)]),
+            features.features([pair]),
             n_best=2 * top_k,
             max_answer=min(max_answer_len, rule.max_length),
             batch_tokens=_BATCH_TOKENS,
             impossible=handle_impossible_answer,
         )
-        results = [_shaped(found[n], top_k, handle_impossible_answer) for n in range(len(asked))]
+        results = [_shaped(found[n], top_k, handle_impossible_answer) for n in sorted(found)]
         single = isinstance(inputs, Mapping) or (inputs is None and isinstance(question, str))
         return results[0] if single else results
 
@@ -122,17 +128,39 @@ class Answerer:
         step = self.settings.window_step if overlap is None else room - overlap
         return WindowRule(max_length, max_question, step, self.template.specials)
 
-    def _features(self, asked: Sequence[tuple[str, str]], rule: WindowRule) -> FeatureSet:
+    def _languages(self, passage: str | None, question: str | None) -> LanguagePair:
+        told = takes_language(self.tokenizer) or self.template.languages is not None
+        if not told and (passage or question):
+            raise ConfigError(
+                f"lang = {passage!r}, question_lang = {question!r}: this model takes no languages; "
+                "leave both out (--lang and --question-lang on the command line)."
+            )
+        if told and passage is None:
+            known = self.template.languages or getattr(self.tokenizer, "lang2id", None) or ()
+            raise ConfigError(
+                "lang: this model must be told the language of the passage (--lang on the command line), and "
+                "question_lang (--question-lang) where the question's is another. "
+                f"Choices: {', '.join(sorted(known)) or 'language codes such as en'}."
+            )
+        return passage or _ANY, question or passage or _ANY
+
+    def _features(self, asked: Sequence[tuple[str, str]], rule: WindowRule, pair: LanguagePair) -> FeatureSet:
         passages = {text: n for n, text in enumerate(dict.fromkeys(context for _, context in asked))}
         questions = tuple(Question(str(n), q, passages[c], ()) for n, (q, c) in enumerate(asked))
-        data = Dataset(Path(), _LANGUAGE, tuple(passages), (0,) * len(passages), ("",), questions)
-        corpus = ParallelCorpus({_LANGUAGE: data}, _LANGUAGE, tuple(question.id for question in questions))
+        data = Dataset(Path(), pair[0], tuple(passages), (0,) * len(passages), ("",), questions)
+        languages = dict.fromkeys(pair)
+        self.template.numbers(list(languages))
+        corpus = ParallelCorpus(
+            dict.fromkeys(languages, data), pair[0], tuple(question.id for question in questions)
+        )
         return FeatureSet(
             corpus,
             rule,
             self.template,
-            {_LANGUAGE: tokenize(list(passages), self.tokenizer)},
-            {_LANGUAGE: tokenize([question.text for question in questions], self.tokenizer)},
+            dict.fromkeys(languages, tokenize(list(passages), self.tokenizer, pair[0])),
+            dict.fromkeys(
+                languages, tokenize([question.text for question in questions], self.tokenizer, pair[1])
+            ),
         )
 
 

@@ -42,9 +42,9 @@ def rule_seen(monkeypatch: pytest.MonkeyPatch) -> list[WindowRule]:
     seen: list[WindowRule] = []
     inner = Answerer._features
 
-    def features(self: Answerer, asked: Sequence[tuple[str, str]], rule: WindowRule) -> Any:
+    def features(self: Answerer, asked: Sequence[tuple[str, str]], rule: WindowRule, *rest: Any) -> Any:
         seen.append(rule)
-        return inner(self, asked, rule)
+        return inner(self, asked, rule, *rest)
 
     monkeypatch.setattr(Answerer, "_features", features)
     return seen
