@@ -1,6 +1,8 @@
 import importlib.util
+import json
 import os
-from collections import Counter
+from collections import Counter, defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from lbkd.corpus import squad
 from lbkd.corpus.parallel import ParallelCorpus
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast, XLMTokenizer
 
 # Before anything imports transformers or torch: no test waits for a network, tiny models do not share cores.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -128,4 +130,94 @@ def tiny_model_folder(
         model = BertForQuestionAnswering(config)
     model.save_pretrained(folder)
     wordpiece_tokenizer.save_pretrained(folder)
+    return folder
+
+
+def byte_pairs(words: Counter[str], count: int) -> list[tuple[str, str]]:
+    """The `count` merges that byte pair encoding learns from words and how often they come."""
+    split = {word: [*word[:-1], f"{word[-1]}</w>"] for word in words}
+    found: Counter[tuple[str, str]] = Counter()
+    owners: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+
+    def add(word: str, sign: int) -> None:
+        for pair in pairwise(split[word]):
+            found[pair] += sign * words[word]
+            owners[pair].add(word)
+
+    for word in split:
+        add(word, 1)
+    merges = []
+    while len(merges) < count:
+        best = max(found, key=lambda pair: (found[pair], pair))
+        merges.append(best)
+        for word in owners.pop(best):
+            add(word, -1)
+            left = split[word]
+            joined = split[word] = []
+            while left:
+                joined.append("".join(left[:2]) if tuple(left[:2]) == best else left[0])
+                left = left[2 if tuple(left[:2]) == best else 1 :]
+            add(word, 1)
+    return merges
+
+
+@pytest.fixture(scope="session")
+def xlm_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> "XLMTokenizer":
+    """XLM's, learnt from the builtin texts: 1000 merges; of the letters, only the 150 most frequent ones."""
+    pytest.importorskip("sacremoses", reason="needs the package sacremoses, which is in the extra lbkd[xlm]")
+    from transformers import XLMTokenizer
+    from transformers.models.xlm.tokenization_xlm import lowercase_and_remove_accent
+
+    folder = tmp_path_factory.mktemp("xlm")
+    languages = ("ar", "de", "en", "es", "hi", "vi")
+
+    def made(pieces: list[str], merges: list[tuple[str, str]]) -> XLMTokenizer:
+        special = ["<s>", "</s>", "<pad>", "<unk>", *(f"<special{n}>" for n in range(10))]
+        vocabulary = {piece: n for n, piece in enumerate([*special, *pieces])}
+        (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+        (folder / "merges.txt").write_text("".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8")
+        numbers = {language: n for n, language in enumerate(languages)}
+        files = folder / "vocab.json", folder / "merges.txt"
+        return XLMTokenizer(*files, lang2id=numbers, id2lang=dict(enumerate(languages)))
+
+    splitter = made([], [])
+    words: Counter[str] = Counter()
+    for path in sorted(BUILTIN_CORPUS.glob("*.json")):
+        language = path.suffixes[0].removeprefix(".")
+        data = squad.read(path, language)
+        for text in (*data.passages, *(question.text for question in data.questions)):
+            clean = splitter.moses_pipeline(text, language)
+            words.update(lowercase_and_remove_accent(splitter.moses_tokenize(clean, language)))
+    letters: Counter[str] = Counter()
+    for word, times in words.items():
+        letters.update(dict.fromkeys(word, times))
+    frequent = sorted(letters, key=lambda letter: (-letters[letter], letter))[:150]
+    merges = byte_pairs(words, 1000)
+    pieces = [*frequent, *(f"{letter}</w>" for letter in frequent), *("".join(pair) for pair in merges)]
+    return made(list(dict.fromkeys(pieces)), merges)
+
+
+@pytest.fixture(scope="session")
+def tiny_xlm_folder(xlm_tokenizer: "XLMTokenizer", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random XLMForQuestionAnsweringSimple with language embeddings, 2 layers, 32 wide."""
+    import torch
+    from transformers import XLMConfig, XLMForQuestionAnsweringSimple
+
+    folder = tmp_path_factory.mktemp("models") / "xlm"
+    numbers = xlm_tokenizer.lang2id
+    config = XLMConfig(
+        vocab_size=len(xlm_tokenizer),
+        emb_dim=32,
+        n_layers=2,
+        n_heads=4,
+        n_langs=len(numbers),
+        lang2id=numbers,
+        id2lang={str(n): language for language, n in numbers.items()},
+        embed_init_std=0.5,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = XLMForQuestionAnsweringSimple(config)
+    model.save_pretrained(folder)
+    xlm_tokenizer.save_pretrained(folder)
     return folder

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from lbkd.errors import ConfigError, nearest
+from lbkd.errors import ConfigError
 from lbkd.features.align import align
 from lbkd.workspace import fingerprint, folder_hash, replacing
 
@@ -109,13 +109,21 @@ def tokenizer_hash(tokenizer: "PreTrainedTokenizerBase", languages: Mapping[str,
         languages: the numbers that the model gives to languages, if it is told them.
     """
     backend = _backend(tokenizer)
-    if backend is not None:
-        content = backend.to_str()
-    else:
-        with TemporaryDirectory() as folder:
-            tokenizer.save_pretrained(folder)
-            content = folder_hash(Path(folder))
+    content = backend.to_str() if backend is not None else _rules(cast("PreTrainedTokenizer", tokenizer))
     return fingerprint(content if languages is None else [content, dict(languages)])
+
+
+def _rules(tokenizer: "PreTrainedTokenizer") -> list[Any]:
+    """Class, options, special tokens and the content of the files of a slow tokenizer."""
+    options = {
+        name: tokenizer.init_kwargs.get(name)
+        for name in inspect.signature(type(tokenizer).__init__).parameters
+        if not name.endswith(("_file", "_token", "_tokens"))
+    }
+    with TemporaryDirectory() as folder:
+        tokenizer.save_vocabulary(folder)
+        files = folder_hash(Path(folder))
+    return [type(tokenizer).__qualname__, options, tokenizer.special_tokens_map, files]
 
 
 def takes_language(tokenizer: "PreTrainedTokenizerBase") -> bool:
@@ -168,7 +176,7 @@ def _aligned(
 def _check(language: str, known: Iterable[str]) -> None:
     if language not in known:
         raise ConfigError(
-            f"language {language!r}: the model does not know it; {nearest(language, known)} "
+            f"language {language!r}: the model does not know it; choices: {', '.join(sorted(known))}. "
             "Leave it out, or use a model that knows it."
         )
 
