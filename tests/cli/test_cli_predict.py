@@ -167,3 +167,21 @@ def test_damaged_model(refused: Callable[..., str], wrote: Callable[..., Path]) 
     wrote("here/model/config.json", {"model_type": "bert"})
     message = refused("predict", "--model", "model", "--question", "x", "--passage", "x")
     assert "model 'model'" in message
+
+
+def test_a_model_that_must_be_told_the_languages(
+    lbkd: Callable[..., Any], refused: Callable[..., str], tiny_xlm_folder: Path, tiny_model_folder: Path
+) -> None:
+    options = ["--question", "¿Quién?", "--passage", PASSAGE]
+    xlm = ["predict", "--model", tiny_xlm_folder, *options]
+    message = refused(*xlm)
+    assert "must be told the language of the passage (--lang" in message
+    assert "Choices: ar, de, en, es, hi, vi." in message
+    assert "'fr'" in refused(*xlm, "--lang", "fr")
+    english, crossed = (
+        lbkd(*xlm, "--json", "--lang", "en", *more) for more in ([], ["--question-lang", "es"])
+    )
+    assert (english.code, english.err, crossed.code) == (0, "", 0)
+    assert all(a["answer"] == PASSAGE[a["start"] : a["end"]] for a in english.json + crossed.json)
+    assert english.json != crossed.json
+    assert "takes no languages" in refused("predict", "--model", tiny_model_folder, *options, "--lang", "en")

@@ -5,10 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, XLMTokenizer
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.corpus.squad import Answer, Dataset, Question
 from lbkd.features.batches import Batch, Epoch, by_tokens, collate, share
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints, tokenizer_hash
@@ -210,3 +211,35 @@ def test_an_empty_batch(features: FeatureSet) -> None:
     """A rank whose share of a ragged batch is empty."""
     batch = collate(features, np.zeros(0, dtype=np.int64))
     assert batch.input_ids.shape == (0, features.template.specials)
+
+
+def test_languages_of_tokens_by_hand(xlm_tokenizer: XLMTokenizer, tmp_path: Path) -> None:
+    """`<s>` question `</s>` in the question's language, passage `</s>` and padding in the passage's."""
+
+    def data(language: str, passage: str, question: str) -> Dataset:
+        return Dataset(
+            Path(), language, (passage,), (0,), ("",), (Question("1", question, 0, (Answer(passage, 0),)),)
+        )
+
+    corpus = ParallelCorpus(
+        {"en": data("en", "on a mat", "who?"), "de": data("de", "auf", "was ist das")}, "en", ("1",)
+    )
+    numbers = {"de": 3, "hi": 1, "en": 5}
+    hashed = tokenizer_hash(xlm_tokenizer, numbers)
+    features = FeatureSet.build(corpus, xlm_tokenizer, hashed, tmp_path, 32, 8, 8, numbers)
+    asked = {code: int(features.questions[code].lengths[0]) for code in ("en", "de")}
+    passage = {code: int(features.passages[code].lengths[0]) for code in ("en", "de")}
+    batch = collate(features, every_pair(features))
+    width = batch.input_ids.shape[1]
+    assert width == 3 + asked["de"] + passage["en"]  # the longest of each
+    assert batch.langs is not None and batch.langs.dtype == torch.int64
+    expected = []
+    for k, j in (("en", "en"), ("en", "de"), ("de", "en"), ("de", "de")):
+        first = 2 + asked[j]
+        expected.append([numbers[j]] * first + [numbers[k]] * (width - first))
+    assert batch.langs.tolist() == expected
+    assert not batch.mask.all()
+    assert batch.inputs().keys() == {"input_ids", "attention_mask", "langs"}
+    assert batch.inputs()["langs"] is batch.langs
+    told_nothing = FeatureSet.build(corpus, xlm_tokenizer, hashed, tmp_path, 32, 8, 8)
+    assert collate(told_nothing, every_pair(features)).langs is None

@@ -395,3 +395,45 @@ def test_a_model_with_few_positions(tiny_model_folder: Path, tmp_path: Path) -> 
 def test_no_such_model(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="model"):
         Answerer(tmp_path / "nowhere")
+
+
+# Models that must be told the languages.
+
+
+@pytest.fixture(scope="module")
+def told(tiny_xlm_folder: Path) -> Answerer:
+    """A random XLM."""
+    return Answerer(tiny_xlm_folder)
+
+
+def test_the_languages_decide(told: Answerer) -> None:
+    """Of the passage, and of the question, which is the same unless it is told."""
+    asked = {"question": [QUESTION, "¿Quién?"], "context": PASSAGE, "top_k": 5}
+    both = told(**asked, lang="es")
+    assert both == told(**asked, lang="es", question_lang="es")
+    assert [len(answers) for answers in both] == [5, 5]
+    for answers in both:
+        assert all(a["answer"] == PASSAGE[a["start"] : a["end"]] for a in answers)
+    others = [told(**asked, lang="es", question_lang="en"), told(**asked, lang="en", question_lang="es")]
+    scores = {tuple(a["score"] for answers in found for a in answers) for found in (both, *others)}
+    assert len(scores) == 3
+    assert same(
+        told(question="¿Quién?", context=PASSAGE, top_k=5, lang="es", question_lang="en"), others[0][1]
+    )
+
+
+def test_languages_that_are_not_told(told: Answerer) -> None:
+    for languages in ({}, {"question_lang": "es"}):
+        with pytest.raises(ConfigError, match=r"must be told .*--lang .* Choices: ar, de, en, es, hi, vi\."):
+            told(question=QUESTION, context=PASSAGE, **languages)
+    for languages in ({"lang": "fr"}, {"lang": "en", "question_lang": "fr"}):
+        with pytest.raises(ConfigError, match="'fr': the model does not know it; choices: ar, de, en"):
+            told(question=QUESTION, context=PASSAGE, **languages)
+
+
+def test_languages_that_nobody_asked_for(answerer: Answerer) -> None:
+    for languages in ({"lang": "en"}, {"question_lang": "en"}):
+        with pytest.raises(
+            ConfigError, match=r"'en'.*: this model takes no languages; leave both out \(--lang"
+        ):
+            answerer(question=QUESTION, context=PASSAGE, **languages)
