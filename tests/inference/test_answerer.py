@@ -431,6 +431,23 @@ def test_languages_that_are_not_told(told: Answerer) -> None:
             told(question=QUESTION, context=PASSAGE, **languages)
 
 
+def test_a_tokenizer_that_must_be_told_though_the_model_need_not(
+    tiny_xlm_folder: Path, tmp_path: Path
+) -> None:
+    """As of xlm-mlm-100-1280: Moses splits each language by rules of its own."""
+    folder = shutil.copytree(tiny_xlm_folder, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text()) | {"use_lang_emb": False}
+    (folder / "config.json").write_text(json.dumps(config))
+    plain = Answerer(folder)
+    with pytest.raises(ConfigError, match=r"must be told .* Choices: ar, de, en, es, hi, vi\."):
+        plain(question=QUESTION, context=PASSAGE)
+    assert plain.template.languages is None
+    asked = {"question": QUESTION, "top_k": 3}
+    assert plain(context="cats", lang="de", **asked) == plain(context="cats", lang="en", **asked)
+    quoted = 'Er sagt "Ja", l\'eau.'
+    assert plain(context=quoted, lang="de", **asked) != plain(context=quoted, lang="en", **asked)
+
+
 def test_languages_that_nobody_asked_for(answerer: Answerer) -> None:
     for languages in ({"lang": "en"}, {"question_lang": "en"}):
         with pytest.raises(
