@@ -13,7 +13,7 @@ from lbkd.corpus.check import load, shown
 from lbkd.errors import ConfigError, DataError
 
 from .console import err, json_only, matrix_table, print_json, scores_table, table
-from .options import Json, make_settings, model_folder, with_settings
+from .options import Json, make_settings, model_folder, names, with_settings
 from .train import running
 
 if TYPE_CHECKING:
@@ -50,9 +50,8 @@ def evaluate(
     with running(settings, nproc, json) as project:
         from lbkd.training.evaluate import benchmark_exam, evaluate, own_exam
 
-        languages = None if on is None else [name.strip() for name in on.split(",") if name.strip()]
         place = data or settings.corpus.benchmarks
-        exam = None if benchmark is None else benchmark_exam(benchmark, place, languages)
+        exam = None if benchmark is None else benchmark_exam(benchmark, place, names(on))
         folders = [model_folder(name, settings.workspace) for name in run]
         exam = replace(exam or own_exam(project), matrix=matrix)
         rows = [row for folder in folders for row in evaluate(project, folder, exam)]

@@ -97,7 +97,7 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the shared options; it receives `settings` made from them.
 
-    One that takes `nproc` also gets the options for several ranks.
+    One that takes `nproc` also gets the options for several ranks; a `recipe`'s settings lie below them.
     """
     own = inspect.signature(command)
     chosen = {
@@ -108,7 +108,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     def wrapper(**arguments: Any) -> None:
         shared = {name: arguments.pop(name) for name in chosen}
         named = {key: shared[name] for name, (key, _, _) in chosen.items() if key is not None}
-        settings = make_settings(named, shared["set_"])
+        base = _recipe(arguments["recipe"]) if "recipe" in arguments else {}
+        settings = make_settings(named, shared["set_"], base)
         extra = {"nproc": shared["nproc"]} if "nproc" in own.parameters else {}
         command(**arguments, settings=settings, **extra)
 
@@ -122,13 +123,28 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-def make_settings(options: dict[str, Any], sets: list[str] | None) -> "Settings":
-    """Settings from `--set` pairs and options, the options winning."""
-    from lbkd.config import load, parse_set
+def make_settings(
+    options: dict[str, Any], sets: list[str] | None, base: dict[str, Any] | None = None
+) -> "Settings":
+    """Settings from a recipe's, `--set` pairs and options, the later ones winning."""
+    from lbkd.config import load, merge, nested, parse_set
 
-    overrides = dict(parse_set(text) for text in sets or [])
-    overrides |= {key: value for key, value in options.items() if value is not None}
+    overrides = dict(base or {})
+    named = {key: value for key, value in options.items() if value is not None}
+    for given in (dict(parse_set(text) for text in sets or []), named):
+        merge(overrides, nested(given))
     return load(overrides)
+
+
+def _recipe(name: str) -> dict[str, Any]:
+    from lbkd.training.recipe import read_recipe
+
+    return read_recipe(name).settings
+
+
+def names(text: str | None) -> list[str] | None:
+    """`a, b` as ["a", "b"]."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def rank() -> int:

@@ -12,7 +12,7 @@ import typer
 from lbkd.errors import ConfigError, nearest
 
 from .console import Reporter, json_only, out, print_json, scores_table, table
-from .options import Json, rank, relaunch, with_settings
+from .options import Json, names, rank, relaunch, with_settings
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
@@ -71,7 +71,7 @@ def distill(
     """
     options: dict[str, Any] = {}
     if teachers is not None:
-        options["teachers"] = [name.strip() for name in teachers.split(",") if name.strip()]
+        options["teachers"] = names(teachers)
     if teacher_task is not None:
         options["teacher_task"] = teacher_task
     _train(settings, nproc, "distill", options, criterion, weighting, json)

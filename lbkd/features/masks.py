@@ -17,7 +17,7 @@ from lbkd.features.tokens import Ints, TokenTable
 from lbkd.features.windows import Windows
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerBase
 
 _MASKED, _RANDOM = 0.8, 0.1
 """Shares of the chosen phrases that mask tokens hide and random tokens replace; the others stay (BERT's)."""
@@ -69,7 +69,7 @@ class Masker:
         features: FeatureSet,
         phrases: Mapping[str, Phrases],
         rate: float,
-        tokenizer: "PreTrainedTokenizerFast",
+        tokenizer: "PreTrainedTokenizerBase",
         seed: int,
     ) -> "Masker":
         """With the tokenizer's mask token and its ordinary ones.

@@ -45,6 +45,11 @@ class Plan:
             return self.features.features(self.pairs)
         return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(ids for _, ids in self)]))
 
+    @property
+    def first_epoch(self) -> Ints:
+        """(N,) feature ids of the first epoch's windows."""
+        return self._first.ids
+
     @cached_property
     def _first(self) -> Epoch:
         return self._epoch(0)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lbkd.config import ModelSettings, Settings
 from lbkd.corpus.parallel import ParallelCorpus
@@ -104,11 +104,15 @@ class Project:
             self._test_features[key] = self._features(corpus, tokenizer, languages, hashed, windows)
         return self._test_features[key]
 
-    def seeded(self, more: int) -> "Project":
-        """The same project with so much added to its seed; what is at hand already is shared."""
+    def altered(self, **settings: Any) -> "Project":
+        """The same with another seed or other options of components; what is at hand already is shared."""
         other = copy(self)
-        other.settings = self.settings.model_copy(update={"seed": self.settings.seed + more})
+        other.settings = self.settings.model_copy(update=settings)
         return other
+
+    def seeded(self, more: int) -> "Project":
+        """The same with so much added to its seed."""
+        return self.altered(seed=self.settings.seed + more)
 
     def run_folder(self, task: str, *parts: str | None) -> Path:
         """Where the run of a task lies; the seed is part of the name unless it is 1."""

@@ -4,9 +4,12 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class Listener(Protocol):
@@ -69,6 +72,15 @@ def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
 def matrix_weights(model: torch.nn.Module) -> int:
     """Number of weights in matrices outside the embeddings; to be asked before ZeRO cuts them up."""
     return sum(p.numel() for name, p in model.named_parameters() if p.ndim > 1 and "embedding" not in name)
+
+
+def encoder_shape(model: "PreTrainedModel") -> tuple[int, int]:
+    """Layers and width, whatever the family calls them; 0 where it does not tell."""
+    config = model.config
+    return (
+        int(getattr(config, "num_hidden_layers", 0) or getattr(config, "n_layers", 0)),
+        int(getattr(config, "hidden_size", 0) or getattr(config, "dim", 0)),
+    )
 
 
 def training_flops(weights: int, tokens: int, squares: int, layers: int, hidden: int) -> float:

@@ -25,6 +25,7 @@ NAMES = sorted(commands())
 
 def test_there_they_are() -> None:
     assert {"train", "distill", "cache-logits", "run", "demo", "evaluate", "score", "predict"} < {*NAMES}
+    assert "reproduce" in NAMES
     assert {"list", "show", "info", "data check", "data stats", "data phrases", "data split"} < {*NAMES}
 
 
@@ -53,10 +54,12 @@ def test_every_option_is_explained(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_examples_have_options_that_exist(name: str) -> None:
     command = commands()[name]
-    [example] = re.findall(r"Example: lbkd (.*)", command.help)
+    examples = re.findall(r"Example: lbkd (.*)", command.help)
     known = {opt for option in command.params for opt in option.opts}
-    assert {word for word in example.split() if word.startswith("--")} <= known
-    assert example.startswith(name)
+    assert examples
+    for example in examples:
+        assert {word for word in example.split() if word.startswith("--")} <= known
+        assert example.startswith(name)
 
 
 def test_options_for_ranks_only_where_there_are_ranks(lbkd: Callable[..., Any]) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from ranks import Ranks, furthest, settings
 
+from lbkd import tasks
 from lbkd.config import BUILTIN_CORPUS, Settings
 from lbkd.corpus.phrases import words_of
 from lbkd.errors import ConfigError, DataError, LbkdError
@@ -287,4 +288,9 @@ def test_phrases_that_no_passage_holds(project: Project, tmp_path: Path) -> None
 
 
 def test_nothing_is_masked_by_the_others(project: Project) -> None:
-    assert masked_stream(project, masking_of(project.settings, "baseline", {}, "nll")) is None
+    assert (
+        masked_stream(
+            project, masking_of(project.settings, "baseline", tasks.registry.create("baseline"), "nll")
+        )
+        is None
+    )

@@ -14,6 +14,7 @@ from lbkd.features.batches import collate
 from lbkd.inference import Answerer
 from lbkd.models.load import load_span_model
 from lbkd.models.span import span_logits
+from lbkd.tasks import Teacher
 from lbkd.training import loop
 from lbkd.training.evaluate import evaluate
 from lbkd.training.project import Project
@@ -60,10 +61,20 @@ def test_teachers_scores_are_their_logits(project: Project, student: Path) -> No
     teacher = load_span_model(str(project.run_folder("branch-mrc", "es") / "model")).eval()
     with torch.inference_mode():
         found = span_logits(teacher, batch)
-    stored = cache_logits(project, "es").read(ids, batch.input_ids.shape[1])
+    stored = cache_logits(project, Teacher("es", "branch-mrc", {"lang": "es"})).read(
+        ids, batch.input_ids.shape[1]
+    )
     for ours, theirs in zip(found, stored, strict=True):
         half = torch.from_numpy(theirs).float()
         assert torch.allclose(half[batch.mask], ours[batch.mask], rtol=2e-3, atol=2e-3)
+
+
+def test_masked_phrases_beside(project: Project) -> None:
+    """The paper's row mixMRC + LAKM: XLM's own head learns too, and is left out of what is saved."""
+    run = train(project, "mix-mrc-lakm", {})
+    [line] = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert line["mlm"] > 0
+    assert isinstance(load_span_model(str(run / "model")), XLMForQuestionAnsweringSimple)
 
 
 def test_a_plain_hugging_face_model(project: Project, student: Path) -> None:

@@ -1,0 +1,137 @@
+"""reproduce."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lbkd.workspace import write_json
+
+from .console import out, print_json, table
+from .options import Json, names, with_settings
+from .train import running
+
+if TYPE_CHECKING:
+    from lbkd.config import Settings
+    from lbkd.training.estimate import Cost
+    from lbkd.training.recipe import Recipe
+
+
+@with_settings
+def reproduce(
+    settings: "Settings",
+    nproc: int | None,
+    recipe: Annotated[
+        str, typer.Argument(help="table1 to table6 (the paper's), xquad-small, or a file of your own.")
+    ],
+    rows: Annotated[str | None, typer.Option(help="Some rows only, e.g. mixMRC,Ours-imp.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="e.g. 1,2,3; by default the recipe's.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell runs, steps, tokens, disk and hours; start nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Train and score what a table needs and the workspace lacks; show it beside the paper's.
+
+    Rows and tables of one workspace share runs; what was stopped goes on after the last finished one.
+
+    The result is written to <workspace>/reproduce/ too.
+
+    Example: lbkd reproduce table1 --dry-run
+
+    Example: lbkd reproduce table6 --rows Ours,w/o-de --seeds 1,2,3 --nproc 8
+    """
+    from lbkd.training.recipe import read_recipe
+
+    how = read_recipe(recipe)
+    chosen = how.chosen(names(rows))
+    with running(settings, nproc, json) as project:
+        from lbkd.training.estimate import Estimator, as_rows
+        from lbkd.training.evaluate import benchmark_exam, own_exam
+        from lbkd.training.reproduce import finish, in_order, jobs_of
+
+        seeded = [project.altered(seed=seed) for seed in _numbers(seeds) or how.seeds]
+        jobs = in_order(job for each in seeded for row in chosen for job in jobs_of(each, row))
+        if dry_run:
+            estimator = Estimator(project, how.size)
+            costs = estimator.costs(jobs)
+        else:
+            place = settings.corpus.benchmarks
+            exam = benchmark_exam(how.benchmark, place, how.columns) if how.benchmark else own_exam(project)
+            entries = finish(seeded, chosen, jobs, exam)
+    if project.rank:
+        return
+    if not dry_run:
+        write_json(settings.workspace / "reproduce" / f"{Path(recipe).stem}.json", entries)
+    if dry_run:
+        print_json(as_rows(costs)) if json else _show_costs(costs, estimator.assumed is not None)
+    else:
+        print_json(entries) if json else _show(how, entries)
+
+
+def _show_costs(costs: "list[Cost]", assumed: bool) -> None:
+    todo = [cost for cost in costs if not cost.done]
+    table(
+        ["step", "state", "optimizer steps", "million tokens", "hours", "GB"],
+        [
+            [
+                cost.what,
+                "done" if cost.done else "to do",
+                f"{cost.steps:,}" if cost.steps else "",
+                f"{cost.tokens / 1e6:,.1f}",
+                f"{cost.hours:,.2f}",
+                f"{cost.gigabytes:.2f}",
+            ]
+            for cost in costs
+        ],
+    )
+    out.print(
+        f"\n{len(todo)} of {len(costs)} steps to do: about {sum(c.hours for c in todo):,.1f} hours on this "
+        f"machine, and {sum(c.gigabytes for c in todo):,.1f} GB of disk. Evaluation is not counted."
+    )
+    if assumed:
+        out.print("The texts are not there yet: their number and length are as the recipe assumes.")
+
+
+def _show(recipe: "Recipe", entries: list[dict[str, Any]]) -> None:
+    out.print(f"{recipe.title}: EM / F1", style="bold")
+    lines = []
+    for entry in entries:
+        if entry["scores"]:
+            gain = entry["gain"]
+            cells = [_cell(entry["scores"].get(language)) for language in recipe.columns]
+            lines.append([entry["row"], *cells, "" if gain is None else _gain(gain)])
+        if entry["paper"]:
+            printed = [entry["paper"].get(language) for language in recipe.columns]
+            cells = ["" if two is None else f"{two[0]:.1f} / {two[1]:.1f}" for two in printed]
+            lines.append([f"  {entry['row']}, in the paper", *cells, ""])
+    table(["", *recipe.columns, "mean F1 against another row, 95 % interval"], lines)
+
+
+def _cell(scores: dict[str, float | None] | None) -> str:
+    if scores is None:
+        return ""
+    parts = []
+    for name in ("exact_match", "f1"):
+        deviation = scores[f"{name}_sd"]
+        parts.append(f"{scores[name]:.1f}" + ("" if deviation is None else f" ± {deviation:.1f}"))
+    return " / ".join(parts)
+
+
+def _gain(gain: dict[str, Any]) -> str:
+    interval = f"{gain['low']:+.1f} to {gain['high']:+.1f}"
+    return f"{gain['difference']:+.1f} over {gain['against']} ({interval}; p = {gain['p']:.3f})"
+
+
+def _numbers(text: str | None) -> list[int]:
+    try:
+        return [int(part) for part in names(text) or ()]
+    except ValueError as error:
+        from lbkd.errors import ConfigError
+
+        raise ConfigError(f"--seeds {text!r}: expected whole numbers, e.g. 1,2,3") from error
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's command."""
+    app.command()(reproduce)

@@ -1,0 +1,148 @@
+"""What runs will cost, before anything starts; evaluation is not counted."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from lbkd import tasks
+from lbkd.errors import LbkdError
+from lbkd.features.dataset import LanguagePair
+from lbkd.models.load import load_span_model
+from lbkd.training import engine
+from lbkd.training.plan import Plan
+from lbkd.training.project import Project
+from lbkd.training.recipe import Size
+from lbkd.training.reproduce import Job
+from lbkd.training.telemetry import encoder_shape, matmul_peak, matrix_weights, training_flops
+
+PEAK_SHARE = {"cpu": 0.6, "cuda": 0.4}
+"""Assumed share of the matrix product's speed."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one step of the way."""
+
+    what: str
+    done: bool
+    """It is there already, and costs nothing unless it has to be computed again."""
+    steps: int
+    """Of the optimizer; 0 where nothing is trained."""
+    tokens: float
+    """Read in all, padding not counted."""
+    hours: float
+    gigabytes: float
+    """On disk, in the end."""
+
+
+class Estimator:
+    """Costs of runs on this machine.
+
+    Args:
+        project: texts and encoder.
+        size: what to assume where they are not at hand.
+
+    Raises:
+        LbkdError: the corpus is not at hand, and there is no size to assume.
+    """
+
+    def __init__(self, project: Project, size: Size | None) -> None:
+        self.project = project
+        self.assumed = None if _at_hand(project) else size
+        if self.assumed is None:
+            _ = project.train_features  # or the error that says what is missing
+
+    def costs(self, jobs: Sequence[Job]) -> list[Cost]:
+        """Of the runs in their order, each followed by the teachers' logits that it is the first to need."""
+        found: dict[str, Cost] = {}
+        for job in jobs:
+            for cost in (*self._scoring(job), self._training(job)):
+                found.setdefault(cost.what, cost)
+        return list(found.values())
+
+    def _training(self, job: Job) -> Cost:
+        training, corpus = job.project.settings.training, job.project.settings.corpus
+        task = tasks.registry.create(str(job.row.task), job.options)
+        windows, tokens = self._epoch(job, self._pairs(job))
+        steps = training.max_steps or training.epochs * math.ceil(windows / training.batch_size)
+        read = tokens / max(1, windows) * steps * training.batch_size
+        if task.masking(corpus.languages, corpus.source) is not None:
+            read *= 2  # as many masked windows beside
+        hours = self._hours(read, tokens / max(1, windows), forward_only=False)
+        disk = 4e-9 * self.model.parameters
+        return Cost(job.run.name, (job.run / "run.json").exists(), steps, read, hours, disk)
+
+    def _scoring(self, job: Job) -> list[Cost]:
+        windows, tokens = self._epoch(job, self._pairs(job))
+        training = job.project.settings.training
+        if training.max_steps is not None:
+            share = min(1.0, training.max_steps * training.batch_size / max(1, windows))
+            windows, tokens = share * windows, share * tokens
+        hours = self._hours(tokens, tokens / max(1, windows), forward_only=True)
+        costs = []
+        for teacher in job.teachers():
+            folder = job.project.settings.workspace / "logits" / teacher.run.name
+            done = (folder / "manifest.json").exists()
+            costs.append(Cost(f"logits of {teacher.run.name}", done, 0, tokens, hours, 4e-9 * tokens))
+        return costs
+
+    def _pairs(self, job: Job) -> list[LanguagePair]:
+        corpus = job.project.settings.corpus
+        task = tasks.registry.create(str(job.row.task), job.options)
+        return list(task.pairs(corpus.languages, corpus.source))
+
+    def _epoch(self, job: Job, pairs: list[LanguagePair]) -> tuple[float, float]:
+        """Windows and tokens of one pass."""
+        if self.assumed is not None:
+            windows = self.assumed.questions * len(pairs) * self.assumed.windows_per_pair
+            return windows, windows * self.assumed.window_tokens
+        ids = Plan(self.project.train_features, pairs, job.project.settings).first_epoch
+        return len(ids), float(self.project.train_features.lengths(ids).sum())
+
+    def _hours(self, tokens: float, length: float, *, forward_only: bool) -> float:
+        model = self.model
+        flops = training_flops(
+            model.weights, round(tokens), round(tokens * length), model.layers, model.hidden
+        )
+        return flops / (3 if forward_only else 1) / self.speed / 3600
+
+    @cached_property
+    def speed(self) -> float:
+        """FLOP/s that are assumed."""
+        device = engine.device()
+        dtype = engine.precision(self.project.settings.runtime.precision)
+        return self.project.world * matmul_peak(device, dtype) * PEAK_SHARE[device.type]
+
+    @cached_property
+    def model(self) -> Size:
+        """Of the encoder; its texts' numbers are not looked at."""
+        if self.assumed is not None:
+            return self.assumed
+        model = load_span_model(self.project.encoder, self.project.settings.model.trust_remote_code)
+        layers, hidden = encoder_shape(model)
+        return Size(
+            questions=0,
+            window_tokens=0,
+            windows_per_pair=0,
+            weights=matrix_weights(model),
+            parameters=sum(p.numel() for p in torch.nn.Module.parameters(model)),
+            layers=layers,
+            hidden=hidden,
+        )
+
+
+def as_rows(costs: Sequence[Cost]) -> list[dict[str, Any]]:
+    """For tables and programs."""
+    return [asdict(cost) for cost in costs]
+
+
+def _at_hand(project: Project) -> bool:
+    try:
+        _ = project.train_corpus
+    except LbkdError:
+        return False
+    return True

@@ -1,0 +1,170 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ranks import settings
+
+from lbkd.errors import ConfigError
+from lbkd.evaluation.metrics import score_each
+from lbkd.evaluation.significance import paired_bootstrap
+from lbkd.training import loop, reproduce
+from lbkd.training.estimate import Estimator
+from lbkd.training.evaluate import own_exam
+from lbkd.training.plan import Plan
+from lbkd.training.project import Project
+from lbkd.training.recipe import Row, Size
+from lbkd.training.reproduce import finish, in_order, jobs_of
+
+QUICK = {"corpus.limit": 2, "corpus.zero_shot": "de", "training.max_steps": 2}
+ROWS = [
+    Row(name="Lewis", paper={"en": (62.4, 74.9)}),  # type: ignore[dict-item]
+    Row(name="Baseline", task="baseline"),
+    Row(name="w/o LBMRC", task="translate-train", each_language=True, against="Baseline"),
+    Row(name="Ours", task="distill", weighting="fixed", against="Baseline"),
+    Row(name="w/ en", task="distill", weighting="fixed", options={"teachers": ["en"]}, against="Ours"),
+]
+
+
+def project(model: Path, workspace: Path, **over: Any) -> Project:
+    return Project(settings(model, workspace, **(QUICK | over)))
+
+
+def jobs(projects: list[Project]) -> list[reproduce.Job]:
+    return in_order(job for each in projects for row in ROWS for job in jobs_of(each, row))
+
+
+def test_teachers_come_first_and_nothing_twice(tiny_model_folder: Path, tmp_path: Path) -> None:
+    one = project(tiny_model_folder, tmp_path)
+    names = [job.run.name for job in jobs([one, one.altered(seed=2)])]
+    first = [
+        "baseline",
+        "translate-train.es",
+        "branch-mrc.en",
+        "branch-mrc.es",
+        "distill.combined.fixed",
+        "distill.combined.fixed.en",
+    ]
+    assert names == [*first, *(f"{name}.seed2" for name in first)]
+
+
+def test_rows_that_would_overwrite_each_other(tiny_model_folder: Path, tmp_path: Path) -> None:
+    one = project(tiny_model_folder, tmp_path)
+    rows = [
+        Row(name="a", task="distill"),
+        Row(name="b", task="distill", weighting_options={"temperature": 2.0}),
+    ]
+    with pytest.raises(ConfigError, match="rows 'a' and 'b' would both write .*distill.combined.impurity"):
+        in_order(job for row in rows for job in jobs_of(one, row))
+
+
+@pytest.fixture(scope="module")
+def done(
+    tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[Project], list[dict[str, Any]], set[str]]:
+    """All rows for two seeds, after a stop in the middle; and what was finished before it."""
+    workspace = tmp_path_factory.mktemp("reproduced")
+    one = project(tiny_model_folder, workspace)
+    projects = [one, one.altered(seed=2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "matmul_peak", lambda *_: 1e10)
+        todo = jobs(projects)
+        stopper = reproduce.train
+
+        def stop(which: Project, task: str, *rest: Any) -> Path:
+            if task == "distill":
+                raise KeyboardInterrupt
+            return stopper(which, task, *rest)
+
+        patch.setattr(reproduce, "train", stop)
+        with pytest.raises(KeyboardInterrupt):
+            finish(projects, ROWS, todo, own_exam(one))
+        patch.setattr(reproduce, "train", stopper)
+        before = {path.parent.name: path.stat().st_mtime_ns for path in workspace.glob("runs/*/run.json")}
+        entries = finish(projects, ROWS, todo, own_exam(one))
+    kept = {
+        name
+        for name, time in before.items()
+        if (workspace / f"runs/{name}/run.json").stat().st_mtime_ns == time
+    }
+    return projects, entries, kept
+
+
+def test_a_stopped_one_goes_on(done: tuple[list[Project], list[dict[str, Any]], set[str]]) -> None:
+    _, _, kept = done
+    assert kept == {"baseline", "translate-train.es", "branch-mrc.en", "branch-mrc.es"}
+
+
+def test_the_table(done: tuple[list[Project], list[dict[str, Any]], set[str]]) -> None:
+    projects, entries, _ = done
+    exam = own_exam(projects[0])
+    assert [entry["row"] for entry in entries] == [row.name for row in ROWS]
+    assert (entries[0]["scores"], entries[0]["paper"], entries[0]["gain"]) == ({}, {"en": [62.4, 74.9]}, None)
+    assert [list(entry["scores"]) for entry in entries[1:]] == [
+        ["en", "es", "de"],
+        ["es"],
+        ["en", "es", "de"],
+        ["en", "es", "de"],
+    ]
+
+    def f1(run: str, language: str) -> list[float]:
+        folder = projects[0].settings.workspace / "runs" / run
+        answers = json.loads((folder / exam.answers(language, language)).read_text())
+        each = score_each(exam.golds(language, language), answers, exam.metric, language)
+        return [100 * one.f1 for one in each.values()]
+
+    runs = ["distill.combined.fixed", "distill.combined.fixed.seed2"]
+    for language in ("en", "de"):
+        a, b = (sum(values) / len(values) for values in (f1(run, language) for run in runs))
+        found = entries[3]["scores"][language]
+        assert found["f1"] == pytest.approx((a + b) / 2)
+        assert found["f1_sd"] == pytest.approx(abs(a - b) / math.sqrt(2))
+    own = [
+        [f1(run, "es") for run in pair]
+        for pair in (["translate-train.es", "translate-train.es.seed2"], ["baseline", "baseline.seed2"])
+    ]
+    by_hand = paired_bootstrap(own[0], own[1])
+    assert entries[2]["gain"] == {"against": "Baseline", "languages": ["es"], "questions": 6, **vars(by_hand)}
+    assert entries[3]["gain"]["languages"] == ["en", "es", "de"]
+
+
+def test_what_it_will_cost(
+    done: tuple[list[Project], list[dict[str, Any]], set[str]], tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    projects, _, _ = done
+    costs = {cost.what: cost for cost in Estimator(projects[0], None).costs(jobs(projects[:1]))}
+    assert all(cost.done for cost in costs.values())
+    fresh = project(tiny_model_folder, tmp_path, **{"training.max_steps": None, "training.epochs": 3})
+    costs = {cost.what: cost for cost in Estimator(fresh, None).costs(jobs([fresh]))}
+    assert list(costs)[2:5] == ["branch-mrc.en", "branch-mrc.es", "logits of branch-mrc.en"]
+    assert not any(cost.done for cost in costs.values())
+    features = fresh.train_features
+    everything = [(k, j) for k in ("en", "es") for j in ("en", "es")]
+    plan = Plan(features, everything, fresh.settings)
+    tokens = int(features.lengths(plan.windows).sum())
+    student = costs["distill.combined.fixed"]
+    assert student.steps == plan.steps == sum(1 for _ in plan)
+    assert student.tokens == pytest.approx(3 * tokens, rel=0.2)  # the last batch of an epoch is smaller
+    assert costs["logits of branch-mrc.es"].tokens == tokens
+    assert costs["logits of branch-mrc.es"].gigabytes == pytest.approx(4e-9 * tokens)
+
+
+def test_what_it_costs_where_the_texts_are_not_at_hand(tiny_model_folder: Path, tmp_path: Path) -> None:
+    away = project(
+        tiny_model_folder, tmp_path, **{"corpus.dir": str(tmp_path / "nowhere"), "training.max_steps": None}
+    )
+    size = Size(
+        questions=100,
+        window_tokens=50,
+        windows_per_pair=1.1,
+        weights=10**6,
+        parameters=2 * 10**6,
+        layers=2,
+        hidden=64,
+    )
+    [baseline] = Estimator(away, size).costs(in_order(jobs_of(away, ROWS[1])))
+    training = away.settings.training
+    steps = training.epochs * math.ceil(110 / training.batch_size)
+    assert (baseline.steps, baseline.done, baseline.gigabytes) == (steps, False, pytest.approx(0.008))
+    assert baseline.tokens == pytest.approx(steps * training.batch_size * 50)
