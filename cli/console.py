@@ -21,6 +21,7 @@ _SHOWN = {
     "loss": "loss {:.3f}",
     "nll": "nll {:.3f}",
     "kd": "kd {:.3f}",
+    "mlm": "mlm {:.3f}",
     "kd_to_nll": "kd:nll {:.2f}",
     "learning_rate": "lr {:.1e}",
     "tokens_per_second": "{:,.0f} tokens/s",
