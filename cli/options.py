@@ -24,6 +24,8 @@ Json = Annotated[
 
 _RANKS = ("nproc", "zero_stage", "deepspeed", "local_rank")
 """Shared options that only commands with ranks have."""
+_TRAINING = ("select_on",)
+"""Shared options that only commands that train what they are told have."""
 
 _SHARED: dict[str, tuple[str | None, Any, Any]] = {
     "corpus": (
@@ -69,6 +71,15 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
         int | None,
         typer.Option(None, min=1, help="Ranks to start on this machine.", rich_help_panel=_RUN),
     ),
+    "select_on": (
+        "training.select_on",
+        str | None,
+        typer.Option(
+            None,
+            help="Keep the best epoch by F1 on a split in the source language, by default the last.",
+            rich_help_panel=_RUN,
+        ),
+    ),
     "zero_stage": (
         "runtime.zero_stage",
         int | None,
@@ -101,7 +112,10 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """
     own = inspect.signature(command)
     chosen = {
-        name: option for name, option in _SHARED.items() if "nproc" in own.parameters or name not in _RANKS
+        name: option
+        for name, option in _SHARED.items()
+        if ("nproc" in own.parameters or name not in _RANKS)
+        and ("weighting" in own.parameters or name not in _TRAINING)
     }
 
     @functools.wraps(command)

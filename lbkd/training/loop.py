@@ -4,7 +4,7 @@ import itertools
 import math
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,78 +16,35 @@ import torch
 from lbkd.config import Settings
 from lbkd.criterions import Criterion, Loss
 from lbkd.errors import LbkdError
-from lbkd.features.batches import Batch, collate, share
+from lbkd.features.batches import collate, share
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints
 from lbkd.models.masked import MaskedSpanModel, masked_logits
-from lbkd.models.span import SpanLogits, span_logits
-from lbkd.teachers.store import StoredLogits
+from lbkd.models.span import span_logits
 from lbkd.training import engine
 from lbkd.training.masking import MaskedShare, MaskedStream
 from lbkd.training.plan import Plan
+from lbkd.training.taught import Teachers
 from lbkd.training.telemetry import (
     Listener,
     MetricsLog,
+    encoder_shape,
     head_flops,
     matmul_peak,
     matrix_weights,
     training_flops,
 )
-from lbkd.weighting import TeacherContext, Weighting, aggregate
 from lbkd.workspace import write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+Weights = dict[str, torch.Tensor]
+
 _MOST_SKIPS = 10
 """Steps in a row that may be skipped because of a loss that is not a number."""
 
-_EXAMPLES = 64
-"""Windows of a batch that a weighting learns from."""
-
 _REMEDY = "Lower training.learning_rate, or look for odd texts with `lbkd data check`."
-
-
-@dataclass(frozen=True)
-class Teachers:
-    """K teachers' stored logits, and how to weigh them."""
-
-    stores: Mapping[str, StoredLogits]
-    """Language of the teacher's branch -> what it said of every window."""
-    weighting: Weighting
-
-    def logits(self, batch: Batch) -> SpanLogits:
-        """Eq. 3 for a batch: (B, L) start and end logits, -inf at padding."""
-        return SpanLogits(
-            *(
-                aggregate(logits, self.weighting.weights(logits, context), context.mask)
-                for logits, context in self._halves(batch)
-            )
-        )
-
-    def fit(self, features: FeatureSet) -> dict[str, float]:
-        """Let the weighting learn from all that is stored, the same on every rank; what it learned."""
-        return self.weighting.fit(self._examples(features))
-
-    def _examples(self, features: FeatureSet) -> Iterator[tuple[torch.Tensor, TeacherContext]]:
-        """All stored windows in a random order that is always the same: the first ones stand for all."""
-        ids = next(iter(self.stores.values())).features
-        order = np.random.default_rng(0).permutation(len(ids))
-        for at in range(0, len(ids), _EXAMPLES):
-            yield from self._halves(collate(features, ids[np.sort(order[at : at + _EXAMPLES])]))
-
-    def _halves(self, batch: Batch) -> Iterator[tuple[torch.Tensor, TeacherContext]]:
-        """(K, B, L) start, then end logits of the teachers, and what is known about the batch."""
-        width = batch.input_ids.shape[1]
-        read = [store.read(batch.windows.feature, width) for store in self.stores.values()]
-        for half, gold in enumerate((batch.starts, batch.ends)):
-            logits = torch.from_numpy(np.stack([r[half] for r in read])).to(batch.input_ids.device)
-            yield (
-                logits,
-                TeacherContext(
-                    tuple(self.stores), batch.passage_languages, batch.question_languages, gold, batch.mask
-                ),
-            )
 
 
 def train_loop(
@@ -101,14 +58,16 @@ def train_loop(
     what: str,
     listener: Listener,
     masked: MaskedStream | None = None,
-) -> dict[str, torch.Tensor]:
+    select: Callable[[Weights], float] | None = None,
+) -> Weights:
     """Train `model` on the given language pairs, and on masked windows beside them.
 
     Every rank calls this with the same arguments. An optimizer step learns from one global batch (of each),
     whose windows the ranks share; its gradient is that of the mean over the whole batch, however shared.
+    With `select`, rank 0 asks it after every epoch, and at the end, how good the weights are.
 
     Returns:
-        The trained weights of `model` in fp32; complete on rank 0.
+        The weights of `model` in fp32: the last ones, or the best by `select`. Complete on rank 0.
 
     Raises:
         LbkdError: nothing to learn from, a loss that is not a number too often, or such weights in the end.
@@ -142,7 +101,7 @@ def train_loop(
         closing(MetricsLog(folder)) if rank == 0 else nullcontext() as log,
     ):
         machine.model.train()
-        skipped = 0
+        skipped, best = 0, -math.inf
         for step, ((epochs, ids), beside) in enumerate(zip(plan, stream, strict=False), start=1):
             finite = _step(machine, features, ids, criterion, teachers, beside, place, meter)
             skipped = 0 if finite else skipped + 1
@@ -156,11 +115,24 @@ def train_loop(
                 if log is not None:
                     log.write(step, numbers)
                 listener.progress(what, step, total, numbers)
-        weights = machine.weights() if masked is None else MaskedSpanModel.span_weights(machine.weights())
-        weights = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+            if step == total or (select is not None and epochs.is_integer()):
+                found = _weights(machine, masked is not None)
+                f1 = 0.0 if select is None else engine.agree(select(found) if rank == 0 else None)
+                if select is not None:
+                    listener.note(f"{what}: F1 {f1:.2f} on the selection split after {epochs:.3g} epochs")
+                    if log is not None:
+                        log.write(step, {"epoch": epochs, "selection_f1": f1})
+                if f1 > best:
+                    best, weights = f1, found
     if not engine.everywhere(torch.tensor(all(bool(w.isfinite().all()) for w in weights.values()))):
         raise LbkdError(f"{what}: the trained weights are not all finite numbers. {_REMEDY}")
     return weights
+
+
+def _weights(machine: engine.Engine, masked: bool) -> Weights:
+    """The span model's weights, on the CPU."""
+    weights = MaskedSpanModel.span_weights(machine.weights()) if masked else machine.weights()
+    return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
 
 
 def warmup_then_decay(total: int, warmup: float) -> "_Schedule":
@@ -234,11 +206,7 @@ class _Meter:
         self.weights = matrix_weights(model)
         self.head = head_flops(head) if head is not None else 0
         self.peak = sum(engine.gathered(matmul_peak(engine.device(), dtype)))
-        config = model.config
-        self.shape = (
-            int(getattr(config, "num_hidden_layers", 0) or getattr(config, "n_layers", 0)),
-            int(getattr(config, "hidden_size", 0) or getattr(config, "dim", 0)),
-        )
+        self.shape = encoder_shape(model)
         self.skipped = 0
         self._reset()
 

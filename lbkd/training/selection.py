@@ -48,7 +48,7 @@ def selector(project: Project, exam: Exam, model: "PreTrainedModel") -> Callable
     source, how = project.settings.corpus.source, project.settings.evaluation
     features = project.test_features(exam.corpus, project.encoder, window_settings(project.settings.model))
     golds = exam.golds(source, source)
-    judge = deepcopy(model)
+    judge = deepcopy(model) if project.rank == 0 else model
 
     def f1(weights: Weights) -> float:
         judge.load_state_dict(dict(weights))

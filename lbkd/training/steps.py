@@ -19,10 +19,12 @@ from lbkd.teachers.score import score
 from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.training import engine
 from lbkd.training.evaluate import evaluate
-from lbkd.training.loop import Teachers, seed_everything, train_loop
+from lbkd.training.loop import seed_everything, train_loop
 from lbkd.training.masking import masked_stream, masking_ingredients, masking_of
 from lbkd.training.plan import Plan
 from lbkd.training.project import Project, window_settings
+from lbkd.training.selection import selection_exam, selector
+from lbkd.training.taught import Teachers
 from lbkd.workspace import differences, file_hash, folder_hash, read_json, write_json
 
 _INDIFFERENT = {"log_every", "micro_batch_size"}
@@ -67,6 +69,13 @@ def train(
         "task": [tasks.registry.origin(task), task, options],
         "criterion": [criterions.registry.origin(name), name, how],
     }
+    judged = selection_exam(project, settings.training.select_on) if settings.training.select_on else None
+    if judged is not None:
+        ingredients["selection"] = [
+            judged.corpus.fingerprint(),
+            judged.metric,
+            settings.evaluation.max_answer,
+        ]
     strategy = weighting.registry.create(weigh, settings.weighting) if own else None
     if own:
         ingredients["weighting"] = [weighting.registry.origin(weigh), weigh, settings.weighting]
@@ -89,6 +98,7 @@ def train(
     seed_everything(settings.seed)
     model = load_span_model(project.encoder, settings.model.trust_remote_code, settings.model.dropout)
     masked = masked_stream(project, masking)
+    select = selector(project, judged, model) if judged is not None else None
     began = time.time()
     with project.replacing(run) as folder:
         weights = train_loop(
@@ -102,6 +112,7 @@ def train(
             run.name,
             project.listener,
             masked,
+            select,
         )
         if project.rank == 0:
             torch.nn.Module.to(model, "cpu")

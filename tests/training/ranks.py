@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lbkd.features.dataset import FeatureSet
-    from lbkd.training.loop import Teachers
     from lbkd.training.project import Project
+    from lbkd.training.taught import Teachers
 
 _PRELOADED = [
     "torch",
@@ -203,7 +203,7 @@ def trained(
 
 def made_up(project: "Project", weigh: str) -> "Teachers":
     """A teacher for each language, and how to weigh them."""
-    from lbkd.training.loop import Teachers
+    from lbkd.training.taught import Teachers
 
     features, folder = project.train_features, project.settings.workspace / "logits"
     stores = {

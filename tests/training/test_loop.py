@@ -16,9 +16,10 @@ from lbkd.features.batches import Epoch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.models.load import load_span_model
 from lbkd.teachers.store import StoredLogits
-from lbkd.training import loop, telemetry
-from lbkd.training.loop import Teachers, train_loop, warmup_then_decay
+from lbkd.training import taught, telemetry
+from lbkd.training.loop import train_loop, warmup_then_decay
 from lbkd.training.project import Project
+from lbkd.training.taught import Teachers
 from lbkd.training.telemetry import MetricsLog, Silent, matmul_peak, matrix_weights, training_flops
 from lbkd.weighting import TeacherContext, Weighting
 
@@ -240,7 +241,7 @@ def test_a_weighting_learns_from_every_window_in_an_order_of_chance(
     features: FeatureSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All logits of the n-th stored window are n for the one teacher, and -n for the other."""
-    monkeypatch.setattr(loop, "_EXAMPLES", 10)
+    monkeypatch.setattr(taught, "_EXAMPLES", 10)
     ids = features.features(all_pairs(features))
     lengths = features.lengths(ids)
     rows = np.repeat(np.arange(len(ids)), lengths).astype(np.float16)
