@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from odd_texts import ODD_TEXTS
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.corpus import squad
@@ -18,20 +19,6 @@ if TYPE_CHECKING:
 # Before anything imports transformers or torch: no test waits for a network, tiny models do not share cores.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-ODD_TEXTS = (
-    "  two  spaces ",
-    "tab\tline\nend\r\n",
-    "ﬁne ½ ①② … ﷺ",
-    "Ａｂｃ ｱｲｳ",
-    "cafe\u0301 a\u0323\u0307 a\u0307\u0323",
-    "soft\u00adhyphen zero\u200bwidth \ufeffmark \u200djoiner",
-    "\u0001control\u007f",
-    "한글 \u1112\u1161\u11ab",
-    "ไทย ที่นี่ 日本語、中文。",
-    "x<mask>y </s> z",
-    "emoji 😀👩‍👩‍👧 ꙮ",
-)
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ODD_TEXTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odd_texts import ODD_TEXTS
 from transformers import AutoTokenizer, BertTokenizer, XLMTokenizer
 
 from lbkd.config import BUILTIN_CORPUS
