@@ -101,7 +101,10 @@ def predict(
     question: Annotated[str | None, typer.Option(help="The question.")] = None,
     passage: Annotated[str | None, typer.Option(help="The passage that may hold the answer.")] = None,
     file: Annotated[
-        Path | None, typer.Option(help='JSON lines with "question" and "passage"; "-": standard input.')
+        Path | None,
+        typer.Option(
+            help='JSON lines with "question" and "passage", all of one --lang; "-": standard input.'
+        ),
     ] = None,
     top_k: Annotated[int, typer.Option(min=1, help="How many answers.")] = 3,
     no_answer: Annotated[

@@ -202,6 +202,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         (_table(tables, "corpus"), "dir"),
         (_table(tables, "corpus"), "benchmarks"),
         (_table(tables, "runtime"), "deepspeed"),
+        (_table(tables, "task"), "phrases"),
     ):
         if isinstance(table.get(key), str):
             table[key] = str(path.parent / table[key])

@@ -106,12 +106,13 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_paths_are_relative_to_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    wrote(tmp_path / "data", "[runtime]\ndeepspeed = 'ds.json'")
+    wrote(tmp_path / "data", "[runtime]\ndeepspeed = 'ds.json'\n[task]\nphrases = 'lists'")
     wrote(tmp_path / "here", "workspace = 'w'\n[corpus]\ndir = '../data'")
     found = load({}, Path("here"))
     assert found.workspace == Path("here/w")
     assert found.corpus.dir == Path("here/../data")
     assert found.runtime.deepspeed == Path("here/../data/ds.json")
+    assert found.task == {"phrases": "here/../data/lists"}
 
 
 def test_absolute_paths_stay(tmp_path: Path) -> None:

@@ -63,7 +63,15 @@ def _download(address: str, source: Source, part: Path, progress: Progress) -> N
 
     # A compressed answer could not be resumed, and its length would not be the file's.
     headers = {"Accept-Encoding": "identity"}
-    with httpx2.Client(headers=headers, timeout=_TIMEOUT, follow_redirects=True) as client:
+    try:
+        reading = httpx2.Client(headers=headers, timeout=_TIMEOUT, follow_redirects=True)
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:
+        reason = str(error).rstrip(".")
+        raise DataError(
+            f"The proxy of the environment (ALL_PROXY, HTTPS_PROXY, HTTP_PROXY) cannot be used: {reason}. "
+            "Unset it, or name a folder with --mirror."
+        ) from error
+    with reading as client:
         for again in (True, False):
             in_one_piece = _complete(client, address, source, part, progress)
             if (found := file_hash(part)) == source.sha256:

@@ -125,10 +125,10 @@ def npmi(both: int, x: int, y: int, total: int) -> float:
 
 
 def read_phrases(folder: Path, languages: Sequence[str]) -> dict[str, Phrases]:
-    """The lists `<language>.txt` of a folder, one phrase a line, UTF-8.
+    """The lists `<language>.txt` of a folder, one phrase a line, UTF-8; one may be empty.
 
     Raises:
-        DataError: a list that is missing, cannot be read or has no phrase.
+        DataError: a list that is missing or cannot be read.
     """
     lists = {}
     for language in languages:
@@ -140,8 +140,6 @@ def read_phrases(folder: Path, languages: Sequence[str]) -> dict[str, Phrases]:
                 f"{path}: no readable list of phrases ({error}). Every training language needs one, UTF-8, "
                 f"one phrase a line; `lbkd data phrases --out {folder}` mines them from the passages."
             ) from error
-        if not lists[language].members:
-            raise DataError(f"{path}: there is no phrase in it; write one a line.")
     return lists
 
 
@@ -154,8 +152,11 @@ def write_phrases(folder: Path, lists: Mapping[str, Sequence[Phrase]]) -> dict[s
     paths = {language: folder / f"{language}.txt" for language in lists}
     if taken := [str(path) for path in paths.values() if path.exists()]:
         raise DataError(f"{', '.join(taken)} would be overwritten; choose another folder, or move them away.")
-    for language, phrases in lists.items():
-        write_text(paths[language], "".join(f"{phrase.text}\n" for phrase in phrases))
+    try:
+        for language, phrases in lists.items():
+            write_text(paths[language], "".join(f"{phrase.text}\n" for phrase in phrases))
+    except OSError as error:
+        raise DataError(f"{folder}: no lists can be written there ({error}); name another --out.") from error
     return paths
 
 

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from importlib.metadata import distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
@@ -123,7 +124,8 @@ def _rules(tokenizer: "PreTrainedTokenizer") -> list[Any]:
     with TemporaryDirectory() as folder:
         tokenizer.save_vocabulary(folder)
         files = folder_hash(Path(folder))
-    return [type(tokenizer).__qualname__, options, tokenizer.special_tokens_map, files]
+    splitters = [package.metadata["Name"] + package.version for package in distributions(name="sacremoses")]
+    return [type(tokenizer).__qualname__, options, tokenizer.special_tokens_map, files, splitters]
 
 
 def takes_language(tokenizer: "PreTrainedTokenizerBase") -> bool:

@@ -135,7 +135,7 @@ class Answerer:
                 f"lang = {passage!r}, question_lang = {question!r}: this model takes no languages; "
                 "leave both out (--lang and --question-lang on the command line)."
             )
-        if told and passage is None:
+        if told and not passage:
             known = self.template.languages or getattr(self.tokenizer, "lang2id", None) or ()
             raise ConfigError(
                 "lang: this model must be told the language of the passage (--lang on the command line), and "

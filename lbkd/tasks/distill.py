@@ -47,7 +47,7 @@ class Distill(Task):
     def teachers(self, languages: Sequence[str]) -> list[Teacher]:
         task = self.teacher_task
         if not self.by_language:
-            return [Teacher(f"{task}.{n + 1}", task, {}, n * SEEDS_APART) for n in range(len(languages))]
+            return [Teacher(f"{task}-{n + 1}", task, {}, n * SEEDS_APART) for n in range(len(languages))]
         for name in self.chosen:
             if name not in languages:
                 raise ConfigError(f"task.teachers: no training language {name!r}; {nearest(name, languages)}")

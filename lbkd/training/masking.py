@@ -1,9 +1,9 @@
 """Masked phrases beside the pairs that are learnt from (LAKM), made ready for the loop."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lbkd import criterions
 from lbkd.config import Settings
@@ -101,6 +101,11 @@ def masking_ingredients(masking: Masking | None) -> dict[str, str]:
         return {}
     lists = read_phrases(masking.phrases, [passage for passage, _ in masking.pairs])
     return {"phrases": fingerprint({language: sorted(found.members) for language, found in lists.items()})}
+
+
+def without_place(masking: Masking | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's options but for the folder of lists, whose content counts (see `masking_ingredients`)."""
+    return {name: value for name, value in options.items() if masking is None or name != "phrases"}
 
 
 def masked_stream(project: Project, masking: Masking | None) -> MaskedStream | None:

@@ -20,7 +20,7 @@ from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.training import engine
 from lbkd.training.evaluate import evaluate
 from lbkd.training.loop import seed_everything, train_loop
-from lbkd.training.masking import masked_stream, masking_ingredients, masking_of
+from lbkd.training.masking import masked_stream, masking_ingredients, masking_of, without_place
 from lbkd.training.plan import Plan
 from lbkd.training.project import Project, window_settings
 from lbkd.training.selection import selection_exam, selector
@@ -66,7 +66,7 @@ def train(
     pairs = chosen.pairs(settings.corpus.languages, settings.corpus.source)
     masking = masking_of(settings, task, chosen, name)
     ingredients: dict[str, Any] = {
-        "task": [tasks.registry.origin(task), task, options],
+        "task": [tasks.registry.origin(task), task, without_place(masking, options)],
         "criterion": [criterions.registry.origin(name), name, how],
     }
     judged = selection_exam(project, settings.training.select_on) if settings.training.select_on else None
@@ -77,7 +77,8 @@ def train(
             settings.evaluation.max_answer,
         ]
     strategy = weighting.registry.create(weigh, settings.weighting) if own else None
-    if own:
+    if strategy is not None:
+        strategy.check([who.name for who in own])
         ingredients["weighting"] = [weighting.registry.origin(weigh), weigh, settings.weighting]
         for teacher, teacher_run in _trained(project, own).items():
             ingredients[f"teacher {teacher}"] = file_hash(_weights(teacher_run))
@@ -196,8 +197,10 @@ def run_all(project: Project, criterion: str | None = None, weigh: str = "impuri
     _ = project.test_corpus  # what is wrong with it is told now, not after the training
     student = tasks.registry.create("distill", project.settings.task)
     masking_of(project.settings, "distill", student, criterion or student.criterion)
+    teachers = student.teachers(project.settings.corpus.languages)
+    weighting.registry.create(weigh, project.settings.weighting).check([who.name for who in teachers])
     models = [train(project, "baseline", {}, criterion_options={})]
-    for who in student.teachers(project.settings.corpus.languages):
+    for who in teachers:
         seeded = project.seeded(who.seed)
         models.append(train(seeded, who.task, dict(who.options), criterion_options={}))
     models.append(train(project, "distill", None, criterion, weigh))

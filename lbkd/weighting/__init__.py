@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lbkd.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
@@ -19,7 +19,7 @@ class TeacherContext:
     """What is known about a batch beside the teachers' logits: K teachers, B examples, L positions."""
 
     teachers: tuple[str, ...]
-    """(K,) the language of each teacher's branch."""
+    """(K,) names: the language of the teacher's branch, where it has one (see `lbkd.tasks.Teacher`)."""
     passage_languages: tuple[str, ...]
     """(B,)"""
     question_languages: tuple[str, ...]
@@ -36,6 +36,10 @@ class Weighting(ABC):
     Its constructor's typed arguments are its options (`--set weighting.NAME=VALUE`). An example's weights
     must depend on that example alone, so that they are the same however a batch was put together.
     """
+
+    def check(self, teachers: Sequence[str]) -> None:
+        """Refuse, by a ConfigError, teachers (K names) that cannot be weighed, before any is trained."""
+        return
 
     @abstractmethod
     def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:

@@ -1,6 +1,7 @@
 """The paper's first selection strategy: weights given beforehand."""
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -14,8 +15,8 @@ class Fixed(Weighting):
     Source: Liu et al. (2020), Eq. 3 and section 4.1.3. Deviation: weights are scaled to sum to 1.
 
     Args:
-        weights: teacher language -> weight, e.g. `--set 'weighting.weights={en=2, es=1, de=1}'`; a teacher
-            that is not named counts 0.
+        weights: teacher -> weight, e.g. `--set 'weighting.weights={en=2, es=1, de=1}'`; a teacher that is
+            not named counts 0. A teacher's name is its branch's language, or `mix-mrc-1` and so on.
     """
 
     def __init__(self, weights: dict[str, float] | None = None) -> None:
@@ -26,14 +27,15 @@ class Fixed(Weighting):
             )
         self.given = weights
 
+    def check(self, teachers: Sequence[str]) -> None:
+        for name in self.given or ():
+            if name not in teachers:
+                raise ConfigError(f"weighting.weights: no teacher {name!r}; {nearest(name, teachers)}")
+
     def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:
         teachers = context.teachers
+        self.check(teachers)
         given = self.given or dict.fromkeys(teachers, 1.0)
-        for language in given:
-            if language not in teachers:
-                raise ConfigError(
-                    f"weighting.weights: no teacher {language!r}; {nearest(language, teachers)}"
-                )
-        total = sum(given.get(language, 0.0) for language in teachers)
-        weights = logits.new_tensor([given.get(language, 0.0) / total for language in teachers])
+        total = sum(given.get(name, 0.0) for name in teachers)
+        weights = logits.new_tensor([given.get(name, 0.0) / total for name in teachers])
         return weights[:, None].expand(-1, logits.shape[1])

@@ -160,3 +160,12 @@ def test_the_manifest_is_no_data_file(lbkd: Callable[..., Any], server: FileServ
         "squad/train.en.json",
         "squad/dev.en.json",
     }
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "foo://127.0.0.1:1"])
+def test_a_proxy_that_cannot_be_used(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    message = refused("data", "download", "xquad")
+    assert "proxy of the environment" in message and "--mirror" in message

@@ -77,6 +77,14 @@ WRONG = {
         ["train", "--task", "lakm", "--set", "task.rate=0"],
         ["task.rate = 0.0", "above 0", "at most 1"],
     ),
+    "weights of a teacher that is left out": (
+        ["distill", "--teachers", "en", "--weighting", "fixed", "--set", "weighting.weights={en=1, es=1}"],
+        ["weighting.weights", "no teacher 'es'"],
+    ),
+    "weights of a run": (
+        ["run", "--weighting", "fixed", "--set", "weighting.weights={dee=1}"],
+        ["weighting.weights", "no teacher 'dee'"],
+    ),
     "teacher's lang": (["cache-logits", "--lang", "fr"], ["'fr'", "en, es"]),
     "setting": (
         ["data", "stats", "--set", "training.epoch=3"],

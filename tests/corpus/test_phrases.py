@@ -139,7 +139,6 @@ def test_lists_come_back(tmp_path: Path) -> None:
     [
         (None, r"de.txt: no readable list of phrases .*No such file.* `lbkd data phrases --out"),
         (b"\xff\xfe", r"de.txt: no readable list of phrases .*utf-8"),
-        (b"\n ...\n", r"de.txt: there is no phrase in it; write one a line"),
     ],
 )
 def test_lists_that_cannot_be_used(tmp_path: Path, content: bytes | None, message: str) -> None:

@@ -111,7 +111,7 @@ def test_criterion_and_teachers() -> None:
         (
             {"teacher_task": "mix-mrc"},
             "mix-mrc",
-            [(f"mix-mrc.{n + 1}", "mix-mrc", None, 1000 * n) for n in range(3)],
+            [(f"mix-mrc-{n + 1}", "mix-mrc", None, 1000 * n) for n in range(3)],
         ),
         (
             {"teacher_task": "translate-train", "teachers": ["de"]},

@@ -251,6 +251,8 @@ def test_the_lists_are_an_ingredient(lists: Path, how: Settings, tmp_path: Path)
     assert len(about["ingredients"]["phrases"]) == 16
     (own / "en.txt").write_text("\n" + (own / "en.txt").read_text(encoding="utf-8"), encoding="utf-8")
     assert time() == first  # the same phrases
+    own = own.rename(tmp_path / "elsewhere")
+    assert time() == first
     (own / "en.txt").write_text((own / "en.txt").read_text(encoding="utf-8") + "one more\n", encoding="utf-8")
     assert time() > first
 

@@ -175,10 +175,11 @@ def test_how_the_windows_are_cut_into_batches_does_not_matter() -> None:
 
 
 def test_no_more_windows_are_read_than_asked_for() -> None:
-    # A window counts twice, with its start and with its end logits: 70 are five halves of 32, rounded up
-    examples = (experts(seed) for seed in itertools.count())
-    Learned(windows=70).fit(examples)
-    torch.testing.assert_close(next(examples)[0], experts(5)[0])
+    # A window comes twice, with its start and with its end logits: 70 are three batches of 32, six halves
+    for windows, halves in ((1, 2), (32, 2), (33, 4), (70, 6)):
+        examples = (experts(seed) for seed in itertools.count())
+        Learned(windows=windows).fit(examples)
+        torch.testing.assert_close(next(examples)[0], experts(halves)[0])
 
 
 def test_fit_of_a_single_teacher_and_of_nothing() -> None:

@@ -151,6 +151,8 @@ def test_fixed_refuses_weights_without_a_sum(given: dict[str, float]) -> None:
 def test_fixed_refuses_an_unknown_teacher() -> None:
     with pytest.raises(ConfigError, match=r"no teacher 'dee'; did you mean 'de'\? Choices: de, en, es\."):
         Fixed({"dee": 1}).weights(PROBABILITIES, context(PROBABILITIES))
+    with pytest.raises(ConfigError, match="no teacher 'es'; .*hoices: en, mix-mrc-1"):
+        Fixed({"es": 1}).check(["en", "mix-mrc-1"])
 
 
 def test_language_match() -> None:
