@@ -114,10 +114,14 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         drawn.add_column(Text(heading), no_wrap=heading != "about", overflow="fold")
     for row in rows:
         drawn.add_row(*map(Text, row))
-    natural = Measurement.get(out, out.options.update(max_width=sys.maxsize), drawn).maximum
+    _whole(drawn, fold=out.is_terminal and headings[-1] == "about")
+
+
+def _whole(drawn: Table, *, fold: bool = False) -> None:
+    """Print a table as wide as it is, unless it may be folded."""
     width = out.width
-    if not (out.is_terminal and headings[-1] == "about"):
-        out.width = natural
+    if not fold:
+        out.width = Measurement.get(out, out.options.update(max_width=sys.maxsize), drawn).maximum
     out.print(drawn, crop=False, soft_wrap=False)
     out.width = width
 
@@ -141,7 +145,8 @@ def matrix_table(rows: Sequence[Mapping[str, Any]]) -> None:
         f1 = {(r["language"], r["question_language"]): r["f1"] for r in rows if r["model"] == model}
         down, across = (list(dict.fromkeys(pair[end] for pair in f1)) for end in (0, 1))
         low, high = min(f1.values()), max(f1.values())
-        drawn = Table(box=None, pad_edge=False, title=f"{model}: F1, passages down, questions across")
+        out.print(f"{model}: F1, passages down, questions across")
+        drawn = Table(box=None, pad_edge=False)
         for heading in ("", *across, "mean"):
             drawn.add_column(heading, justify="right")
         for passage in down:
@@ -149,7 +154,7 @@ def matrix_table(rows: Sequence[Mapping[str, Any]]) -> None:
             there = [value for value in found if value is not None]
             cells = [_heat(value, low, high) for value in [*found, sum(there) / len(there)]]
             drawn.add_row(passage, *cells)
-        out.print(drawn, crop=False)
+        _whole(drawn)
 
 
 def _heat(value: float | None, low: float, high: float) -> Text:

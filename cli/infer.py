@@ -45,8 +45,9 @@ def evaluate(
 
     Example: lbkd evaluate distill.combined.impurity --benchmark xquad --matrix
     """
-    if benchmark is None and on is not None:
-        raise ConfigError("--on chooses languages of a --benchmark; name one.")
+    for option, given in (("--on", on), ("--data", data)):
+        if benchmark is None and given is not None:
+            raise ConfigError(f"{option} {given}: belongs to a --benchmark; name one.")
     with running(settings, nproc, json) as project:
         from lbkd.training.evaluate import benchmark_exam, evaluate, own_exam
 

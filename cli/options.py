@@ -25,7 +25,7 @@ Json = Annotated[
 _RANKS = ("nproc", "zero_stage", "deepspeed", "local_rank")
 """Shared options that only commands with ranks have."""
 _TRAINING = ("select_on",)
-"""Shared options that only commands that train what they are told have."""
+"""Shared options that only commands that choose a weighting, and so train, have."""
 
 _SHARED: dict[str, tuple[str | None, Any, Any]] = {
     "corpus": (
@@ -116,14 +116,14 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         for name, option in _SHARED.items()
         if ("nproc" in own.parameters or name not in _RANKS)
         and ("weighting" in own.parameters or name not in _TRAINING)
+        and not (name == "seed" and "seeds" in own.parameters)
     }
 
     @functools.wraps(command)
     def wrapper(**arguments: Any) -> None:
         shared = {name: arguments.pop(name) for name in chosen}
         named = {key: shared[name] for name, (key, _, _) in chosen.items() if key is not None}
-        base = _recipe(arguments["recipe"]) if "recipe" in arguments else {}
-        settings = make_settings(named, shared["set_"], base)
+        settings = make_settings(named, shared["set_"], arguments.get("recipe"))
         extra = {"nproc": shared["nproc"]} if "nproc" in own.parameters else {}
         command(**arguments, settings=settings, **extra)
 
@@ -137,23 +137,17 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-def make_settings(
-    options: dict[str, Any], sets: list[str] | None, base: dict[str, Any] | None = None
-) -> "Settings":
-    """Settings from a recipe's, `--set` pairs and options, the later ones winning."""
-    from lbkd.config import load, merge, nested, parse_set
+def make_settings(options: dict[str, Any], sets: list[str] | None, recipe: str | None = None) -> "Settings":
+    """Settings from a recipe, `--set` pairs and options, the later ones winning."""
+    from lbkd.config import load, parse_set
 
-    overrides = dict(base or {})
-    named = {key: value for key, value in options.items() if value is not None}
-    for given in (dict(parse_set(text) for text in sets or []), named):
-        merge(overrides, nested(given))
-    return load(overrides)
-
-
-def _recipe(name: str) -> dict[str, Any]:
+    overrides = dict(parse_set(text) for text in sets or [])
+    overrides |= {key: value for key, value in options.items() if value is not None}
+    if recipe is None:
+        return load(overrides)
     from lbkd.training.recipe import read_recipe
 
-    return read_recipe(name).settings
+    return load(overrides, recipe=(recipe, read_recipe(recipe).settings))
 
 
 def names(text: str | None) -> list[str] | None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lbkd.errors import ConfigError
 from lbkd.workspace import write_json
 
 from .console import out, print_json, table
@@ -35,38 +36,42 @@ def reproduce(
 
     Rows and tables of one workspace share runs; what was stopped goes on after the last finished one.
 
-    The result is written to <workspace>/reproduce/ too.
+    A whole table is written to <workspace>/reproduce/ too.
 
     Example: lbkd reproduce table1 --dry-run
 
-    Example: lbkd reproduce table6 --rows Ours,w/o-de --seeds 1,2,3 --nproc 8
+    Example: lbkd reproduce table6 --rows "Ours,w/o de" --seeds 1,2,3 --nproc 8
     """
     from lbkd.training.recipe import read_recipe
 
     how = read_recipe(recipe)
     chosen = how.chosen(names(rows))
+    for kind in ("task", "criterion", "weighting"):
+        if given := getattr(settings, kind):
+            raise ConfigError(
+                f"{kind} = {given}: each row has its own options; write them into a recipe's row."
+            )
     with running(settings, nproc, json) as project:
         from lbkd.training.estimate import Estimator, as_rows
         from lbkd.training.evaluate import benchmark_exam, own_exam
-        from lbkd.training.reproduce import finish, in_order, jobs_of
+        from lbkd.training.reproduce import finish, in_order
 
-        seeded = [project.altered(seed=seed) for seed in _numbers(seeds) or how.seeds]
-        jobs = in_order(job for each in seeded for row in chosen for job in jobs_of(each, row))
+        seeded = [project.altered(seed=seed) for seed in _seeds(seeds) or how.seeds]
         if dry_run:
             estimator = Estimator(project, how.size)
-            costs = estimator.costs(jobs)
+            costs = estimator.costs(in_order(seeded, chosen))
         else:
             place = settings.corpus.benchmarks
             exam = benchmark_exam(how.benchmark, place, how.columns) if how.benchmark else own_exam(project)
-            entries = finish(seeded, chosen, jobs, exam)
+            entries = finish(seeded, chosen, exam)
     if project.rank:
         return
-    if not dry_run:
-        write_json(settings.workspace / "reproduce" / f"{Path(recipe).stem}.json", entries)
     if dry_run:
         print_json(as_rows(costs)) if json else _show_costs(costs, estimator.assumed is not None)
-    else:
-        print_json(entries) if json else _show(how, entries)
+        return
+    if len(chosen) == len(how.rows):
+        write_json(settings.workspace / "reproduce" / f"{Path(recipe).stem}.json", entries)
+    print_json(entries) if json else _show(how, entries)
 
 
 def _show_costs(costs: "list[Cost]", assumed: bool) -> None:
@@ -123,13 +128,14 @@ def _gain(gain: dict[str, Any]) -> str:
     return f"{gain['difference']:+.1f} over {gain['against']} ({interval}; p = {gain['p']:.3f})"
 
 
-def _numbers(text: str | None) -> list[int]:
+def _seeds(text: str | None) -> list[int]:
     try:
-        return [int(part) for part in names(text) or ()]
-    except ValueError as error:
-        from lbkd.errors import ConfigError
-
-        raise ConfigError(f"--seeds {text!r}: expected whole numbers, e.g. 1,2,3") from error
+        found = [int(part) for part in names(text) or ()]
+    except ValueError:
+        found = [-1]
+    if any(not 0 <= seed < 2**31 for seed in found):
+        raise ConfigError(f"--seeds {text!r}: expected whole numbers from 0 to 2147483647, e.g. 1,2,3")
+    return list(dict.fromkeys(found))
 
 
 def add_to(app: typer.Typer) -> None:

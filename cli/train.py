@@ -71,7 +71,7 @@ def distill(
     """
     options: dict[str, Any] = {}
     if teachers is not None:
-        options["teachers"] = names(teachers)
+        options["teachers"] = sorted(set(names(teachers) or ()))
     if teacher_task is not None:
         options["teacher_task"] = teacher_task
     _train(settings, nproc, "distill", options, criterion, weighting, json)
@@ -157,7 +157,7 @@ def _run(settings: "Settings", nproc: int | None, criterion: str, weighting: str
 
         rows = run_all(project, criterion, weighting)
     if project.rank == 0:
-        student = project.run_folder("distill", criterion, weighting)
+        student = settings.workspace / "runs" / rows[-1]["model"]
         _show(rows, json, lambda: _show_results(settings, rows, student))
 
 

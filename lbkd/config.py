@@ -159,18 +159,23 @@ class Settings(_Section):
             ) from error
 
 
-def load(overrides: Mapping[str, Any], folder: Path = Path()) -> Settings:
+def load(
+    overrides: Mapping[str, Any], folder: Path = Path(), recipe: tuple[str, dict[str, Any]] | None = None
+) -> Settings:
     """The settings of a command.
 
     Args:
         overrides: dotted key -> value, from the command line; they win.
         folder: where `lbkd.toml` may lie.
+        recipe: name and settings of a recipe, which win over `lbkd.toml`; paths are relative to where we are.
 
     Raises:
         ConfigError: an unknown key (with the nearest one), a value of the wrong type, an unreadable file.
     """
     file = folder / FILE_NAME
     layers = [(str(file), read_toml(file))] if file.exists() else []
+    if recipe is not None:
+        layers.append(recipe)
     layers.append(("the command line", nested(overrides)))
     checked = [_validated(layer, where).corpus for where, layer in layers]
     chosen = next((c.dir for c in reversed(checked) if "dir" in c.model_fields_set), BUILTIN_CORPUS)

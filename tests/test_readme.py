@@ -60,7 +60,7 @@ def test_the_two_lines_run_as_they_stand_in_an_empty_folder(tmp_path: Path) -> N
         )
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
-    assert "no branch-mrc teacher for en, de" in done.stderr
+    assert "lacks the teachers branch-mrc.en, branch-mrc.de: training them first" in done.stderr
     runs = {path.parent.name for path in (tmp_path / "lbkd-work" / "runs").glob("*/run.json")}
     assert runs == {"branch-mrc.en", "branch-mrc.es", "branch-mrc.de", "distill.combined.impurity"}
     assert (tmp_path / "lbkd-work/runs/distill.combined.impurity/model/model.safetensors").exists()

@@ -39,7 +39,7 @@ class Distill(Task):
     @property
     def label(self) -> str:
         task = self.teacher_task if self.teacher_task != BRANCH else ""
-        return ".".join(filter(None, (task, "+".join(self.chosen))))
+        return ".".join(filter(None, (task, "+".join(sorted(self.chosen)))))
 
     def pairs(self, languages: Sequence[str], source: str) -> list[tuple[str, str]]:
         return [(passage, question) for passage in languages for question in languages]

@@ -8,15 +8,12 @@ from typing import Any
 
 import torch
 
-from lbkd import tasks
-from lbkd.errors import LbkdError
-from lbkd.features.dataset import LanguagePair
 from lbkd.models.load import load_span_model
 from lbkd.training import engine
 from lbkd.training.plan import Plan
 from lbkd.training.project import Project
 from lbkd.training.recipe import Size
-from lbkd.training.reproduce import Job
+from lbkd.training.run import Run
 from lbkd.training.telemetry import encoder_shape, matmul_peak, matrix_weights, training_flops
 
 PEAK_SHARE = {"cpu": 0.8, "cuda": 0.4}
@@ -29,7 +26,7 @@ class Cost:
 
     what: str
     done: bool
-    """It is there already, and costs nothing unless it has to be computed again."""
+    """It is there already and valid, and costs nothing."""
     steps: int
     """Of the optimizer; 0 where nothing is trained."""
     tokens: float
@@ -56,51 +53,50 @@ class Estimator:
         if self.assumed is None:
             _ = project.train_features  # or the error that says what is missing
 
-    def costs(self, jobs: Sequence[Job]) -> list[Cost]:
-        """Of the runs in their order, each followed by the teachers' logits that it is the first to need."""
+    def costs(self, runs: Sequence[Run]) -> list[Cost]:
+        """Of the runs in their order, each after the teachers' logits that it is the first to need."""
         found: dict[str, Cost] = {}
-        for job in jobs:
-            for cost in (*self._scoring(job), self._training(job)):
+        for run in runs:
+            for cost in (*self._scoring(run), self._training(run)):
                 found.setdefault(cost.what, cost)
         return list(found.values())
 
-    def _training(self, job: Job) -> Cost:
-        training, corpus = job.project.settings.training, job.project.settings.corpus
-        task = tasks.registry.create(str(job.row.task), job.options)
-        windows, tokens = self._epoch(job, self._pairs(job))
+    def _training(self, run: Run) -> Cost:
+        training, corpus = run.project.settings.training, run.project.settings.corpus
+        windows, tokens = self._epoch(run)
         steps = training.max_steps or training.epochs * math.ceil(windows / training.batch_size)
         read = tokens / max(1, windows) * steps * training.batch_size
-        if task.masking(corpus.languages, corpus.source) is not None:
+        if run.task.masking(corpus.languages, corpus.source) is not None:
             read *= 2  # as many masked windows beside
         hours = self._hours(read, tokens / max(1, windows), forward_only=False)
-        disk = 4e-9 * self.model.parameters
-        return Cost(job.run.name, (job.run / "run.json").exists(), steps, read, hours, disk)
+        return Cost(run.folder.name, self._done(run), steps, read, hours, 4e-9 * self.model.parameters)
 
-    def _scoring(self, job: Job) -> list[Cost]:
-        windows, tokens = self._epoch(job, self._pairs(job))
-        training = job.project.settings.training
-        if training.max_steps is not None:
-            share = min(1.0, training.max_steps * training.batch_size / max(1, windows))
-            windows, tokens = share * windows, share * tokens
+    def _scoring(self, run: Run) -> list[Cost]:
+        if not run.teachers:
+            return []
+        if self.assumed is None:
+            seen = Plan(self.project.train_features, run.pairs, run.project.settings).windows
+            windows, tokens = float(len(seen)), float(self.project.train_features.lengths(seen).sum())
+        else:
+            windows, tokens = self._epoch(run)
         hours = self._hours(tokens, tokens / max(1, windows), forward_only=True)
         costs = []
-        for teacher in job.teachers():
-            folder = job.project.settings.workspace / "logits" / teacher.run.name
-            done = (folder / "manifest.json").exists()
-            costs.append(Cost(f"logits of {teacher.run.name}", done, 0, tokens, hours, 4e-9 * tokens))
+        for teacher in run.teacher_runs().values():
+            name = teacher.folder.name
+            there = (run.project.settings.workspace / "logits" / name / "manifest.json").exists()
+            done = there and self._done(teacher)
+            costs.append(Cost(f"logits of {name}", done, 0, tokens, hours, 4e-9 * tokens))
         return costs
 
-    def _pairs(self, job: Job) -> list[LanguagePair]:
-        corpus = job.project.settings.corpus
-        task = tasks.registry.create(str(job.row.task), job.options)
-        return list(task.pairs(corpus.languages, corpus.source))
+    def _done(self, run: Run) -> bool:
+        return self.assumed is None and run.done()
 
-    def _epoch(self, job: Job, pairs: list[LanguagePair]) -> tuple[float, float]:
+    def _epoch(self, run: Run) -> tuple[float, float]:
         """Windows and tokens of one pass."""
         if self.assumed is not None:
-            windows = self.assumed.questions * len(pairs) * self.assumed.windows_per_pair
+            windows = self.assumed.questions * len(run.pairs) * self.assumed.windows_per_pair
             return windows, windows * self.assumed.window_tokens
-        ids = Plan(self.project.train_features, pairs, job.project.settings).first_epoch
+        ids = Plan(self.project.train_features, run.pairs, run.project.settings).first_epoch
         return len(ids), float(self.project.train_features.lengths(ids).sum())
 
     def _hours(self, tokens: float, length: float, *, forward_only: bool) -> float:
@@ -141,8 +137,5 @@ def as_rows(costs: Sequence[Cost]) -> list[dict[str, Any]]:
 
 
 def _at_hand(project: Project) -> bool:
-    try:
-        _ = project.train_corpus
-    except LbkdError:
-        return False
-    return True
+    corpus = project.settings.corpus
+    return all(project.settings.path(corpus.train, language).exists() for language in corpus.languages)

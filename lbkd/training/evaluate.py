@@ -40,7 +40,7 @@ class Exam:
 
     def answers(self, passage: str, question: str) -> str:
         """Name of the file with the answers for a pair of languages."""
-        return f"eval/{self.name}.{passage if passage == question else f'{passage}-{question}'}.json"
+        return f"eval/{self.name}.{f'matrix.{passage}-{question}' if self.matrix else passage}.json"
 
     def golds(self, passage: str, question: str) -> dict[str, list[str]]:
         """Question id -> reference answers, for the questions that both languages have."""
@@ -97,7 +97,7 @@ def evaluate(project: Project, model: Path, exam: Exam | None = None) -> list[di
     folder, settings = trained(model)
     task = (read_json(model / "run.json") or {}).get("task", "")
     windows = window_settings(settings)
-    how = project.settings.evaluation
+    how, learnt = project.settings.evaluation, project.settings.corpus.languages
     ingredients = {
         "corpus": exam.corpus.fingerprint(),
         "window settings": list(windows),
@@ -106,7 +106,9 @@ def evaluate(project: Project, model: Path, exam: Exam | None = None) -> list[di
     }
     former = engine.agree(read_json(model / exam.scores))
     if former is not None and former["ingredients"] == ingredients:
-        return list(former["rows"])
+        return [{**row, "zero_shot": row["language"] not in learnt} for row in former["rows"]]
+    if project.rank == 0:
+        (model / exam.scores).unlink(missing_ok=True)  # answers that are half old must not look valid
     network = load_span_model(folder, device=engine.device())
     features = project.test_features(exam.corpus, folder, windows)
     asked: Sequence[tuple[tuple[str, str], dict[str, list[str]]]] = [
@@ -135,7 +137,7 @@ def evaluate(project: Project, model: Path, exam: Exam | None = None) -> list[di
                 "task": task,
                 "language": pair[0],
                 "question_language": pair[1],
-                "zero_shot": pair[0] not in project.settings.corpus.languages,
+                "zero_shot": pair[0] not in learnt,
                 "exact_match": score.exact_match,
                 "f1": score.f1,
                 "questions": score.questions,

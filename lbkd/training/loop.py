@@ -117,7 +117,7 @@ def train_loop(
                 listener.progress(what, step, total, numbers)
             if step == total or (select is not None and epochs.is_integer()):
                 found = _weights(machine, masked is not None)
-                f1 = 0.0 if select is None else engine.agree(select(found) if rank == 0 else None)
+                f1 = 0.0 if select is None else _judged(select, found)
                 if select is not None:
                     listener.note(f"{what}: F1 {f1:.2f} on the selection split after {epochs:.3g} epochs")
                     if log is not None:
@@ -127,6 +127,11 @@ def train_loop(
     if not engine.everywhere(torch.tensor(all(bool(w.isfinite().all()) for w in weights.values()))):
         raise LbkdError(f"{what}: the trained weights are not all finite numbers. {_REMEDY}")
     return weights
+
+
+def _judged(select: Callable[[Weights], float], weights: Weights) -> float:
+    """What rank 0 finds, on every rank."""
+    return float(engine.agree(engine.together(lambda: select(weights) if engine.start()[0] == 0 else 0.0)))
 
 
 def _weights(machine: engine.Engine, masked: bool) -> Weights:

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import lbkd_recipes
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -44,7 +44,7 @@ class Row(_Part):
 
 
 class Size(_Part):
-    """What a dry run assumes of texts and encoder where they are not at hand."""
+    """What a dry run assumes of texts and encoder where the texts are not at hand."""
 
     questions: int
     """Of each language."""
@@ -64,12 +64,12 @@ class Recipe(_Part):
 
     title: str
     settings: dict[str, Any] = {}
-    """As in `lbkd.toml`; the command line wins over them."""
+    """As in `lbkd.toml`, which they win over; paths are relative to where the command runs."""
     benchmark: str | None = None
     """By default the corpus's own test split."""
     columns: list[str] = Field(min_length=1)
     """Languages of passages and questions."""
-    seeds: list[int] = Field(default=[1], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[1], min_length=1)
     size: Size | None = None
     rows: list[Row] = Field(min_length=1)
 
@@ -77,8 +77,10 @@ class Recipe(_Part):
         """The rows of these names, in the table's order; all for None.
 
         Raises:
-            ConfigError: no such row.
+            ConfigError: no such row, or no row at all.
         """
+        if names == []:
+            raise ConfigError("--rows names no row; leave it out for all of them.")
         known = [row.name for row in self.rows]
         for name in names or ():
             if name not in known:

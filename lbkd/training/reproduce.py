@@ -1,125 +1,99 @@
 """A recipe's table: what has to be trained for it, in which order, and what came out."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lbkd import tasks
 from lbkd.errors import ConfigError
 from lbkd.evaluation.metrics import score_each
 from lbkd.evaluation.significance import mean_and_deviation, paired_bootstrap
 from lbkd.training.evaluate import Exam, evaluate
 from lbkd.training.project import Project
 from lbkd.training.recipe import Row
-from lbkd.training.steps import run_folder, train
+from lbkd.training.run import Run
+from lbkd.training.steps import train_run
 from lbkd.workspace import read_json
 
 
-@dataclass(frozen=True)
-class Job:
-    """One training run."""
-
-    project: Project
-    """With the run's seed and weighting options."""
-    row: Row
-    """Which task, criterion and weighting."""
-    options: Mapping[str, Any]
-    """Of the task."""
-
-    @property
-    def run(self) -> Path:
-        """Its folder."""
-        task = tasks.registry.create(self._task, self.options)
-        criterion = self.row.criterion or task.criterion
-        return run_folder(self.project, self._task, task, criterion, self.row.weighting)
-
-    @property
-    def what(self) -> dict[str, Any]:
-        """Everything by which two runs may differ in a recipe."""
-        chosen = self.row.model_dump(exclude={"name", "against", "paper", "options", "each_language"})
-        return {**chosen, "options": dict(self.options), "seed": self.project.settings.seed}
-
-    def teachers(self) -> Iterator["Job"]:
-        """The runs that it learns from."""
-        for who in tasks.registry.create(self._task, self.options).teachers(
-            self.project.settings.corpus.languages
-        ):
-            row = Row(name=f"teacher {who.name}", task=who.task)
-            yield Job(self.project.seeded(who.seed), row, who.options)
-
-    def train(self) -> Path:
-        """Train it, unless that was done; its teachers must be there."""
-        row = self.row
-        return train(
-            self.project, self._task, dict(self.options), row.criterion, row.weighting, row.criterion_options
-        )
-
-    @property
-    def _task(self) -> str:
-        if self.row.task is None:
-            raise ConfigError(f"row {self.row.name!r} is quoted from the paper: it has no task to train.")
-        return self.row.task
-
-
-def jobs_of(project: Project, row: Row) -> list[Job]:
+def runs_of(project: Project, row: Row) -> list[Run]:
     """The runs whose answers make a row, for the project's seed; none for a quoted row."""
     if row.task is None:
         return []
     corpus = project.settings.corpus
     mine = project.altered(weighting=row.weighting_options)
     langs = [lang for lang in corpus.languages if lang != corpus.source] if row.each_language else [None]
-    return [Job(mine, row, {**row.options, **({"lang": lang} if lang else {})}) for lang in langs]
+    return [
+        Run.of(
+            mine,
+            row.task,
+            {**row.options, **({"lang": lang} if lang else {})},
+            row.criterion,
+            row.weighting,
+            row.criterion_options,
+        )
+        for lang in langs
+    ]
 
 
-def in_order(jobs: Iterable[Job]) -> list[Job]:
-    """All runs that are needed, teachers before those who learn from them, each once.
+def in_order(projects: Sequence[Project], rows: Sequence[Row]) -> list[Run]:
+    """All runs that the rows need, teachers before those who learn from them, each once.
 
     Raises:
-        ConfigError: two rows that would write the same run folder with different settings.
+        ConfigError: components or options that do not fit; two rows that would write the same run folder with
+            different settings.
     """
-    found: dict[Path, Job] = {}
-    for job in jobs:
-        for each in (*job.teachers(), job):
-            former = found.setdefault(each.run, each)
-            if former.what != each.what:
-                raise ConfigError(
-                    f"rows {former.row.name!r} and {each.row.name!r} would both write {each.run}: "
-                    "they differ in options that the run's name does not tell. Put them into two recipes, "
-                    "each with its own --workspace."
-                )
-    return list(found.values())
+    found: dict[Path, tuple[Run, str]] = {}
+    for project in projects:
+        for row in rows:
+            for run in runs_of(project, row):
+                for each in (*run.teacher_runs().values(), run):
+                    former, name = found.setdefault(each.folder, (each, row.name))
+                    if former.asked != each.asked:
+                        raise ConfigError(
+                            f"rows {name!r} and {row.name!r} would both write {each.folder}: they differ in "
+                            "options that the run's name does not tell. Put them into two recipes, each with "
+                            "its own --workspace."
+                        )
+    return [run for run, _ in found.values()]
 
 
-def finish(
-    projects: Sequence[Project], rows: Sequence[Row], jobs: Sequence[Job], exam: Exam
-) -> list[dict[str, Any]]:
+def finish(projects: Sequence[Project], rows: Sequence[Row], exam: Exam) -> list[dict[str, Any]]:
     """Train and score whatever is not there yet; the table (see `table`).
 
     Args:
         projects: one a seed.
         rows: of the recipe.
-        jobs: theirs, see `in_order`.
         exam: what the models are asked.
+
+    Raises:
+        ConfigError: see `in_order`; a row's language that the exam does not have. Nothing is computed then.
     """
-    shown = {job.run for project in projects for row in rows for job in jobs_of(project, row)}
-    for job in jobs:
-        run = job.train()
-        if run in shown:
-            evaluate(job.project, run, exam)
+    runs = in_order(projects, rows)
+    for row in rows:
+        for own in runs_of(projects[0], row) if row.each_language else ():
+            if own.options["lang"] not in exam.corpus.languages:
+                raise ConfigError(
+                    f"row {row.name!r} has a model for {own.options['lang']!r}, no column: these are "
+                    f"{', '.join(exam.corpus.languages)}. Leave it out of --languages."
+                )
+    shown = {run.folder for project in projects for row in rows for run in runs_of(project, row)}
+    for run in runs:
+        folder = train_run(run)
+        if folder in shown:
+            evaluate(run.project, folder, exam)
     return table(projects, rows, exam)
 
 
 def table(projects: Sequence[Project], rows: Sequence[Row], exam: Exam) -> list[dict[str, Any]]:
-    """The rows' scores, and how they compare; their runs must be trained.
+    """The rows' scores, and how they compare; their runs must be trained and evaluated.
 
     Args:
         projects: one a seed.
         rows: of the recipe.
-        exam: what the models are asked.
+        exam: what the models were asked.
 
     Returns:
         For each row `row`, `paper` (language -> [EM, F1]), `runs` (folders), `scores` (language ->
@@ -138,7 +112,7 @@ def table(projects: Sequence[Project], rows: Sequence[Row], exam: Exam) -> list[
             {
                 "row": row.name,
                 "paper": {language: list(scores) for language, scores in row.paper.items()},
-                "runs": [str(job.run) for project in projects for job in jobs_of(project, row)],
+                "runs": [str(run.folder) for project in projects for run in runs_of(project, row)],
                 "scores": {language: _summary(points[language]) for language in languages},
                 "gain": None,
             }
@@ -152,11 +126,10 @@ def table(projects: Sequence[Project], rows: Sequence[Row], exam: Exam) -> list[
 def _answered(project: Project, row: Row, exam: Exam) -> dict[str, npt.NDArray[np.float64]]:
     """Language -> (questions, 2) EM and F1 of every question, in percent, in the order of the exam."""
     scores = {}
-    for job in jobs_of(project, row):
-        evaluate(project, job.run, exam)
-        own = job.options["lang"] if row.each_language else None
+    for run in runs_of(project, row):
+        own = run.options["lang"] if row.each_language else None
         for language in exam.corpus.languages if own is None else [own]:
-            answers = read_json(job.run / exam.answers(language, language))
+            answers = read_json(run.folder / exam.answers(language, language))
             each = score_each(exam.golds(language, language), answers, exam.metric, language)
             scores[language] = 100 * np.array([[one.exact_match, one.f1] for one in each.values()])
     return scores

@@ -38,7 +38,8 @@ def selection_exam(project: Project, split: str) -> Exam:
         if shared:
             raise ConfigError(
                 f"training.select_on = {split!r}: {shared} of its questions are in the test set {name}. A "
-                "model that was chosen by its test questions would be judged by them too; name another split."
+                "model that was chosen by its test questions would be judged by them too; name another "
+                "split, or another corpus.test if this one is not what you test on."
             )
     return Exam(split, corpus, settings.evaluation.metric)
 

@@ -140,7 +140,13 @@ main()
         server.files[train.name] = bytes(train.size)
         server.moods[:] = [{"stop": 777, "hang": 60}]
         with subprocess.Popen(
-            [sys.executable, "-c", code, server.address], stderr=subprocess.PIPE, text=True, cwd=tmp_path
+            [sys.executable, "-c", code, server.address],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            preexec_fn=lambda: signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            ),  # a job in the background ignores it
         ) as child:
             part = tmp_path / "data" / f"{train.name}.part"
             while not (part.exists() and part.stat().st_size == 777):

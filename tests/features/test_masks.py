@@ -220,7 +220,7 @@ def test_spans_by_hand(phrase: str, expected: list[tuple[int, int]]) -> None:
 
 def test_all_tokens_of_one_character(e5_tokenizer: "PreTrainedTokenizerFast") -> None:
     text = "und ﷺ und"  # one character that is four words to the tokenizer
-    table = tokenize(["x", text], e5_tokenizer)
+    table = tokenize(["x", text], e5_tokenizer, "en")
     [[first, stop]] = token_spans(Phrases(["ﷺ"]), text, table, 1).tolist()
     assert stop - first > 3
     outside = [*range(table.rows[1], table.rows[1] + first), *range(table.rows[1] + stop, table.rows[2])]

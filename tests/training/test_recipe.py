@@ -66,6 +66,8 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     assert [row.name for row in recipe.chosen(["b"])] == ["b"]
     with pytest.raises(ConfigError, match="no row 'c'; choices: a, b"):
         recipe.chosen(["c"])
+    with pytest.raises(ConfigError, match="--rows names no row"):
+        recipe.chosen([])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from lbkd.evaluation.metrics import score_each
 from lbkd.evaluation.significance import paired_bootstrap
 from lbkd.training import loop, reproduce
 from lbkd.training.estimate import Estimator
-from lbkd.training.evaluate import own_exam
+from lbkd.training.evaluate import evaluate, own_exam
 from lbkd.training.plan import Plan
 from lbkd.training.project import Project
 from lbkd.training.recipe import Row, Size
-from lbkd.training.reproduce import finish, in_order, jobs_of
+from lbkd.training.reproduce import finish, in_order
+from lbkd.training.run import Run
 
 QUICK = {"corpus.limit": 2, "corpus.zero_shot": "de", "training.max_steps": 2}
 ROWS = [
@@ -31,13 +33,9 @@ def project(model: Path, workspace: Path, **over: Any) -> Project:
     return Project(settings(model, workspace, **(QUICK | over)))
 
 
-def jobs(projects: list[Project]) -> list[reproduce.Job]:
-    return in_order(job for each in projects for row in ROWS for job in jobs_of(each, row))
-
-
 def test_teachers_come_first_and_nothing_twice(tiny_model_folder: Path, tmp_path: Path) -> None:
     one = project(tiny_model_folder, tmp_path)
-    names = [job.run.name for job in jobs([one, one.altered(seed=2)])]
+    names = [run.folder.name for run in in_order([one, one.altered(seed=2)], ROWS)]
     first = [
         "baseline",
         "translate-train.es",
@@ -56,7 +54,7 @@ def test_rows_that_would_overwrite_each_other(tiny_model_folder: Path, tmp_path:
         Row(name="b", task="distill", weighting_options={"temperature": 2.0}),
     ]
     with pytest.raises(ConfigError, match="rows 'a' and 'b' would both write .*distill.combined.impurity"):
-        in_order(job for row in rows for job in jobs_of(one, row))
+        in_order([one], rows)
 
 
 @pytest.fixture(scope="module")
@@ -69,20 +67,19 @@ def done(
     projects = [one, one.altered(seed=2)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "matmul_peak", lambda *_: 1e10)
-        todo = jobs(projects)
-        stopper = reproduce.train
+        go_on = reproduce.train_run
 
-        def stop(which: Project, task: str, *rest: Any) -> Path:
-            if task == "distill":
+        def stop(run: Run) -> Path:
+            if run.task_name == "distill":
                 raise KeyboardInterrupt
-            return stopper(which, task, *rest)
+            return go_on(run)
 
-        patch.setattr(reproduce, "train", stop)
+        patch.setattr(reproduce, "train_run", stop)
         with pytest.raises(KeyboardInterrupt):
-            finish(projects, ROWS, todo, own_exam(one))
-        patch.setattr(reproduce, "train", stopper)
+            finish(projects, ROWS, own_exam(one))
+        patch.setattr(reproduce, "train_run", go_on)
         before = {path.parent.name: path.stat().st_mtime_ns for path in workspace.glob("runs/*/run.json")}
-        entries = finish(projects, ROWS, todo, own_exam(one))
+        entries = finish(projects, ROWS, own_exam(one))
     kept = {
         name
         for name, time in before.items()
@@ -133,10 +130,13 @@ def test_what_it_will_cost(
     done: tuple[list[Project], list[dict[str, Any]], set[str]], tiny_model_folder: Path, tmp_path: Path
 ) -> None:
     projects, _, _ = done
-    costs = {cost.what: cost for cost in Estimator(projects[0], None).costs(jobs(projects[:1]))}
+    costs = {cost.what: cost for cost in Estimator(projects[0], None).costs(in_order(projects[:1], ROWS))}
     assert all(cost.done for cost in costs.values())
+    longer = projects[0].altered(training=projects[0].settings.training.model_copy(update={"max_steps": 3}))
+    costs = {cost.what: cost for cost in Estimator(longer, None).costs(in_order([longer], ROWS))}
+    assert not any(cost.done for cost in costs.values())  # all would be trained again
     fresh = project(tiny_model_folder, tmp_path, **{"training.max_steps": None, "training.epochs": 3})
-    costs = {cost.what: cost for cost in Estimator(fresh, None).costs(jobs([fresh]))}
+    costs = {cost.what: cost for cost in Estimator(fresh, None).costs(in_order([fresh], ROWS))}
     assert list(costs)[2:5] == ["branch-mrc.en", "branch-mrc.es", "logits of branch-mrc.en"]
     assert not any(cost.done for cost in costs.values())
     features = fresh.train_features
@@ -163,8 +163,43 @@ def test_what_it_costs_where_the_texts_are_not_at_hand(tiny_model_folder: Path, 
         layers=2,
         hidden=64,
     )
-    [baseline] = Estimator(away, size).costs(in_order(jobs_of(away, ROWS[1])))
+    [baseline] = Estimator(away, size).costs(in_order([away], ROWS[1:2]))
     training = away.settings.training
     steps = training.epochs * math.ceil(110 / training.batch_size)
     assert (baseline.steps, baseline.done, baseline.gigabytes) == (steps, False, pytest.approx(0.008))
     assert baseline.tokens == pytest.approx(steps * training.batch_size * 50)
+
+
+def test_answers_of_another_exam_do_not_get_into_the_table(
+    done: tuple[list[Project], list[dict[str, Any]], set[str]],
+) -> None:
+    """The same questions asked with other settings, and in all pairs of languages, in between."""
+    projects, entries, _ = done
+    one = projects[0]
+    short = one.altered(evaluation=one.settings.evaluation.model_copy(update={"max_answer": 1}))
+    evaluate(short, one.settings.workspace / "runs" / "baseline", replace(own_exam(one), matrix=True))
+    assert finish(projects, ROWS, own_exam(one)) == entries
+    evaluate(short, one.settings.workspace / "runs" / "baseline", own_exam(one))
+    assert finish(projects, ROWS, own_exam(one)) == entries
+
+
+def test_rows_that_do_not_fit_are_refused_before_anything_starts(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    one = project(tiny_model_folder, tmp_path)
+    for row, message in (
+        (Row(name="a", task="distill", criterion="combind"), "did you mean 'combined'"),
+        (Row(name="a", task="distill", weighting="impurty"), "did you mean 'impurity'"),
+        (
+            Row(name="a", task="distill", weighting_options={"weights": {"dee": 1}}, weighting="fixed"),
+            "'dee'",
+        ),
+        (Row(name="a", task="mix-mrc", criterion="mlm"), "masks none"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            finish([one], [ROWS[1], row], own_exam(one))
+    whole = own_exam(one)
+    only = replace(whole, corpus=replace(whole.corpus, datasets={"en": whole.corpus.datasets["en"]}))
+    with pytest.raises(ConfigError, match="row 'w/o LBMRC' has a model for 'es', no column"):
+        finish([one], ROWS[2:3], only)
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,97 @@
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lbkd.training.recipe import read_recipe
+
+RECIPE = """
+title = "Small"
+columns = ["en", "es"]
+[settings]
+training.max_steps = 2
+[[rows]]
+name = "Baseline"
+task = "baseline"
+paper = { en = [63.4, 77.3] }
+[[rows]]
+name = "mixMRC"
+task = "mix-mrc"
+against = "Baseline"
+"""
+
+
+@pytest.fixture
+def small(tiny_model_folder: Path) -> list[Any]:
+    """Options that keep it small; the recipe lies in the current folder."""
+    Path("small.toml").write_text(RECIPE, encoding="utf-8")
+    few = ["--set", "corpus.limit=2", "--set", "corpus.zero_shot="]
+    return ["small.toml", "--model", tiny_model_folder, "--languages", "en,es", *few]
+
+
+def test_a_table(lbkd: Callable[..., Any], small: list[Any]) -> None:
+    plan = lbkd("reproduce", *small, "--dry-run")
+    assert plan.code == 0
+    assert [line.split()[:4] for line in plan.out.splitlines()[1:3]] == [
+        ["baseline", "to", "do", "2"],
+        ["mix-mrc", "to", "do", "2"],
+    ]
+    assert not Path("lbkd-work/runs").exists()
+    done = lbkd("reproduce", *small, "--seeds", "1,2,1")
+    title, head, baseline, paper, mixed = done.out.splitlines()
+    assert title == "Small: EM / F1"
+    assert head.split()[:2] == ["en", "es"]
+    assert baseline.count("±") == 4
+    assert paper.split()[-3:] == ["63.4", "/", "77.3"]
+    assert re.search(r"over Baseline \(.* to .*; p = \d\.\d+\)$", mixed.strip())
+    rows = lbkd("reproduce", *small, "--seeds", "1,2", "--json")
+    assert rows.json == json.loads(Path("lbkd-work/reproduce/small.json").read_text())
+    assert rows.json[0]["runs"] == ["lbkd-work/runs/baseline", "lbkd-work/runs/baseline.seed2"]
+    assert "still valid" in rows.err
+    lbkd("reproduce", *small, "--rows", "Baseline")
+    assert len(json.loads(Path("lbkd-work/reproduce/small.json").read_text())) == 2  # a whole table stays
+    assert "0 of 2 steps to do" in lbkd("reproduce", *small, "--dry-run").out
+
+
+@pytest.mark.parametrize(
+    ("more", "parts"),
+    [
+        (["--seeds=-1"], ["--seeds", "whole numbers from 0"]),
+        (["--seeds", "99999999999"], ["--seeds", "whole numbers from 0"]),
+        (["--seeds", "one"], ["--seeds", "'one'"]),
+        (["--rows", "mixmrc"], ["no row 'mixmrc'", "Baseline, mixMRC"]),
+        (["--rows", ""], ["--rows names no row"]),
+        (["--set", "criterion.temperature=7"], ["criterion = {'temperature': 7}", "recipe"]),
+        (["--set", "weighting.nonsense=7"], ["weighting = {'nonsense': 7}", "recipe"]),
+        (["--corpus", "nowhere"], ["nowhere/test.en.json"]),
+    ],
+)
+def test_refusals(refused: Callable[..., str], small: list[Any], more: list[str], parts: list[str]) -> None:
+    message = refused("reproduce", *small, *more)
+    assert all(part in message for part in parts), message
+
+
+def test_faults_of_a_recipe_are_its_own(refused: Callable[..., str], small: list[Any]) -> None:
+    Path("small.toml").write_text(RECIPE.replace("max_steps", "max_stepz"), encoding="utf-8")
+    assert "small.toml: no option 'training.max_stepz'" in refused("reproduce", *small)
+
+
+def test_a_plan_without_texts(lbkd: Callable[..., Any]) -> None:
+    """Of the paper's table, on a machine that has neither SQuAD nor XLM."""
+    plan = lbkd("reproduce", "table1", "--dry-run", "--json").json
+    assert [step["what"] for step in plan][:3] == ["baseline", "lakm", "mix-mrc"]
+    [baseline] = [step for step in plan if step["what"] == "baseline"]
+    assert baseline["steps"] == 10 * -(-round(87_599 * 1.02) // 32)
+    assert not any(step["done"] for step in plan)
+    assert "as the recipe assumes" in lbkd("reproduce", "table1", "--dry-run").out
+
+
+def test_the_examples_name_rows_that_exist(lbkd: Callable[..., Any]) -> None:
+    text = " ".join(lbkd("reproduce", "--help").out.split())
+    found = re.findall(r'Example: lbkd reproduce (\w+) --rows "([^"]*)"', text)
+    assert found
+    for recipe, rows in found:
+        assert read_recipe(recipe).chosen([name.strip() for name in rows.split(",")])
