@@ -16,17 +16,17 @@ from .options import Json
 if TYPE_CHECKING:
     from lbkd.registry import Registry
 
-Kind = Annotated[str, typer.Argument(help="tasks, criterions or weighting.")]
+Kind = Annotated[str, typer.Argument(help="tasks, criterions, weighting or translation.")]
 
 
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(help="tasks, criterions or weighting; by default all.")
+        str | None, typer.Argument(help="tasks, criterions, weighting or translation; by default all.")
     ] = None,
     long: Annotated[bool, typer.Option("--long", help="Import each, to show other packages' too.")] = False,
     json: Json = False,
 ) -> None:
-    """List tasks, criterions and weightings, built in or from other packages.
+    """List tasks, criterions, weightings and translators, built in or from other packages.
 
     Example: lbkd list weighting --long
     """
@@ -74,7 +74,7 @@ def show(
         table(
             ["option", "type", "default", "about"],
             [
-                [f"{registry.kind}.{o['name']}", o["type"], o["default"] or "(needed)", o["about"]]
+                [f"{registry.section}.{o['name']}", o["type"], o["default"] or "(needed)", o["about"]]
                 for o in options
             ],
         )
@@ -124,9 +124,14 @@ def info(json: Json = False) -> None:
 
 
 def _registries() -> "dict[str, Registry[Any]]":
-    from lbkd import criterions, tasks, weighting
+    from lbkd import criterions, tasks, translation, weighting
 
-    return {"tasks": tasks.registry, "criterions": criterions.registry, "weighting": weighting.registry}
+    return {
+        "tasks": tasks.registry,
+        "criterions": criterions.registry,
+        "weighting": weighting.registry,
+        "translation": translation.registry,
+    }
 
 
 def _registry(kind: str) -> "Registry[Any]":

@@ -148,6 +148,8 @@ class Settings(_Section):
     """Options of the criterion; `lbkd show criterions NAME` lists them."""
     weighting: dict[str, Any] = {}
     """Options of the weighting; `lbkd show weighting NAME` lists them."""
+    translation: dict[str, Any] = {}
+    """Options of the translator; `lbkd show translation NAME` lists them."""
 
     def path(self, split: str, language: str) -> Path:
         """The corpus file of a split and language."""

@@ -34,11 +34,13 @@ class Registry(Generic[T]):
     Args:
         package: the package whose folder holds the built-in ones; also the entry-point group of the others.
         base: the class that every component extends.
+        section: of the settings, where a component's options are set; by default the base's name.
     """
 
-    def __init__(self, package: str, base: type[Any]) -> None:
+    def __init__(self, package: str, base: type[Any], section: str | None = None) -> None:
         self.package = package
         self.kind = base.__name__.lower()
+        self.section = section or self.kind
         self._base = base
         self._scripted: dict[str, type[T]] = {}
 

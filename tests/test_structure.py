@@ -20,7 +20,7 @@ LAYERS = (
     ("workspace", "config", "registry", "options", "errors"),
 )
 LAYER = {part: number for number, layer in enumerate(LAYERS) for part in layer}
-KINDS = ("tasks", "criterions", "weighting")
+KINDS = ("tasks", "criterions", "weighting", "translation")
 MAIN = """import atexit, sys
 from lbkd_cli.main import main
 atexit.register(lambda: print(*(name.partition(".")[0] for name in sys.modules), file=sys.stderr))

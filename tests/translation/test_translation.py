@@ -1,0 +1,77 @@
+from collections.abc import Sequence
+
+import pytest
+
+from lbkd.translation import Translator, nearest_code
+
+ISO3 = [
+    "eng",
+    "spa",
+    "arb",
+    "zho_Hant",
+    "zho_Hans",
+    "nno",
+    "nob",
+    "pes",
+    "swh",
+    "zsm",
+    "deu_Latn",
+    "srp_Cyrl",
+]
+
+
+class Shout(Translator):
+    """Everything in capitals, a number of times."""
+
+    def __init__(self, times: int = 1) -> None:
+        self.times = times
+        self._cache: dict[str, str] = {}
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        return [text.upper() * self.times for text in texts]
+
+
+def test_options_are_the_fingerprint_unless_it_says_more() -> None:
+    translator = Shout(2)
+    assert translator.fingerprint("en", "es") == {"times": 2}
+    assert translator.fingerprint("en", "es") != Shout(3).fingerprint("en", "es")
+    translator.check("en", "es")
+    assert translator.translate(["a", "b"], "en", "es") == ["AA", "BB"]
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    {
+        "en": "eng",
+        "es": "spa",
+        "ar": "arb",
+        "zh": "zho_Hans",
+        "no": "nob",
+        "nb": "nob",
+        "nn": "nno",
+        "fa": "pes",
+        "sw": "swh",
+        "ms": "zsm",
+        "de": "deu_Latn",
+        "sr": "srp_Cyrl",
+        "zho_Hant": "zho_Hant",
+    }.items(),
+)
+def test_nearest_code(language: str, code: str) -> None:
+    assert nearest_code(language, ISO3) == code
+
+
+@pytest.mark.parametrize("language", ["fr", "nl", "lb", "da", "hr", "xx", "", "not a code", "Spanish"])
+def test_no_code_is_near(language: str) -> None:
+    assert nearest_code(language, ISO3) is None
+    assert nearest_code(language, []) is None
+
+
+def test_codes_that_are_no_tags_are_passed_over() -> None:
+    assert nearest_code("es", ["", "?", "a tag", "es_XX"]) == "es_XX"
+    assert nearest_code("?", ["?"]) == "?"
+
+
+def test_plain_codes_go_before_those_of_a_country() -> None:
+    assert nearest_code("en", ["eng_US", "eng"]) == "eng"
+    assert nearest_code("en", ["eng_GB", "eng_US"]) in {"eng_GB", "eng_US"}
