@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo quick test test-quick lint install clean
+.PHONY: help demo quick test test-quick lint install apertium clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,xlm,dev]'
 	@touch $@
+
+apertium: ## Install Apertium with English and Spanish, which tests of translations need (Debian, Ubuntu; as root)
+	apt-get update --quiet
+	apt-get install --quiet --yes --no-install-recommends apertium apertium-eng-spa
 
 clean: ## Remove the virtual environment and what tests and tools left behind
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
