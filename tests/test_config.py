@@ -201,6 +201,7 @@ def test_all_faults_of_a_layer_are_told(tmp_path: Path) -> None:
         ("corpus.dir", 3, "corpus.dir = '3': Input is not a valid path"),
         ("training", 3, "training = '3': Input should be a valid dictionary"),
         ("weighting", 3, "weighting = '3': Input should be a valid dictionary"),
+        ("translation", 3, "translation = '3': Input should be a valid dictionary"),
         ("seed", 2**31, "seed = '2147483648': Input should be less than 2147483648"),
         (
             "model.trust_remote_code",

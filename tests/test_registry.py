@@ -8,13 +8,18 @@ from typing import Any
 import pytest
 
 import lbkd
-from lbkd import criterions, tasks, weighting
+from lbkd import criterions, tasks, translation, weighting
 from lbkd.errors import ConfigError
 from lbkd.registry import Option, Registry
 from lbkd.weighting import TeacherContext, Weighting
 
 ROOT = Path(lbkd.__file__).parents[1]
-REGISTRIES: list[Registry[Any]] = [weighting.registry, criterions.registry, tasks.registry]
+REGISTRIES: list[Registry[Any]] = [
+    weighting.registry,
+    criterions.registry,
+    tasks.registry,
+    translation.registry,
+]
 BUILT_IN = [
     pytest.param(registry, name, id=f"{registry.kind}-{name}")
     for registry in REGISTRIES
@@ -73,6 +78,7 @@ def test_there_are_built_in_components() -> None:
     assert {"fixed", "impurity", "confidence"} <= set(weighting.registry.names())
     assert {"nll", "kd", "combined"} <= set(criterions.registry.names())
     assert {"baseline", "branch-mrc", "mix-mrc", "distill"} <= set(tasks.registry.names())
+    assert {"seq2seq", "apertium", "files"} <= set(translation.registry.names())
 
 
 @pytest.mark.parametrize(("registry", "name"), BUILT_IN)
@@ -109,12 +115,13 @@ def test_a_listing_imports_nothing(install: Install) -> None:
     code = f"""
 import sys
 sys.path.insert(0, {str(site)!r})
-from lbkd import criterions, tasks, weighting
-for registry in (criterions.registry, tasks.registry, weighting.registry):
+from lbkd import criterions, tasks, translation, weighting
+for registry in (criterions.registry, tasks.registry, translation.registry, weighting.registry):
     for name in registry.names():
         print(name, registry.origin(name), registry.summary(name))
 heavy = {{"torch", "transformers", "numpy", "pydantic", "deepspeed", "stranger"}} & set(sys.modules)
-parts = [m for m in sys.modules if m.startswith(("lbkd.weighting.", "lbkd.criterions.", "lbkd.tasks."))]
+parts = ("lbkd.weighting.", "lbkd.criterions.", "lbkd.tasks.", "lbkd.translation.")
+parts = [m for m in sys.modules if m.startswith(parts)]
 assert not heavy and not parts, (heavy, parts)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from lbkd import criterions, tasks, weighting
+from lbkd import criterions, tasks, translation, weighting
 from lbkd.weighting.impurity import Impurity
 
 REGISTRIES: dict[str, Any] = {
     "tasks": tasks.registry,
     "criterions": criterions.registry,
     "weighting": weighting.registry,
+    "translation": translation.registry,
 }
 
 
@@ -66,7 +67,7 @@ def test_show(lbkd: Callable[..., Any], kind: str, name: str) -> None:
     assert [option["name"] for option in data["options"]] == [o.name for o in REGISTRIES[kind].options(name)]
     for option in data["options"]:
         assert option["about"], "every option is explained in the docstring"
-        assert f"{REGISTRIES[kind].kind}.{option['name']}" in shown.out
+        assert f"{REGISTRIES[kind].section}.{option['name']}" in shown.out
     assert "Args:" not in shown.out
 
 
@@ -74,6 +75,7 @@ def test_show_types_and_defaults(lbkd: Callable[..., Any]) -> None:
     out = lbkd("show", "weighting", "fixed").out
     assert "weighting.weights  dict[str, float] | None  None " in out
     assert "task.lang  str   (needed) " in lbkd("show", "tasks", "branch-mrc").out
+    assert "translation.path  str   (needed) " in lbkd("show", "translation", "files").out
 
 
 def test_info(lbkd: Callable[..., Any]) -> None:
@@ -86,7 +88,10 @@ def test_info(lbkd: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["list", "weights"], ["'weights'", "did you mean 'weighting'?", "criterions, tasks, weighting"]),
+        (
+            ["list", "weights"],
+            ["'weights'", "did you mean 'weighting'?", "criterions, tasks, translation, weighting"],
+        ),
         (["show", "task", "distill"], ["'task'", "did you mean 'tasks'?"]),
         (
             ["show", "tasks", "distil"],

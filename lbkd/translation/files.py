@@ -1,0 +1,106 @@
+"""Translations that the user already has."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lbkd.errors import ConfigError, DataError
+from lbkd.translation import Translator
+from lbkd.workspace import file_hash
+
+
+class Files(Translator):
+    """Looked up in files of your own: one file a language, joined by line or by id.
+
+    A file that ends in `.json` is one object, id to text; one in `.jsonl` holds an object with `id` and
+    `text` a line; any other has one text a line, and as many lines in all languages. Texts are those of the
+    source file, whatever their white space: whole passages, questions and, if you have them, answers. Where
+    it has a text twice, the first translation holds. A text that it does not have, or whose translation is
+    missing or empty, has no translation, and is counted as such.
+
+    Args:
+        path: the files' names, with {language} where they differ: `texts/train.{language}.txt`.
+    """
+
+    batch = 4096
+    sentences = False
+
+    def __init__(self, path: str) -> None:
+        if "{language}" not in path:
+            raise ConfigError(
+                f"translation.path = {path!r}: must hold {{language}}, as in texts/train.{{language}}.txt"
+            )
+        self.path = path
+        self._tables: dict[tuple[str, str], dict[str, str]] = {}
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        table = self._table(source, target)
+        return [table.get(_words(text), "") for text in texts]
+
+    def fingerprint(self, source: str, target: str) -> dict[str, Any]:
+        return {"source": file_hash(self._file(source)), "target": file_hash(self._file(target))}
+
+    def check(self, source: str, target: str) -> None:
+        self._table(source, target)
+
+    def _table(self, source: str, target: str) -> dict[str, str]:
+        """Source text to translation, read once."""
+        if (source, target) not in self._tables:
+            ours, theirs = self._file(source), self._file(target)
+            before, after = _read(ours), _read(theirs)
+            if 0 in before and len(before) != len(after):
+                raise DataError(
+                    f"{theirs} has {len(after)} lines, {ours} has {len(before)}: files by line need one for "
+                    "each text, an empty one where there is no translation."
+                )
+            table: dict[str, str] = {}
+            for key, text in before.items():
+                table.setdefault(_words(text), after.get(key, "").strip())
+            self._tables[source, target] = table
+        return self._tables[source, target]
+
+    def _file(self, language: str) -> Path:
+        file = Path(self.path.replace("{language}", language))
+        if not file.is_file():
+            raise ConfigError(f"translation.path = {self.path!r}: there is no file {file}.")
+        return file
+
+
+def _read(file: Path) -> dict[str | int, str]:
+    """A file's texts by id, or by line from 0."""
+    try:
+        content = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as UTF-8 text: {error}") from error
+    if file.suffix == ".json":
+        texts = _json(content, f"{file}")
+        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+            raise DataError(f"{file}: expected one object, from id to text.")
+        return dict(texts)
+    lines = content.removesuffix("\n").split("\n")
+    if file.suffix != ".jsonl":
+        return dict(enumerate(lines))
+    found: dict[str | int, str] = {}
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            where = f"{file}, line {number}"
+            entry = _json(line, where)
+            if not isinstance(entry, dict) or not all(isinstance(entry.get(k), str) for k in ("id", "text")):
+                raise DataError(f"{where}: expected an object with the strings `id` and `text`.")
+            if entry["id"] in found:
+                raise DataError(f"{where}: the id {entry['id']!r} came before.")
+            found[entry["id"]] = entry["text"]
+    return found
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not JSON: {error}") from error
+
+
+def _words(text: str) -> str:
+    """By what texts are compared: all but the amount of white space."""
+    return " ".join(text.split())
