@@ -62,7 +62,8 @@ class Seq2seq(Translator):
         model, tokenizer = self._load(source, target)
         prefix, first = _languages(tokenizer, source, target)
         begin = 1 if first is None else 2  # what precedes the translation: a start token, and its language's
-        rows = tokenizer([prefix + text for text in texts], verbose=False)["input_ids"]
+        given = [prefix + text for text in texts]
+        rows = tokenizer(given, split_special_tokens=True, verbose=False)["input_ids"]
         longest = min(model.config.max_position_embeddings, tokenizer.model_max_length)
         found = [""] * len(texts)
         for numbers, length in _batches([len(row) for row in rows], longest, self.tokens):

@@ -70,6 +70,19 @@ def test_a_text_too_long_has_no_translation(folder: Path, phrases: Phrases) -> N
     assert found == [phrases["es"][0], "", phrases["es"][1]]
 
 
+def test_special_tokens_in_a_text_are_text(folder: Path) -> None:
+    translator = Seq2seq(str(folder), beams=1)
+    model, tokenizer = translator._load("en", "es")
+    seen: list[torch.Tensor] = []
+    model.get_encoder().register_forward_pre_hook(
+        lambda _, __, inputs: seen.append(inputs["input_ids"]), with_kwargs=True
+    )
+    translator.translate(["Who </s> <pad> went?"], "en", "es")
+    [ids] = seen[0].tolist()
+    assert ids.count(tokenizer.eos_token_id) == 1
+    assert tokenizer.pad_token_id not in ids[: ids.index(tokenizer.eos_token_id)]
+
+
 def bias(translator: Seq2seq, by: float) -> None:
     """Add to the logit of the end of the translation."""
     model, tokenizer = translator._load("en", "es")
