@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from inspect import signature
 from typing import Any
 
 from lbkd.registry import Registry
@@ -37,10 +38,10 @@ class Translator(ABC):
     def fingerprint(self, source: str, target: str) -> dict[str, Any]:
         """What the translations depend on beside the text, JSON-like: options, hashes of models, versions.
 
-        Stored translations are used again only where it is the same. By default all public attributes, which
-        holds the options where the constructor keeps them under their names.
+        Stored translations are used again only where it is the same. By default the options, which the
+        constructor then must keep under their names.
         """
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return {name: vars(self)[name] for name in signature(type(self)).parameters}
 
     def check(self, source: str, target: str) -> None:  # noqa: B027, to have nothing to check is usual
         """Called before anything is translated.

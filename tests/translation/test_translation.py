@@ -25,9 +25,10 @@ class Shout(Translator):
 
     def __init__(self, times: int = 1) -> None:
         self.times = times
-        self._cache: dict[str, str] = {}
+        self.done = 0
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        self.done += len(texts)
         return [text.upper() * self.times for text in texts]
 
 
@@ -37,6 +38,7 @@ def test_options_are_the_fingerprint_unless_it_says_more() -> None:
     assert translator.fingerprint("en", "es") != Shout(3).fingerprint("en", "es")
     translator.check("en", "es")
     assert translator.translate(["a", "b"], "en", "es") == ["AA", "BB"]
+    assert translator.fingerprint("en", "es") == {"times": 2}
 
 
 @pytest.mark.parametrize(
