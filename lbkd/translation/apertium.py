@@ -31,8 +31,8 @@ class Apertium(Translator):
 
     Every text ends with a null character, at which all programs of the pipeline flush, so that texts cannot
     run into one another whatever they contain; one run of the pipeline serves a whole batch. The same batch
-    always gives the same, but Apertium's tagger carries something over from the texts before: about one
-    sentence of fifty has another reading of one ambiguous word where its batch is another.
+    always gives the same, but Apertium's tagger carries something over from the texts before: where its batch
+    is another, a sentence may have another reading of an ambiguous word. That happens to a few of a hundred.
 
     Source: Forcada et al., Apertium: a free/open-source platform for rule-based machine translation (Machine
     Translation 2011).

@@ -84,7 +84,7 @@ def test_the_texts_before_hardly_matter(apertium: Apertium, questions: list[str]
     found = apertium.translate(questions, "en", "es")
     turned = apertium.translate(questions[::-1], "en", "es")[::-1]
     other = sum(one != two for one, two in zip(found, turned, strict=True))
-    assert other <= 0.05 * len(questions)
+    assert other <= 0.1 * len(questions)
 
 
 def test_the_users_locale_does_not_matter(apertium: Apertium, monkeypatch: pytest.MonkeyPatch) -> None:
