@@ -16,7 +16,7 @@ LAYERS = (
     ("tasks", "criterions", "weighting"),
     ("teachers", "evaluation", "inference"),
     ("features", "models"),
-    ("corpus", "translation"),
+    ("corpus", "recovery", "translation"),
     ("workspace", "config", "registry", "options", "errors"),
 )
 LAYER = {part: number for number, layer in enumerate(LAYERS) for part in layer}

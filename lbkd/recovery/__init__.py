@@ -1,0 +1,1 @@
+"""Answers found again in translated or altered text: texts in, spans out."""

@@ -1,0 +1,155 @@
+"""Which words translate which: a statistical word aligner learnt from the parallel sentences at hand.
+
+IBM Model 1 (Brown et al., 1993) with the prior of Dyer et al. (2013, fast_align): word j of m is the likelier
+to translate word i of n, the nearer i/n is to j/m. Learnt in both directions; a link needs both. Differs: the
+tension is fixed, words spelt alike get a pseudo-count, and words are compared by their beginnings.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from lbkd.recovery.words import Span, is_word, words
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_ROUNDS = 5
+"""Of expectation maximization."""
+_TENSION = 4.0
+"""How much the diagonal is preferred; what fast_align starts with."""
+_NULL = 0.08
+"""Probability of a word that translates none; fast_align's."""
+_SMOOTHING = 0.01
+"""Added to every count."""
+_ALIKE = 5.0
+"""Added to the count of two words that are spelt alike."""
+_BEGINNING = 5
+"""Characters of a word that count, so that its inflected forms are one."""
+_MOST_CELLS = 10_000_000
+"""Pairs of words in the sentences to learn from: memory grows by some 60 bytes for each."""
+
+
+class Aligner:
+    """Finds the words of a translation that translate given words of the source.
+
+    Args:
+        pairs: parallel sentences, the most useful first; beyond ten million pairs of words no more are read.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
+        self._source: dict[str, int] = {"": 0}  # "" is the empty word, which untranslated words come from
+        self._target: dict[str, int] = {"": 0}
+        sources, targets, cells = [], [], 0
+        for pair in pairs:
+            source, target = _ids(pair[0], self._source), _ids(pair[1], self._target)
+            cells += (len(source) + 1) * (len(target) + 1)
+            if cells > _MOST_CELLS:
+                break
+            if len(source) and len(target):
+                sources.append(source)
+                targets.append(target)
+        self._forward = _Table(sources, targets, self._source, self._target)
+        self._backward = _Table(targets, sources, self._target, self._source)
+
+    def links(self, source: str, target: str) -> Floats:
+        """(n, m): how surely word i of the source and word j of the target are each other's translation.
+
+        The geometric mean of both directions' posterior probabilities.
+        """
+        left, right = _ids(source, self._source, grow=False), _ids(target, self._target, grow=False)
+        forward = self._forward.posterior(left, right)
+        backward = self._backward.posterior(right, left)
+        both: Floats = np.sqrt(forward * backward.T)
+        return both
+
+    def project(self, source: str, span: Span, target: str) -> tuple[Span, float] | None:
+        """The span of the target whose words translate those of a span of the source, and its score.
+
+        The score is 2 x / (y + n), where x is the sum of the links between both spans, y that of all links of
+        the target's span, n the words of the source's. It is 1 if they translate each other word by word and
+        surely, 0 if nothing links them. None if there is no link at all.
+        """
+        ours, theirs = words(source), words(target)
+        rows = [n for n, word in enumerate(ours) if word.end > span.start and word.start < span.end]
+        solid = [n for n in rows if is_word(source[slice(*ours[n])])]
+        columns = [n for n, word in enumerate(theirs) if is_word(target[slice(*word)])]
+        if not rows or not columns:
+            return None
+        links = self.links(source, target)
+        inner = np.concatenate([[0.0], links[solid or rows].sum(0).cumsum()])
+        outer = np.concatenate([[0.0], links.sum(0).cumsum()])
+        first, last = np.array(columns)[:, None], np.array(columns)[None, :] + 1
+        scores = 2 * (inner[last] - inner[first]) / (outer[last] - outer[first] + len(solid or rows))
+        scores = np.where(last > first, scores, -1.0)
+        i, j = np.unravel_index(int(scores.argmax()), scores.shape)
+        if scores[i, j] <= 0:
+            return None
+        return Span(theirs[columns[int(i)]].start, theirs[columns[int(j)]].end), float(scores[i, j])
+
+
+class _Table:
+    """Probabilities t(right | left) of the pairs of words that share a sentence pair, by EM."""
+
+    def __init__(
+        self, lefts: list[Ints], rights: list[Ints], left: dict[str, int], right: dict[str, int]
+    ) -> None:
+        self._width = len(right)
+        pairs = list(zip(lefts, rights, strict=True))
+        keys = np.concatenate([[0], *(_cells(a, b, self._width).ravel() for a, b in pairs)])
+        prior = np.concatenate([[1.0], *(_prior(len(a), len(b)).ravel() for a, b in pairs)])
+        sizes = [1, *(len(a) + 1 for a, b in pairs for _ in b)]  # the first is none, so that nothing is empty
+        group = np.repeat(np.arange(len(sizes)), sizes)
+        self._keys, place = np.unique(keys, return_inverse=True)
+        owner = self._keys // self._width
+        same = np.array([right.get(word, -1) for word in left])
+        same[0] = -1
+        alike = _ALIKE * (same[owner] == self._keys % self._width)
+        self._values = np.full(len(self._keys), 1 / self._width)
+        for _ in range(_ROUNDS):
+            share = self._values[place] * prior
+            share /= np.bincount(group, share)[group]
+            counts = np.bincount(place, share, len(self._keys)) + alike
+            totals = np.bincount(owner, counts)
+            self._values = (counts + _SMOOTHING) / (totals[owner] + _SMOOTHING * self._width)
+
+    def posterior(self, left: Ints, right: Ints) -> Floats:
+        """(n, m): the probability that word j of `right` comes from word i of `left`."""
+        keys = _cells(left, right, self._width)
+        place = np.searchsorted(self._keys, keys).clip(max=len(self._keys) - 1)
+        known = self._keys[place] == keys
+        values = np.where(known, self._values[place], _SMOOTHING / self._width)
+        share = values * _prior(len(left), len(right))
+        found: Floats = (share / share.sum(1, keepdims=True))[:, 1:].T
+        return found
+
+
+def _cells(left: Ints, right: Ints, width: int) -> Ints:
+    """(m, n + 1): a number for each pair of words, the empty one first."""
+    found: Ints = np.concatenate([[0], left])[None, :] * width + right[:, None]
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _prior(n: int, m: int) -> Floats:
+    """(m, n + 1): how likely word j of m comes from each of n words, before they are looked at."""
+    i, j = (np.arange(n) + 0.5) / n, (np.arange(m) + 0.5) / m
+    near = np.exp(-_TENSION * np.abs(i[None, :] - j[:, None]))
+    near *= (1 - _NULL) / near.sum(1, keepdims=True)
+    return np.concatenate([np.full((m, 1), _NULL), near], axis=1)
+
+
+def _ids(text: str, numbers: dict[str, int], grow: bool = True) -> Ints:
+    """The words of a text by number; words that were never seen have -1."""
+    forms = [_form(text[slice(*span)]) for span in words(text)]
+    if grow:
+        return np.array([numbers.setdefault(form, len(numbers)) for form in forms], dtype=np.int64)
+    return np.array([numbers.get(form, -1) for form in forms], dtype=np.int64)
+
+
+@lru_cache(maxsize=2**17)
+def _form(word: str) -> str:
+    return unicodedata.normalize("NFKC", word).casefold()[:_BEGINNING]
