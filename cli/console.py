@@ -24,6 +24,7 @@ _SHOWN = {
     "mlm": "mlm {:.3f}",
     "kd_to_nll": "kd:nll {:.2f}",
     "learning_rate": "lr {:.1e}",
+    "strings_per_second": "{:,.1f} strings/s",
     "tokens_per_second": "{:,.0f} tokens/s",
     "peak_share": "{:.0%} of matmul peak",
     "skipped_steps": "{:.0f} skipped",

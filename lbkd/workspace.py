@@ -4,6 +4,7 @@
 <workspace>/tokens/<hash>/    texts as token ids, one table a language
 <workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, log.txt, model/, eval/, tensorboard/
 <workspace>/logits/<run>/     what a teacher says about every feature of the training set
+<workspace>/translations/     texts and their translations, a file for each backend, settings and languages
 <workspace>/results.json      the table of `lbkd run`
 """
 

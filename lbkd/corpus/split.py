@@ -1,17 +1,15 @@
 """Parallel files cut by article into a train part and a test part, the same articles in every language."""
 
-import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lbkd.corpus import squad
 from lbkd.corpus.check import load, shown
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.corpus.squad import Dataset
 from lbkd.errors import ConfigError, DataError
-from lbkd.workspace import write_text
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,7 @@ def split(paths: Mapping[str, Path], source: str, outdir: Path, every: int = 4) 
     for part, rows in zip(parts, articles, strict=True):
         document, _ = load(paths[part.language])
         document["data"] = [document["data"][n] for n in rows]
-        text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-        # Fields that nobody reads may hold half a surrogate pair, which exists as an escape only.
-        write_text(part.path, re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text))
+        squad.write(part.path, document)
     return tuple(parts)
 
 

@@ -1,5 +1,7 @@
 """SQuAD v1.1 and v2 JSON files, read strictly: a file is sound throughout or it is refused."""
 
+import json
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from lbkd.corpus.check import Fault, load, shown
 from lbkd.errors import DataError
+from lbkd.workspace import write_text
 
 T = TypeVar("T")
 
@@ -74,6 +77,13 @@ def inspect_file(path: Path, language: str) -> tuple[Dataset | None, list[Fault]
         return None, walk.faults
     columns = tuple(walk.passages), tuple(walk.articles), tuple(walk.titles), tuple(walk.questions)
     return Dataset(path, language, *columns), []
+
+
+def write(path: Path, document: Any) -> None:
+    """Write a file's content, as it was loaded or made anew, whole or not at all."""
+    text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    # Fields that nobody reads may hold half a surrogate pair, which exists as an escape only.
+    write_text(path, re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text))
 
 
 class _Walk:
