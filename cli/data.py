@@ -1,4 +1,4 @@
-"""data check, data stats, data phrases, data split, data download."""
+"""data check, data repair, data stats, data phrases, data split, data download."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,13 +13,14 @@ from lbkd.errors import ConfigError
 from .console import Reporter, err, out, print_json, table
 from .options import Json, with_settings
 from .train import running
+from .translate import show
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Download, check, count and split data files; mine phrases.\n\n"
+    help="Download, check, repair, count and split data files; mine phrases.\n\n"
     "Example: lbkd data check train.en.json train.es.json",
 )
 
@@ -59,6 +60,33 @@ def check(
         print_json(rows)
     if any(row["faults"] for row in rows):
         raise typer.Exit(2)
+
+
+@app.command()
+def repair(
+    files: Annotated[list[Path], typer.Argument(help="SQuAD-format files whose answers moved.")],
+    source: Annotated[
+        Path | None,
+        typer.Option(help="The file that they are translations of: tells occurrences apart, aligns words."),
+    ] = None,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Write over the files.")] = False,
+    json: Json = False,
+) -> None:
+    """Find answers again that are not where a file says; those that cannot be found are discarded.
+
+    Writes repaired/<file> and repaired/repair-report.json beside each file.
+
+    Example: lbkd data repair train.es.json train.de.json --source train.en.json
+    """
+    from lbkd.corpus.repair import repair as repair_file
+
+    report = {str(path): repair_file(path, source, in_place) for path in files}
+    if json:
+        print_json(report)
+    else:
+        show(report)
+        for entry in report.values():
+            err.print(f"written: {entry['written']}")
 
 
 @app.command()

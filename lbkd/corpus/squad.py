@@ -1,9 +1,10 @@
 """SQuAD v1.1 and v2 JSON files, read strictly: a file is sound throughout or it is refused."""
 
+import itertools
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -51,10 +52,14 @@ class Dataset:
     questions: tuple[Question, ...]
 
 
-def read(path: Path, language: str) -> Dataset:
-    """The dataset in a file without faults; DataError, no longer than a screen, for any other."""
-    dataset, faults = inspect_file(path, language)
-    if dataset is not None:
+def read(path: Path, language: str, tolerated: Collection[str] = ()) -> Dataset:
+    """The dataset in a file without faults; DataError, no longer than a screen, for any other.
+
+    Faults of `tolerated` kinds, which must be of answers alone, are left in.
+    """
+    dataset, found = _parsed(path, language)
+    faults = [fault for fault in found if fault.kind not in tolerated]
+    if dataset is not None and not faults:
         return dataset
     lines = [f"{path} ({language}): {len(faults)} fault{'s' * (len(faults) > 1)}"]
     for fault in faults[:_SHOWN_FAULTS]:
@@ -69,14 +74,36 @@ def read(path: Path, language: str) -> Dataset:
 
 def inspect_file(path: Path, language: str) -> tuple[Dataset | None, list[Fault]]:
     """The dataset and no faults, or None and all faults of the file; bad content never raises."""
+    dataset, faults = _parsed(path, language)
+    return (None if faults else dataset), faults
+
+
+def _parsed(path: Path, language: str) -> tuple[Dataset | None, list[Fault]]:
     document, fault = load(path)
     if fault:
         return None, [fault]
     walk = _Walk(document)
-    if walk.faults:
-        return None, walk.faults
     columns = tuple(walk.passages), tuple(walk.articles), tuple(walk.titles), tuple(walk.questions)
-    return Dataset(path, language, *columns), []
+    return Dataset(path, language, *columns), walk.faults
+
+
+def rebuilt(
+    document: Mapping[str, Any], change: Callable[[dict[str, Any], int], dict[str, Any] | None]
+) -> Any:
+    """A sound file's content with its paragraphs changed.
+
+    Args:
+        document: the JSON value.
+        change: gets a paragraph and its number, from 0 on; returns the new one, or None to leave it out.
+            Articles that lose all go, too.
+    """
+    number = itertools.count()
+    articles = []
+    for article in document["data"]:
+        changed = [change(paragraph, next(number)) for paragraph in article["paragraphs"]]
+        if paragraphs := [paragraph for paragraph in changed if paragraph]:
+            articles.append({**article, "paragraphs": paragraphs})
+    return {**document, "data": articles}
 
 
 def write(path: Path, document: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from lbkd.corpus.answers import How, Place, recover
 from lbkd.corpus.memory import Memory, Progress
-from lbkd.corpus.squad import Answer, Dataset, Question
+from lbkd.corpus.squad import Answer, Dataset, Question, rebuilt
 from lbkd.errors import DataError
 from lbkd.recovery.sentences import cut
 from lbkd.recovery.tally import Tally
@@ -33,8 +33,10 @@ class Translated:
         answers: list[list[Span]] = [[] for _ in data.passages]
         for question in data.questions:
             answers[question.passage] += map(_stripped, question.answers)
+        asked = {question.passage for question in data.questions}
         self._sentences = [
-            cut(text, source, whole) for text, whole in zip(data.passages, answers, strict=True)
+            cut(text, source, whole) if row in asked else []
+            for row, (text, whole) in enumerate(zip(data.passages, answers, strict=True))
         ]
         places = dict.fromkeys(self._place(q, answer)[1] for q in data.questions for answer in q.answers)
         texts = [
@@ -57,23 +59,22 @@ class Translated:
         Raises:
             DataError: no question could be kept.
         """
-        passages, questions = iter(self._passages), iter(self._data.questions)
         kept = {"passages": 0, "questions": 0}
-        articles = []
-        for article in document["data"]:
-            paragraphs = []
-            for paragraph in article["paragraphs"]:
-                text, starts = next(passages)
-                pairs = zip(paragraph["qas"], questions, strict=False)  # ends with the first, so none is lost
-                asked = [self._question(record, question, text, starts) for record, question in pairs]
-                qas = [record for record in asked if record]
-                if text.strip() and qas:
-                    paragraphs.append({**paragraph, "context": text, "qas": qas})
-                    kept["questions"] += len(qas)
-            kept["passages"] += len(paragraphs)
-            if paragraphs:
-                articles.append({**article, "paragraphs": paragraphs})
-        if not articles:
+        questions = iter(self._data.questions)
+
+        def change(paragraph: dict[str, Any], number: int) -> dict[str, Any] | None:
+            text, starts = self._passages[number]
+            pairs = zip(paragraph["qas"], questions, strict=False)  # the first ends it: none is lost
+            asked = [self._question(record, question, text, starts) for record, question in pairs]
+            qas = [record for record in asked if record]
+            if not (text.strip() and qas):
+                return None
+            kept["passages"] += 1
+            kept["questions"] += len(qas)
+            return {**paragraph, "context": text, "qas": qas}
+
+        translated = rebuilt(document, change)
+        if not kept["questions"]:
             reasons = ", ".join(f"{reason}: {count}" for reason, count in self._tally.lost.items())
             raise DataError(
                 f"{self._data.path}: no question could be kept in {self._memory.target!r} ({reasons}). "
@@ -84,7 +85,7 @@ class Translated:
             name: {"source": total, "kept": kept[name], "discarded": total - kept[name]}
             for name, total in totals.items()
         }
-        return {**document, "data": articles}, {**counts, **self._tally.result()}
+        return translated, {**counts, **self._tally.result()}
 
     def _place(self, question: Question, answer: Answer) -> tuple[Span, Place]:
         """The sentence of an answer as a span of its passage, and the answer in it."""

@@ -72,6 +72,15 @@ def by_string(answer: str, text: str, source: str, span: Span) -> Found | None:
     return None
 
 
+def by_place(answer: str, text: str, near: int) -> Found | None:
+    """The answer's occurrence that is nearest to a place in the text; the score is that of `by_string`."""
+    for search, method in ((exact, "answer"), (normalized, "answer-normalized")):
+        if spans := search(text, answer):
+            span = min(spans, key=lambda span: abs(span.start - near))
+            return Found(span, method, _whole(text, span) / len(spans))
+    return None
+
+
 def by_alignment(aligner: Aligner, source: str, span: Span, text: str) -> Found | None:
     """The words that translate the answer's, by the word aligner."""
     projected = aligner.project(source, span, text)

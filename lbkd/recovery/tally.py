@@ -36,6 +36,7 @@ class Tally:
         methods = sorted(self.kept, key=lambda name: METHODS.index(name) if name in METHODS else -1)
         return {
             "answers": {"kept": self.kept.total(), "discarded": self.lost.total()},
+            "markers": dict(sorted(self.markers.items())),
             "methods": {
                 name: {
                     "answers": self.kept[name],
