@@ -57,7 +57,7 @@ class _Repair:
             raise DataError(f"{data.path}: shares no question id with --source {source.path}.")
         self._tally = Tally()
 
-    def document(self, document: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def document(self, document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The file's content with its answers in place, and the report."""
         questions = iter(self._data.questions)
         kept = 0

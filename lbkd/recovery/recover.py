@@ -43,12 +43,12 @@ def by_marker(marked: Marked, text: str) -> Found | None:
     The score is the share of words that both translations have in common, in order (twice the common ones
     over all): 1 if the markers changed nothing.
     """
+    if marked.text == text:
+        return Found(marked.span, "marked", 1.0)
     answer = marked.text[slice(*marked.span)]
     for search, method in ((exact, "marked"), (normalized, "marked-normalized")):
         if spans := search(text, answer):
             span = counterpart(spans, text, search(marked.text, answer), marked.span, marked.text)
-            if method == "marked" and marked.text == text:
-                span = marked.span
             return Found(span, method, _common(marked.text, text))
     return None
 
@@ -95,7 +95,5 @@ def _whole(text: str, span: Span) -> float:
 
 
 def _common(one: str, other: str) -> float:
-    if one == other:
-        return 1.0
     ours, theirs = ([text[slice(*span)] for span in words(text)] for text in (one, other))
     return float(SequenceMatcher(None, ours, theirs, autojunk=False).ratio())

@@ -23,8 +23,7 @@ def cut(text: str, language: str, whole: Sequence[Span] = ()) -> list[Span]:
         start += len(piece)
     joined: list[Span] = []
     for span in found:
-        between = Span(joined[-1].end, span.start) if joined else None
-        if between and any(keep.start < span.start and keep.end > between.start for keep in whole):
+        if joined and any(keep.start < joined[-1].end and keep.end > span.start for keep in whole):
             joined[-1] = Span(joined[-1].start, span.end)
         else:
             joined.append(span)
