@@ -67,11 +67,11 @@ class Aligner:
         return both
 
     def project(self, source: str, span: Span, target: str) -> tuple[Span, float] | None:
-        """The span of the target whose words translate those of a span of the source, and its score.
+        """The span of the target whose words translate those of a span of the source, and how surely.
 
-        The score is 2 x / (y + n), where x is the sum of the links between both spans, y that of all links of
-        the target's span, n the words of the source's. It is 1 if they translate each other word by word and
-        surely, 0 if nothing links them. None if there is no link at all.
+        The score is 2 x / (y + z), where x is the sum of the links between both spans, y that of all links of
+        the target's span, z that of all links of the source's, at least its number of words. It is 1 if they
+        translate each other word by word and surely. None if nothing links them.
         """
         ours, theirs = words(source), words(target)
         rows = [n for n, word in enumerate(ours) if word.end > span.start and word.start < span.end]
@@ -83,12 +83,13 @@ class Aligner:
         inner = np.concatenate([[0.0], links[solid or rows].sum(0).cumsum()])
         outer = np.concatenate([[0.0], links.sum(0).cumsum()])
         first, last = np.array(columns)[:, None], np.array(columns)[None, :] + 1
-        scores = 2 * (inner[last] - inner[first]) / (outer[last] - outer[first] + len(solid or rows))
+        whole = max(len(solid or rows), float(links[solid or rows].sum()))
+        scores = 2 * (inner[last] - inner[first]) / (outer[last] - outer[first] + whole)
         scores = np.where(last > first, scores, -1.0)
         i, j = np.unravel_index(int(scores.argmax()), scores.shape)
         if scores[i, j] <= 0:
             return None
-        return Span(theirs[columns[int(i)]].start, theirs[columns[int(j)]].end), float(scores[i, j])
+        return Span(theirs[columns[int(i)]].start, theirs[columns[int(j)]].end), min(float(scores[i, j]), 1.0)
 
 
 class _Table:
@@ -97,7 +98,7 @@ class _Table:
     def __init__(
         self, lefts: list[Ints], rights: list[Ints], left: dict[str, int], right: dict[str, int]
     ) -> None:
-        self._width = len(right)
+        self._width = len(right) + 1  # the last is for words that were never seen
         pairs = list(zip(lefts, rights, strict=True))
         keys = np.concatenate([[0], *(_cells(a, b, self._width).ravel() for a, b in pairs)])
         prior = np.concatenate([[1.0], *(_prior(len(a), len(b)).ravel() for a, b in pairs)])
@@ -121,7 +122,9 @@ class _Table:
         keys = _cells(left, right, self._width)
         place = np.searchsorted(self._keys, keys).clip(max=len(self._keys) - 1)
         known = self._keys[place] == keys
-        values = np.where(known, self._values[place], _SMOOTHING / self._width)
+        floor = np.full(len(left) + 1, _SMOOTHING / self._width)
+        floor[0] = 1 / self._width  # a word that was never seen translates none, as far as one knows
+        values = np.where(known, self._values[place], floor)
         share = values * _prior(len(left), len(right))
         found: Floats = (share / share.sum(1, keepdims=True))[:, 1:].T
         return found
@@ -143,11 +146,11 @@ def _prior(n: int, m: int) -> Floats:
 
 
 def _ids(text: str, numbers: dict[str, int], grow: bool = True) -> Ints:
-    """The words of a text by number; words that were never seen have -1."""
+    """The words of a text by number; if they are not to grow, new words have the next."""
     forms = [_form(text[slice(*span)]) for span in words(text)]
     if grow:
         return np.array([numbers.setdefault(form, len(numbers)) for form in forms], dtype=np.int64)
-    return np.array([numbers.get(form, -1) for form in forms], dtype=np.int64)
+    return np.array([numbers.get(form, len(numbers)) for form in forms], dtype=np.int64)
 
 
 @lru_cache(maxsize=2**17)

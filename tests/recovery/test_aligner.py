@@ -1,3 +1,5 @@
+import random
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,9 @@ PAIRS = [
     ("the book", "el libro"),
     ("a book", "un libro"),
     ("a red house", "una casa roja"),
+    ("a red pen", "una pluma roja"),
+    ("the pen", "la pluma"),
+    ("red", "roja"),
 ]
 
 
@@ -30,13 +35,31 @@ def test_prior_by_hand() -> None:
 
 def test_words_that_meet_again_and_again_are_linked() -> None:
     aligner = Aligner(PAIRS * 5)
-    assert answer(aligner, "the red book", "book", "el libro rojo") == "libro"
-    assert answer(aligner, "a red house", "red", "una casa roja") == "roja"
-    assert answer(aligner, "a red house", "house", "una casa roja") == "casa"
+    assert answer(aligner, "a book", "book", "un libro") == "libro"
+    assert answer(aligner, "the pen", "pen", "la pluma") == "pluma"
+    assert answer(aligner, "the house", "house", "la casa") == "casa"
     links = aligner.links("a red house", "una casa roja")
     assert links.shape == (3, 3)
     assert ((links >= 0) & (links <= 1)).all()
-    assert links.argmax(1).tolist() == [0, 2, 1]
+
+
+def test_words_that_change_places_are_linked() -> None:
+    """200 sentences of 4 to 8 of 40 words; in the translation, each two neighbours change places."""
+    chance = random.Random(1)
+    sentences = [chance.sample(range(40), chance.choice([4, 6, 8])) for _ in range(200)]
+    swapped = [[row[n ^ 1] for n in range(len(row))] for row in sentences]
+    texts = [
+        [" ".join(f"{letter}{n}" for n in row) for row in rows]
+        for letter, rows in (("w", sentences), ("v", swapped))
+    ]
+    pairs = list(zip(*texts, strict=True))
+    aligner = Aligner(pairs)
+    found = [
+        answer(aligner, a, f"w{n}", b) == f"v{n}"
+        for (a, b), row in zip(pairs, sentences, strict=True)
+        for n in row
+    ]
+    assert sum(found) > 0.95 * len(found)
 
 
 def test_words_spelt_alike_are_linked() -> None:
@@ -62,7 +85,7 @@ def test_nothing_to_learn_from(pairs: list[tuple[str, str]]) -> None:
     aligner = Aligner(pairs)
     assert aligner.project("", Span(0, 0), "x") is None
     found = aligner.project("one two", Span(0, 3), "uno dos")
-    assert found is not None and found[0] == Span(0, 3)  # the diagonal is all there is
+    assert found is not None and found[1] < 0.2  # nobody would believe it
 
 
 def test_the_same_sentences_give_the_same_bits() -> None:

@@ -24,7 +24,6 @@ def test_markers_may_even_cut_words() -> None:
 
 
 def test_the_translation_around_may_differ() -> None:
-    # "Ayer subió Roma" and "Roma subió ayer": of 3 + 3 words "subió Roma" is not in order, "subió" + one is 2.
     found = by_marker(marked("Ayer cayó <b>Roma</b>"), "Roma cayó ayer")
     assert found == Found(Span(0, 4), "marked", pytest.approx(2 * 1 / 6))
     found = by_marker(marked("Roma y <b>Roma</b> sí"), "Roma y Roma no")
@@ -55,10 +54,10 @@ def test_the_occurrence_nearest_to_a_place() -> None:
 
 
 def test_an_unsure_alignment_is_not_believed() -> None:
-    pairs = [("a red house", "una casa roja"), ("a red cat", "un gato rojo"), ("a house", "una casa")] * 5
-    found = by_alignment(Aligner(pairs), "a red house", Span(6, 11), "una casa roja")
+    pairs = [("the house", "la casa"), ("the book", "el libro"), ("a book", "un libro")] * 5
+    found = by_alignment(Aligner(pairs), "the house", Span(4, 9), "la casa")
     assert found is not None
-    assert (found.span, found.method) == (Span(4, 8), "alignment")
+    assert (found.span, found.method) == (Span(3, 7), "alignment")
     assert 0.5 < found.score <= 1
     assert by_alignment(Aligner(pairs), "zig zag zog zug", Span(0, 15), "casa") is None
 
