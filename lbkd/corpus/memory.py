@@ -34,7 +34,8 @@ class Memory:
 
     def __init__(self, folder: Path, name: str, translator: Translator, source: str, target: str) -> None:
         self.target = target
-        self.settings: dict[str, Any] = {"backend": name, **translator.fingerprint(source, target)}
+        settings = {"backend": name, **translator.fingerprint(source, target)}
+        self.settings: dict[str, Any] = json.loads(json.dumps(settings, default=str))
         self._source = source
         self._translator = translator
         self._known: dict[str, str] = {}
@@ -119,7 +120,7 @@ class Memory:
                 self._known[pair[0]] = pair[1]
         file.truncate(whole)
         if not whole:
-            self._write(f"{json.dumps(self.settings, ensure_ascii=False, default=str)}\n")
+            self._write(f"{json.dumps(self.settings, ensure_ascii=False)}\n")
 
 
 def _line(line: bytes) -> Any:
