@@ -24,7 +24,9 @@ class Tally:
         """An answer that is `found`, now as `text`."""
         self.kept[found.method] += 1
         self._scores[found.method] += found.score
-        self._example(found.method, {"id": id, "answer": answer, "found": text, "score": found.score})
+        self._example(
+            found.method, {"id": id, "answer": answer, "found": text, "score": round(found.score, 4)}
+        )
 
     def lose(self, id: str, answer: str, reason: str, text: str) -> None:
         """An answer that was not found in `text`."""
