@@ -1,7 +1,10 @@
 """A translation memory: every distinct text is translated once, whatever breaks off in between.
 
-<folder>/<source>-<target>.<fingerprint>.jsonl   first what the translations depend on, then a text and
-                                                 its translation a line
+<folder>/<source>-<target>.<fingerprint>.jsonl   first what the translations depend on, then a batch a line:
+                                                 its texts and their translations
+
+A batch is there as a whole or not at all, and batches are the same whether or not there was a break: some
+backends translate a text otherwise in other company.
 """
 
 import fcntl
@@ -34,6 +37,8 @@ class Memory:
 
     def __init__(self, folder: Path, name: str, translator: Translator, source: str, target: str) -> None:
         self.target = target
+        self.sentences = translator.sentences
+        """Whether passages are to be cut into sentences."""
         settings = {"backend": name, **translator.fingerprint(source, target)}
         self.settings: dict[str, Any] = json.loads(json.dumps(settings, default=str))
         self._source = source
@@ -97,12 +102,12 @@ class Memory:
 
     def _add(self, texts: list[str], translations: list[str]) -> None:
         pairs = list(zip(texts, translations, strict=True))
-        self._write("".join(f"{json.dumps(pair, ensure_ascii=False)}\n" for pair in pairs))
+        self._write(json.dumps(pairs, ensure_ascii=False))
         self._known.update(pairs)
         self.added += len(pairs)
 
-    def _write(self, lines: str) -> None:
-        self._file.write(lines.encode())
+    def _write(self, line: str) -> None:
+        self._file.write(f"{line}\n".encode())
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -115,12 +120,12 @@ class Memory:
             if not line.endswith(b"\n"):
                 break
             whole += len(line)
-            pair = _line(line)
-            if isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair):
-                self._known[pair[0]] = pair[1]
+            batch = _line(line)
+            if isinstance(batch, list):
+                self._known.update(batch)
         file.truncate(whole)
         if not whole:
-            self._write(f"{json.dumps(self.settings, ensure_ascii=False)}\n")
+            self._write(json.dumps(self.settings, ensure_ascii=False))
 
 
 def _line(line: bytes) -> Any:

@@ -35,7 +35,7 @@ class Translated:
             answers[question.passage] += map(_stripped, question.answers)
         asked = {question.passage for question in data.questions}
         self._sentences = [
-            cut(text, source, whole) if row in asked else []
+            cut(text, source, whole if memory.sentences else [Span(0, len(text))]) if row in asked else []
             for row, (text, whole) in enumerate(zip(data.passages, answers, strict=True))
         ]
         places = dict.fromkeys(self._place(q, answer)[1] for q in data.questions for answer in q.answers)

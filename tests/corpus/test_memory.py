@@ -51,7 +51,7 @@ def test_every_distinct_text_once_longest_first(tmp_path: Path) -> None:
     assert (again["b"], again.known, again.added) == ("B", 3, 1)
     lines = [json.loads(line) for line in memory.path.read_text(encoding="utf-8").splitlines()]
     assert lines[0] == {"backend": "upper", "beams": 1}
-    assert lines[1:] == [["aaa", "AAA"], ["cc", "CC"], ["b", "B"], ["d", "D"]]
+    assert lines[1:] == [[["aaa", "AAA"], ["cc", "CC"]], [["b", "B"]], [["d", "D"]]]
 
 
 def test_progress(tmp_path: Path) -> None:
@@ -72,6 +72,30 @@ def test_a_break_loses_one_batch(tmp_path: Path) -> None:
     assert memory.known == 2
 
 
+class Company(Upper):
+    """Translates a text otherwise in other company."""
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        return [f"{text} with {', '.join(texts)}" for text in texts]
+
+
+def test_batches_are_the_same_after_a_break(tmp_path: Path) -> None:
+    texts = ["aaaaaaa", "bbbbbb", "ccccc", "dddd", "eee"]
+    memories = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        memory = Memory(folder, "company", Company(), "en", "es")
+        with memory.opened():
+            memory.fill(texts, quiet)
+        memories.append(memory)
+    whole = memories[0].path.read_bytes()
+    for left in range(len(whole)):
+        memories[1].path.write_bytes(whole[:left])
+        memory = Memory(tmp_path / "two", "company", Company(), "en", "es")
+        with memory.opened():
+            memory.fill(texts, quiet)
+        assert memory.path.read_bytes() == whole
+
+
 @pytest.mark.parametrize("cut", [1, 3, 9])
 def test_a_broken_last_line_is_cut_off(tmp_path: Path, cut: int) -> None:
     memory, _ = filled(tmp_path, ["aaa", "bb", "é"])
@@ -87,7 +111,7 @@ def test_a_damaged_line_is_translated_anew(tmp_path: Path) -> None:
     memory, _ = filled(tmp_path, ["aaa", "bb"])
     memory.path.write_bytes(memory.path.read_bytes().replace(b'"BB"', b'\xff"B'))
     again, translator = filled(tmp_path, ["aaa", "bb"])
-    assert translator.asked == [["bb"]]
+    assert translator.asked == [["aaa", "bb"]]
     assert again["bb"] == "BB"
 
 

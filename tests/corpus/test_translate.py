@@ -292,6 +292,24 @@ def test_every_kept_answer_is_exactly_at_its_place(
     assert report["answers"]["discarded"] == len(spans) - len(question["answers"])
 
 
+def test_a_backend_that_wants_whole_passages(tmp_path: Path) -> None:
+    class Whole(Other):
+        """Knows the passage as a whole, and no marked one."""
+
+        sentences = False
+
+    text = "Rome fell. Rome rose."
+    content = document((text, [asked("x", text, ("Rome", 1))]))
+    done, report, _ = run(
+        tmp_path,
+        content,
+        Whole({text: "Cayó. Roma, Roma.", "Rome": "Roma", f"{text[:11]}<b>Rome</b> rose.": ""}),
+    )
+    assert only(done)[0] == "Cayó. Roma, Roma."
+    assert places(done) == {"x": [("Roma", 12, "answer")]}
+    assert report["markers"] == {"missing": 1}
+
+
 def test_nothing_found(tmp_path: Path) -> None:
     text = "Rome."
     content = document((text, [asked("x", text, ("Rome", 0))]))
