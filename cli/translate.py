@@ -23,8 +23,8 @@ def translate(
     split: Annotated[str | None, typer.Option(help="Splits, e.g. train,dev; by default all.")] = None,
     markers: Annotated[
         str,
-        typer.Option(help="Round the answer: tags, brackets, guillemets, square or numbered."),
-    ] = "tags",
+        typer.Option(help="Round the answer: guillemets, brackets, tags, square or numbered."),
+    ] = "guillemets",
     methods: Annotated[
         str, typer.Option(help="How answers are found again; each seeks what those before it did not find.")
     ] = "marked,answer,alignment",

@@ -11,9 +11,9 @@ from lbkd.errors import ConfigError, nearest
 from lbkd.recovery.words import Span
 
 STYLES: Mapping[str, tuple[str, str]] = {
-    "tags": ("<b>", "</b>"),
-    "brackets": ("⟦", "⟧"),
     "guillemets": ("«", "»"),
+    "brackets": ("⟦", "⟧"),
+    "tags": ("<b>", "</b>"),
     "square": ("[", "]"),
     "numbered": ("[1]", "[2]"),
 }

@@ -65,9 +65,10 @@ def test_damage_that_is_not(translation: str, style: str, fault: str) -> None:
 
 def test_a_text_with_such_signs_gets_another_style() -> None:
     assert style_for("plain", "square") == "square"
-    assert style_for("a < b", "tags") == "brackets"
-    assert style_for("a [1] b", "numbered") == "tags"
-    assert style_for("a ［1］ b", "square") == "tags"
+    assert style_for("a < b", "tags") == "guillemets"
+    assert style_for("a « b < c", "tags") == "brackets"
+    assert style_for("a [1] b", "numbered") == "guillemets"
+    assert style_for("a ［1］ b", "square") == "guillemets"
     assert style_for("< ⟦ « [", "tags") is None
 
 
