@@ -3,11 +3,12 @@
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -98,6 +99,24 @@ class Reporter:
         if self._log:
             self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
             self._log.flush()
+
+
+class Terminated(BaseException):
+    """SIGTERM came."""
+
+
+@contextmanager
+def stoppable(reporter: Reporter | None, message: str) -> Iterator[None]:
+    """Ends with `message` and the shell's exit code when the work inside is stopped; closes the reporter."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated) as stopped:
+        if reporter is not None:
+            reporter.note(message)
+        raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from stopped
+    finally:
+        if reporter is not None:
+            reporter.close()
 
 
 def _duration(seconds: float) -> str:

@@ -10,8 +10,8 @@ import typer
 from lbkd.corpus.check import shown
 from lbkd.errors import ConfigError
 
-from .console import Reporter, err, out, print_json, table
-from .options import Json, with_settings
+from .console import Reporter, err, out, print_json, stoppable, table
+from .options import Json, names, with_settings
 from .train import running
 from .translate import show
 
@@ -192,19 +192,19 @@ def split(
         raise ConfigError(
             f"{pattern!r} has no {{language}} in it, for example 'xquad/xquad.{{language}}.json'."
         )
-    names = [name.strip() for name in languages.split(",") if name.strip()]
-    if source not in names:
+    chosen = names(languages) or []
+    if source not in chosen:
         raise ConfigError(f"--source {source!r} is not among --languages {languages!r}.")
     parts = split_files(
-        {name: Path(pattern.replace("{language}", name)) for name in names}, source, out_dir, every
+        {name: Path(pattern.replace("{language}", name)) for name in chosen}, source, out_dir, every
     )
     rows = [{"file": str(p.path), "articles": p.articles, "questions": p.questions} for p in parts]
     if json:
         print_json(rows)
     else:
         table(["file", "articles", "questions"], [[str(value) for value in row.values()] for row in rows])
-        chosen = f"--languages {','.join(names)}" + (f" --source {source}" if source != "en" else "")
-        err.print(f"train on them with `lbkd run --corpus {quote(str(out_dir))} {chosen}`")
+        options = f"--languages {','.join(chosen)}" + (f" --source {source}" if source != "en" else "")
+        err.print(f"train on them with `lbkd run --corpus {quote(str(out_dir))} {options}`")
 
 
 @app.command()
@@ -233,13 +233,8 @@ def download(
         total = -(-size // 1000)
         reporter.progress(f"{file} kB", total if here == size else here // 1000, total, {})
 
-    try:
+    with stoppable(reporter, "stopped; what has arrived is kept: the same command goes on after it"):
         files = fetch_all(dataset, folder, mirror, progress)
-    except KeyboardInterrupt:
-        reporter.note("stopped; what has arrived is kept: the same command goes on after it")
-        raise typer.Exit(130) from None
-    finally:
-        reporter.close()
     if json:
         rows = [{"file": str(f.path), "size": f.size, "sha256": f.sha256, "state": f.state} for f in files]
         print_json({"dataset": name, "licence": dataset.licence, "files": rows})

@@ -151,8 +151,10 @@ def make_settings(options: dict[str, Any], sets: list[str] | None, recipe: str |
 
 
 def names(text: str | None) -> list[str] | None:
-    """`a, b` as ["a", "b"]."""
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+    """`a, b` as ["a", "b"]; None for an option that was not given."""
+    from lbkd.config import split_names
+
+    return None if text is None else split_names(text)
 
 
 def rank() -> int:

@@ -54,16 +54,16 @@ def reproduce(
     with running(settings, nproc, json) as project:
         from lbkd.training.estimate import Estimator, as_rows
         from lbkd.training.evaluate import benchmark_exam, own_exam
-        from lbkd.training.reproduce import finish, in_order
+        from lbkd.training.reproduce import finish, in_order, planned
 
-        seeded = [project.altered(seed=seed) for seed in _seeds(seeds) or how.seeds]
+        plan = planned([project.altered(seed=seed) for seed in _seeds(seeds) or how.seeds], chosen)
         if dry_run:
             estimator = Estimator(project, how.size)
-            costs = estimator.costs(in_order(seeded, chosen))
+            costs = estimator.costs(in_order(plan))
         else:
             place = settings.corpus.benchmarks
             exam = benchmark_exam(how.benchmark, place, how.columns) if how.benchmark else own_exam(project)
-            entries = finish(seeded, chosen, exam)
+            entries = finish(plan, exam)
     if project.rank:
         return
     if dry_run:

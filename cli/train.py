@@ -11,7 +11,7 @@ import typer
 
 from lbkd.errors import ConfigError, nearest
 
-from .console import Reporter, json_only, out, print_json, scores_table, table
+from .console import Reporter, Terminated, json_only, out, print_json, scores_table, stoppable, table
 from .options import Json, names, rank, relaunch, with_settings
 
 if TYPE_CHECKING:
@@ -235,25 +235,16 @@ def running(settings: "Settings", nproc: int | None, json: bool) -> "Iterator[Pr
 
     former = signal.signal(signal.SIGTERM, _terminated)
     try:
-        with json_only(json):
+        message = "stopped; finished steps are kept: the same command goes on after them"
+        with stoppable(reporter, message), json_only(json):
             yield Project(settings, reporter, nproc)
-    except (KeyboardInterrupt, _Terminated) as stopped:
-        if reporter is not None:
-            reporter.note("stopped; finished steps are kept: the same command goes on after them")
-        raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from stopped
     finally:
         signal.signal(signal.SIGTERM, former)
-        if reporter is not None:
-            reporter.close()
         engine.stop()
 
 
-class _Terminated(BaseException):
-    """SIGTERM came."""
-
-
 def _terminated(number: int, frame: object) -> None:
-    raise _Terminated
+    raise Terminated
 
 
 def _show(value: Any, json: bool, human: Any) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from lbkd.errors import ConfigError
 
-from .console import Reporter, err, out, print_json, table
+from .console import Reporter, err, out, print_json, stoppable, table
 from .options import Json, make_settings, names
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def translate(
         for name in names(split) or _splits(settings, source)
     }
     reporter = Reporter(settings.workspace / "log.txt")
-    try:
+    with stoppable(reporter, "stopped; finished translations are kept: the same command goes on after them"):
         report = translate_files(
             settings.corpus.dir,
             files,
@@ -81,11 +81,6 @@ def translate(
             reporter.note,
             reporter.progress,
         )
-    except KeyboardInterrupt:
-        reporter.note("stopped; finished translations are kept: the same command goes on after them")
-        raise typer.Exit(130) from None
-    finally:
-        reporter.close()
     if json:
         print_json(report)
     else:

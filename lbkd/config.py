@@ -21,9 +21,14 @@ BUILTIN_CORPUS = Path(__file__).parent / "corpus" / "builtin"
 FILE_NAME = "lbkd.toml"
 
 
+def split_names(text: str) -> list[str]:
+    """`a, b` as ["a", "b"]."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 Names = Annotated[
     tuple[str, ...],
-    BeforeValidator(lambda v: [n.strip() for n in v.split(",") if n.strip()] if isinstance(v, str) else v),
+    BeforeValidator(lambda v: split_names(v) if isinstance(v, str) else v),
     AfterValidator(lambda names: tuple(dict.fromkeys(names))),
 ]
 """Several names, each once; in text separated by commas."""

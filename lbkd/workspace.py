@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,12 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def add_to_json(path: Path, entries: Mapping[str, Any]) -> None:
+    """Put entries into the object in a JSON file, sorted by name; a file that holds none is begun anew."""
+    former = read_json(path)
+    write_json(path, dict(sorted({**(former if isinstance(former, dict) else {}), **entries}.items())))
 
 
 @contextmanager

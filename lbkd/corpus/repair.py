@@ -18,7 +18,7 @@ from lbkd.recovery.recover import Found, by_alignment, by_place, by_string
 from lbkd.recovery.sentences import cut
 from lbkd.recovery.tally import Tally
 from lbkd.recovery.words import Span
-from lbkd.workspace import read_json, write_json
+from lbkd.workspace import add_to_json
 
 REPORT = "repair-report.json"
 _MENDABLE = ("misplaced answer", "negative start")
@@ -42,9 +42,7 @@ def repair(path: Path, source: Path | None, in_place: bool = False) -> dict[str,
     document, counts = work.document(load(path)[0])
     target = path if in_place else path.parent / "repaired" / path.name
     squad.write(target, document)
-    former = read_json(target.parent / REPORT)
-    report = {**(former if isinstance(former, dict) else {}), path.name: counts}
-    write_json(target.parent / REPORT, dict(sorted(report.items())))
+    add_to_json(target.parent / REPORT, {path.name: counts})
     return {"written": str(target), **counts}
 
 
@@ -88,8 +86,7 @@ class _Repair:
             elif found := self._find(question, number, passage):
                 text = passage[slice(*found.span)]
                 self._tally.keep(question.id, answer.text, found, text)
-                fields = {"text": text, "answer_start": found.span.start, "method": found.method}
-                answers.append({**raw, **fields, "score": round(found.score, 4)})
+                answers.append({**raw, **found.fields(text, found.span.start)})
             else:
                 self._tally.lose(question.id, answer.text, "not in the passage", passage)
         return {**record, "answers": answers} if answers or not question.answers else None

@@ -17,7 +17,7 @@ from lbkd.corpus.memory import Memory
 from lbkd.corpus.translated import Translated
 from lbkd.errors import ConfigError, DataError
 from lbkd.translation import Translator
-from lbkd.workspace import read_json, write_json
+from lbkd.workspace import add_to_json
 
 REPORT = "translation-report.json"
 
@@ -76,7 +76,7 @@ def translate(
                 squad.write(target, {**document, "translation": settings})
                 report[target.relative_to(folder).as_posix()] = {"source": path.name, **settings, **counts}
         note(f"{language}: {memory.added:,} texts translated; {memory.known:,} were known before")
-    write_json(folder / REPORT, dict(sorted({**_former(folder), **report}.items())))
+    add_to_json(folder / REPORT, report)
     return report
 
 
@@ -89,9 +89,3 @@ def _refuse_strangers(targets: Iterable[Path]) -> None:
                     f"{path} is in the way: `lbkd translate` did not write it. "
                     "Move it away, or copy the source file to a folder of its own and name that as --corpus."
                 )
-
-
-def _former(folder: Path) -> dict[str, Any]:
-    """The report's entries on other files."""
-    former = read_json(folder / REPORT)
-    return former if isinstance(former, dict) else {}

@@ -125,8 +125,7 @@ class Translated:
             start = starts[sentence] + found.span.start
             here = text[start : starts[sentence] + found.span.end]
             self._tally.keep(question.id, answer.text, found, here)
-            fields = {"text": here, "answer_start": start, "method": found.method}
-            answers.append({**raw, **fields, "score": round(found.score, 4)})
+            answers.append({**raw, **found.fields(here, start)})
         if not wording or (question.answers and not answers):
             return None
         # What SQuAD v2 offers as plausible for unanswerable questions stands in the source's passage.

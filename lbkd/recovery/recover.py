@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import Any
 
 from lbkd.errors import ConfigError, nearest
 from lbkd.recovery.aligner import Aligner
@@ -28,6 +29,10 @@ class Found:
     method: str
     score: float
     """0 to 1; what it measures depends on the method, see the functions below."""
+
+    def fields(self, text: str, start: int) -> dict[str, Any]:
+        """What an answer's entry in a file says, given the answer and where it stands in its passage."""
+        return {"text": text, "answer_start": start, "method": self.method, "score": round(self.score, 4)}
 
 
 def check_methods(names: Sequence[str]) -> None:

@@ -38,61 +38,70 @@ def runs_of(project: Project, row: Row) -> list[Run]:
     ]
 
 
-def in_order(projects: Sequence[Project], rows: Sequence[Row]) -> list[Run]:
+Planned = list[tuple[Row, list[list[Run]]]]
+"""Each row with its runs, seed by seed."""
+
+
+def planned(projects: Sequence[Project], rows: Sequence[Row]) -> Planned:
+    """The runs of the rows, one project a seed.
+
+    Raises:
+        ConfigError: components or options that do not fit.
+    """
+    return [(row, [runs_of(project, row) for project in projects]) for row in rows]
+
+
+def in_order(plan: Planned) -> list[Run]:
     """All runs that the rows need, teachers before those who learn from them, each once.
 
     Raises:
-        ConfigError: components or options that do not fit; two rows that would write the same run folder with
-            different settings.
+        ConfigError: two rows that would write the same run folder with different settings.
     """
     found: dict[Path, tuple[Run, str]] = {}
-    for project in projects:
-        for row in rows:
-            for run in runs_of(project, row):
-                for each in (*run.teacher_runs().values(), run):
-                    former, name = found.setdefault(each.folder, (each, row.name))
-                    if former.asked != each.asked:
-                        raise ConfigError(
-                            f"rows {name!r} and {row.name!r} would both write {each.folder}: they differ in "
-                            "options that the run's name does not tell. Put them into two recipes, each with "
-                            "its own --workspace."
-                        )
+    seeds = range(max((len(runs) for _, runs in plan), default=0))
+    for row, run in ((row, run) for seed in seeds for row, runs in plan for run in runs[seed]):
+        for each in (*run.teacher_runs().values(), run):
+            former, name = found.setdefault(each.folder, (each, row.name))
+            if former.asked != each.asked:
+                raise ConfigError(
+                    f"rows {name!r} and {row.name!r} would both write {each.folder}: they differ in "
+                    "options that the run's name does not tell. Put them into two recipes, each with "
+                    "its own --workspace."
+                )
     return [run for run, _ in found.values()]
 
 
-def finish(projects: Sequence[Project], rows: Sequence[Row], exam: Exam) -> list[dict[str, Any]]:
+def finish(plan: Planned, exam: Exam) -> list[dict[str, Any]]:
     """Train and score whatever is not there yet; the table (see `table`).
 
     Args:
-        projects: one a seed.
-        rows: of the recipe.
+        plan: the rows and their runs.
         exam: what the models are asked.
 
     Raises:
         ConfigError: see `in_order`; a row's language that the exam does not have. Nothing is computed then.
     """
-    runs = in_order(projects, rows)
-    for row in rows:
-        for own in runs_of(projects[0], row) if row.each_language else ():
-            if own.options["lang"] not in exam.corpus.languages:
-                raise ConfigError(
-                    f"row {row.name!r} has a model for {own.options['lang']!r}, no column: these are "
-                    f"{', '.join(exam.corpus.languages)}. Leave it out of --languages."
-                )
-    shown = {run.folder for project in projects for row in rows for run in runs_of(project, row)}
+    runs = in_order(plan)
+    shown = [(row, run) for row, seeds in plan for own in seeds for run in own]
+    for row, run in shown:
+        if row.each_language and run.options["lang"] not in exam.corpus.languages:
+            raise ConfigError(
+                f"row {row.name!r} has a model for {run.options['lang']!r}, no column: these are "
+                f"{', '.join(exam.corpus.languages)}. Leave it out of --languages."
+            )
+    folders = {run.folder for _, run in shown}
     for run in runs:
         folder = train_run(run)
-        if folder in shown:
+        if folder in folders:
             evaluate(run.project, folder, exam)
-    return table(projects, rows, exam)
+    return table(plan, exam)
 
 
-def table(projects: Sequence[Project], rows: Sequence[Row], exam: Exam) -> list[dict[str, Any]]:
+def table(plan: Planned, exam: Exam) -> list[dict[str, Any]]:
     """The rows' scores, and how they compare; their runs must be trained and evaluated.
 
     Args:
-        projects: one a seed.
-        rows: of the recipe.
+        plan: the rows and their runs.
         exam: what the models were asked.
 
     Returns:
@@ -103,8 +112,8 @@ def table(projects: Sequence[Project], rows: Sequence[Row], exam: Exam) -> list[
     """
     found: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
     entries = []
-    for row in rows:
-        answered = [_answered(project, row, exam) for project in projects]
+    for row, seeds in plan:
+        answered = [_answered(runs, row, exam) for runs in seeds]
         languages = [language for language in exam.corpus.languages if language in answered[0]]
         points = {language: np.stack([seed[language] for seed in answered]) for language in languages}
         found[row.name] = {language: scores[:, :, 1] for language, scores in points.items()}
@@ -112,21 +121,21 @@ def table(projects: Sequence[Project], rows: Sequence[Row], exam: Exam) -> list[
             {
                 "row": row.name,
                 "paper": {language: list(scores) for language, scores in row.paper.items()},
-                "runs": [str(run.folder) for project in projects for run in runs_of(project, row)],
+                "runs": [str(run.folder) for runs in seeds for run in runs],
                 "scores": {language: _summary(points[language]) for language in languages},
                 "gain": None,
             }
         )
-    for row, entry in zip(rows, entries, strict=True):
+    for (row, _), entry in zip(plan, entries, strict=True):
         if found[row.name] and found.get(row.against or ""):
             entry["gain"] = _gain(exam, found[row.name], found[str(row.against)]) | {"against": row.against}
     return entries
 
 
-def _answered(project: Project, row: Row, exam: Exam) -> dict[str, npt.NDArray[np.float64]]:
+def _answered(runs: Sequence[Run], row: Row, exam: Exam) -> dict[str, npt.NDArray[np.float64]]:
     """Language -> (questions, 2) EM and F1 of every question, in percent, in the order of the exam."""
     scores = {}
-    for run in runs_of(project, row):
+    for run in runs:
         own = run.options["lang"] if row.each_language else None
         for language in exam.corpus.languages if own is None else [own]:
             answers = read_json(run.folder / exam.answers(language, language))

@@ -147,14 +147,18 @@ class Run:
             "deepspeed": file_hash(deepspeed) if deepspeed else None,
         }
 
-    def changed(self) -> str | None:
-        """Ingredients that differ from those of what lies in the folder; None where nothing does."""
+    def changed(self, ingredients: dict[str, Any]) -> str | None:
+        """Which of the ingredients differ from those of what lies in the folder; None where nothing does."""
         found = read_json(self.folder / "run.json")
-        return None if found is None else differences(found["ingredients"], self.ingredients())
+        return None if found is None else differences(found["ingredients"], ingredients)
 
     def done(self) -> bool:
         """Whether it, and its teachers before it, were trained and are still valid."""
-        return all(run.done() for run in self.teacher_runs().values()) and self.changed() == ""
+        return (
+            all(run.done() for run in self.teacher_runs().values())
+            and (self.folder / "run.json").exists()
+            and self.changed(self.ingredients()) == ""
+        )
 
     @property
     def weights(self) -> Path:

@@ -26,7 +26,7 @@ from lbkd.training.project import Project, window_settings
 from lbkd.training.run import Run, teacher_run
 from lbkd.training.selection import selector
 from lbkd.training.taught import Teachers
-from lbkd.workspace import differences, file_hash, read_json, write_json
+from lbkd.workspace import file_hash, read_json, write_json
 
 
 def train(
@@ -46,8 +46,7 @@ def train_run(run: Run) -> Path:
     project, settings = run.project, run.project.settings
     _train_missing(project, run.teachers)
     ingredients = run.ingredients()
-    found = read_json(run.folder / "run.json")
-    changed = engine.agree(None if found is None else differences(found["ingredients"], ingredients))
+    changed = engine.agree(run.changed(ingredients))
     name = run.folder.name
     if changed == "":
         project.listener.note(f"{name}: done before, still valid ({run.folder})")

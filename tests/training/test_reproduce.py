@@ -16,7 +16,7 @@ from lbkd.training.evaluate import evaluate, own_exam
 from lbkd.training.plan import Plan
 from lbkd.training.project import Project
 from lbkd.training.recipe import Row, Size
-from lbkd.training.reproduce import finish, in_order
+from lbkd.training.reproduce import finish, in_order, planned
 from lbkd.training.run import Run
 
 QUICK = {"corpus.limit": 2, "corpus.zero_shot": "de", "training.max_steps": 2}
@@ -35,7 +35,7 @@ def project(model: Path, workspace: Path, **over: Any) -> Project:
 
 def test_teachers_come_first_and_nothing_twice(tiny_model_folder: Path, tmp_path: Path) -> None:
     one = project(tiny_model_folder, tmp_path)
-    names = [run.folder.name for run in in_order([one, one.altered(seed=2)], ROWS)]
+    names = [run.folder.name for run in in_order(planned([one, one.altered(seed=2)], ROWS))]
     first = [
         "baseline",
         "translate-train.es",
@@ -54,7 +54,7 @@ def test_rows_that_would_overwrite_each_other(tiny_model_folder: Path, tmp_path:
         Row(name="b", task="distill", weighting_options={"temperature": 2.0}),
     ]
     with pytest.raises(ConfigError, match="rows 'a' and 'b' would both write .*distill.combined.impurity"):
-        in_order([one], rows)
+        in_order(planned([one], rows))
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +76,10 @@ def done(
 
         patch.setattr(reproduce, "train_run", stop)
         with pytest.raises(KeyboardInterrupt):
-            finish(projects, ROWS, own_exam(one))
+            finish(planned(projects, ROWS), own_exam(one))
         patch.setattr(reproduce, "train_run", go_on)
         before = {path.parent.name: path.stat().st_mtime_ns for path in workspace.glob("runs/*/run.json")}
-        entries = finish(projects, ROWS, own_exam(one))
+        entries = finish(planned(projects, ROWS), own_exam(one))
     kept = {
         name
         for name, time in before.items()
@@ -130,13 +130,14 @@ def test_what_it_will_cost(
     done: tuple[list[Project], list[dict[str, Any]], set[str]], tiny_model_folder: Path, tmp_path: Path
 ) -> None:
     projects, _, _ = done
-    costs = {cost.what: cost for cost in Estimator(projects[0], None).costs(in_order(projects[:1], ROWS))}
+    runs = in_order(planned(projects[:1], ROWS))
+    costs = {cost.what: cost for cost in Estimator(projects[0], None).costs(runs)}
     assert all(cost.done for cost in costs.values())
     longer = projects[0].altered(training=projects[0].settings.training.model_copy(update={"max_steps": 3}))
-    costs = {cost.what: cost for cost in Estimator(longer, None).costs(in_order([longer], ROWS))}
+    costs = {cost.what: cost for cost in Estimator(longer, None).costs(in_order(planned([longer], ROWS)))}
     assert not any(cost.done for cost in costs.values())  # all would be trained again
     fresh = project(tiny_model_folder, tmp_path, **{"training.max_steps": None, "training.epochs": 3})
-    costs = {cost.what: cost for cost in Estimator(fresh, None).costs(in_order([fresh], ROWS))}
+    costs = {cost.what: cost for cost in Estimator(fresh, None).costs(in_order(planned([fresh], ROWS)))}
     assert list(costs)[2:5] == ["branch-mrc.en", "branch-mrc.es", "logits of branch-mrc.en"]
     assert not any(cost.done for cost in costs.values())
     features = fresh.train_features
@@ -163,7 +164,7 @@ def test_what_it_costs_where_the_texts_are_not_at_hand(tiny_model_folder: Path, 
         layers=2,
         hidden=64,
     )
-    [baseline] = Estimator(away, size).costs(in_order([away], ROWS[1:2]))
+    [baseline] = Estimator(away, size).costs(in_order(planned([away], ROWS[1:2])))
     training = away.settings.training
     steps = training.epochs * math.ceil(110 / training.batch_size)
     assert (baseline.steps, baseline.done, baseline.gigabytes) == (steps, False, pytest.approx(0.008))
@@ -178,9 +179,9 @@ def test_answers_of_another_exam_do_not_get_into_the_table(
     one = projects[0]
     short = one.altered(evaluation=one.settings.evaluation.model_copy(update={"max_answer": 1}))
     evaluate(short, one.settings.workspace / "runs" / "baseline", replace(own_exam(one), matrix=True))
-    assert finish(projects, ROWS, own_exam(one)) == entries
+    assert finish(planned(projects, ROWS), own_exam(one)) == entries
     evaluate(short, one.settings.workspace / "runs" / "baseline", own_exam(one))
-    assert finish(projects, ROWS, own_exam(one)) == entries
+    assert finish(planned(projects, ROWS), own_exam(one)) == entries
 
 
 def test_rows_that_do_not_fit_are_refused_before_anything_starts(
@@ -197,9 +198,9 @@ def test_rows_that_do_not_fit_are_refused_before_anything_starts(
         (Row(name="a", task="mix-mrc", criterion="mlm"), "masks none"),
     ):
         with pytest.raises(ConfigError, match=message):
-            finish([one], [ROWS[1], row], own_exam(one))
+            finish(planned([one], [ROWS[1], row]), own_exam(one))
     whole = own_exam(one)
     only = replace(whole, corpus=replace(whole.corpus, datasets={"en": whole.corpus.datasets["en"]}))
     with pytest.raises(ConfigError, match="row 'w/o LBMRC' has a model for 'es', no column"):
-        finish([one], ROWS[2:3], only)
+        finish(planned([one], ROWS[2:3]), only)
     assert not (tmp_path / "runs").exists()
