@@ -42,11 +42,16 @@ def prepare(name: str, trim: int | None, texts: Iterable[str], folder: Path, tru
 
         model, tokenizer = e5_small.load() if name == e5_small.NAME else load_encoder(name, trust)
         trim_vocabulary(model, tokenizer, texts, trim)
-        _quiet()
         with replacing(place) as new:
-            model.save_pretrained(new)
-            tokenizer.save_pretrained(new)
+            save(model, tokenizer, new)
     return str(place)
+
+
+def save(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
+    """As a plain Hugging Face folder."""
+    _quiet()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def load_encoder(name: str, trust: bool = False) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":

@@ -1,0 +1,123 @@
+"""trim."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lbkd.errors import ConfigError, DataError
+
+from .console import Reporter, out, print_json, stoppable, table
+from .options import Json, make_settings
+
+if TYPE_CHECKING:
+    from lbkd.config import Settings
+
+_ROWS = {
+    "pieces": ("pieces", "{:,.0f}"),
+    "parameters": ("parameters", "{:,.0f}"),
+    "megabytes": ("megabytes on disk", "{:,.1f}"),
+    "tokens_per_second": ("forward pass, tokens/s", "{:,.0f}"),
+    "texts_per_second": ("tokenizer, texts/s", "{:,.0f}"),
+}
+
+
+def trim(
+    model: Annotated[
+        str, typer.Argument(help="A run of the workspace, a run or model folder, a hub id, or e5-small.")
+    ],
+    out_: Annotated[Path, typer.Option("--out", help="Folder to write, which must not exist yet.")],
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with <split>.<language>.json files: all of them. \\[default: the corpus that ships]"
+        ),
+    ] = None,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Option(help="Plain text, one text a line, instead of a corpus or beside one; repeatable."),
+    ] = None,
+    frequent: Annotated[
+        int, typer.Option(min=0, help="Keep so many of the most frequent pieces beside.")
+    ] = 20_000,
+    workspace: Annotated[
+        Path | None, typer.Option(help="Folder of what was computed. \\[default: lbkd-work]")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Cut a model's vocabulary down to what texts use: smaller, with the same answers to them.
+
+    For unigram, BPE and WordPiece vocabularies; special tokens and single characters stay, and the head.
+
+    Checks that all texts become the same pieces, a sample the same logits, and measures both models.
+
+    Example: lbkd trim distill.combined.impurity --corpus my-data --out small
+
+    Example: lbkd trim e5-small --texts questions.txt --frequent 5000 --out small
+    """
+    settings = make_settings({"corpus.dir": corpus, "workspace": workspace}, None)
+    run = settings.workspace / "runs" / model
+    reporter = Reporter(None)
+    with stoppable(reporter, "stopped; nothing was written"):
+        found = {text: None for path in texts or () for text in _lines(path)}
+        if corpus is not None or not texts:
+            found |= dict.fromkeys(_corpus_texts(settings))
+        from torch.cuda import is_available
+
+        from lbkd.models.trimmed import trim_to
+
+        name = str(run) if (run / "run.json").exists() else model
+        device = "cuda" if is_available() else "cpu"
+        report = trim_to(name, sorted(found), frequent, out_, reporter.progress, device)
+    if json:
+        print_json({"model": model, "out": str(out_), "frequent": frequent, **report})
+    else:
+        _show(report)
+        out.print(f"written: {out_}")
+
+
+def _show(report: dict[str, Any]) -> None:
+    whole, trimmed, checked = (report[part] for part in ("whole", "trimmed", "checked"))
+    table(
+        ["", "whole", "trimmed", "ratio"],
+        [
+            [shown, form.format(whole[key]), form.format(trimmed[key]), f"{trimmed[key] / whole[key]:.2f}"]
+            for key, (shown, form) in _ROWS.items()
+        ],
+    )
+    out.print(
+        f"the same: the pieces of all {checked['texts']:,} texts, and the {checked['what']} of "
+        f"{checked['windows']} of them (largest difference {checked['largest_difference']:.2g})"
+    )
+
+
+def _corpus_texts(settings: "Settings") -> Iterator[str]:
+    """Passages and questions of every file that is named as the folder's are."""
+    from lbkd.corpus.squad import read
+
+    folder, pattern = settings.corpus.dir, settings.corpus.files
+    for path in _found(folder, pattern.replace("{split}", "*").replace("{language}", "*")):
+        data = read(path, path.name)
+        yield from data.passages
+        yield from (question.text for question in data.questions)
+
+
+def _found(folder: Path, pattern: str) -> Sequence[Path]:
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise ConfigError(f"there is no file {folder / pattern}. Name another folder (--corpus), or --texts.")
+    return found
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    yield from filter(str.strip, content.split("\n"))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's command."""
+    app.command()(trim)

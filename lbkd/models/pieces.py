@@ -1,0 +1,104 @@
+"""Which pieces of a vocabulary stay: one function a kind of vocabulary.
+
+Each takes the `model` of a `tokenizer.json` and the ids that texts use, and returns these, what they are made
+of, single characters and the frequent pieces. Any part of the vocabulary that holds what is returned cuts the
+texts into the same pieces as the whole does (docs/decisions.md says why).
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
+from typing import Any
+
+_BYTE = re.compile("<0x[0-9A-F]{2}>")
+"""Stands for one byte of a character that the vocabulary lacks."""
+
+
+def unigram(model: dict[str, Any], used: set[int], frequent: int) -> set[int]:
+    """All single characters, the `frequent` pieces with the highest scores, and the one with the lowest.
+
+    The latter decides what an unknown character costs.
+    """
+    vocabulary: list[tuple[str, float]] = model["vocab"]
+    single = {
+        n
+        for n, (piece, _) in enumerate(vocabulary)
+        if len(piece.removeprefix("▁")) <= 1 or _BYTE.fullmatch(piece)
+    }
+    by_score = sorted(range(len(vocabulary)), key=lambda n: -vocabulary[n][1])
+    unknown = set() if model["unk_id"] is None else {model["unk_id"]}
+    return used | single | unknown | {*by_score[:frequent], *by_score[-1:]}
+
+
+def word_piece(model: dict[str, Any], used: set[int], frequent: int) -> set[int]:
+    """All single characters at the beginning of words and inside them, and the `frequent` first pieces.
+
+    The vocabulary has no frequencies; it is the custom of BERT's to begin with the frequent pieces.
+    """
+    vocabulary: dict[str, int] = model["vocab"]
+    prefix = model["continuing_subword_prefix"]
+    single = {n for piece, n in vocabulary.items() if len(piece.removeprefix(prefix)) == 1}
+    unknown = {n for piece, n in vocabulary.items() if piece == model["unk_token"]}
+    return used | single | unknown | {*sorted(vocabulary.values())[:frequent]}
+
+
+def byte_pairs(model: dict[str, Any], used: set[int], frequent: int) -> set[int]:
+    """All symbols that words begin as, what the `frequent` first merges make, and what pieces are made of."""
+    vocabulary: dict[str, int] = model["vocab"]
+    prefix, suffix = model["continuing_subword_prefix"] or "", model["end_of_word_suffix"] or ""
+    joined = {(a, b): a + b.removeprefix(prefix) for a, b in model["merges"]}
+    ranks = {(a, b): n for n, (a, b) in enumerate(model["merges"])}
+    symbols = {piece: _symbols(piece, prefix, suffix) for piece in vocabulary}
+    keep = {n for piece, n in vocabulary.items() if len(symbols[piece]) == 1 or piece == model["unk_token"]}
+    first = {joined[pair] for pair in sorted(ranks, key=ranks.__getitem__)[:frequent]}
+    for piece, number in vocabulary.items():
+        if number in used or piece in first:
+            keep.update(vocabulary[part] for part in _made_of(symbols[piece], ranks, joined))
+    return used | keep
+
+
+def _symbols(piece: str, prefix: str, suffix: str) -> list[str]:
+    """What the merges that make a piece begin with: its characters, marked by their place in the word."""
+    if _BYTE.fullmatch(piece):
+        return [piece]
+    inside = bool(prefix) and piece.startswith(prefix) and piece != prefix
+    last = suffix if suffix and piece != suffix and piece.endswith(suffix) else ""
+    characters = piece.removesuffix(last)[len(prefix) * inside :]
+    found = [prefix * (inside or n > 0) + character for n, character in enumerate(characters)]
+    return [*found[:-1], found[-1] + last] if found else [piece]
+
+
+def _made_of(
+    symbols: Iterable[str], ranks: Mapping[tuple[str, str], int], joined: Mapping[tuple[str, str], str]
+) -> list[str]:
+    """All pieces that arise on the way from symbols to what the merges make of them, both included."""
+    now = list(symbols)
+    found = []
+    while pairs := [(ranks[pair], n) for n, pair in enumerate(pairwise(now)) if pair in ranks]:
+        _, n = min(pairs)
+        now[n : n + 2] = [joined[now[n], now[n + 1]]]
+        found.append(now[n])
+    return found
+
+
+KEEP: Mapping[str, Callable[[dict[str, Any], set[int], int], set[int]]] = {
+    "Unigram": unigram,
+    "BPE": byte_pairs,
+    "WordPiece": word_piece,
+}
+"""Type of a vocabulary -> what to keep of it."""
+
+
+def cut(model: dict[str, Any], new: Mapping[int, int]) -> None:
+    """Leave the pieces that `new` has ids for, in place; merges stay, in their order, where pieces do."""
+    vocabulary = model["vocab"]
+    if model["type"] == "Unigram":
+        model["vocab"] = [vocabulary[old] for old in new if old < len(vocabulary)]
+        model["unk_id"] = new.get(model["unk_id"])
+        return
+    model["vocab"] = kept = {piece: new[old] for piece, old in vocabulary.items() if old in new}
+    if "merges" in model:
+        prefix = model["continuing_subword_prefix"] or ""
+        model["merges"] = [
+            (a, b) for a, b in model["merges"] if {a, b, a + b.removeprefix(prefix)} <= kept.keys()
+        ]
