@@ -26,6 +26,7 @@ NAMES = sorted(commands())
 def test_there_they_are() -> None:
     assert {"train", "distill", "cache-logits", "run", "demo", "evaluate", "score", "predict"} < {*NAMES}
     assert "reproduce" in NAMES
+    assert "trim" in NAMES
     assert {"list", "show", "info", "data check", "data stats", "data phrases", "data split"} < {*NAMES}
 
 

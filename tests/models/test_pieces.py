@@ -25,7 +25,6 @@ def trimmed(backend: Tokenizer, texts: Iterable[str], frequent: int) -> tuple[To
     cut(state["model"], new)
     for token in state["added_tokens"]:
         token["id"] = new[token["id"]]
-    state["post_processor"] = None
     return Tokenizer.from_str(json.dumps(state)), sorted(keep)
 
 

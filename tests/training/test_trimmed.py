@@ -1,0 +1,77 @@
+"""A trimmed vocabulary is another tokenizer: nothing that depends on it is taken for what it was."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from ranks import settings
+
+from lbkd.errors import ConfigError
+from lbkd.models.trimmed import trim_to
+from lbkd.training.project import Project
+from lbkd.training.steps import train
+
+QUICK = {"corpus.limit": 2, "training.max_steps": 1}
+STUDENT = "distill.combined.impurity"
+
+
+class Notes:
+    """A listener that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+    def progress(self, what: str, done: int, total: int, numbers: Mapping[str, float]) -> None:
+        pass
+
+
+def smaller(model: Path, texts: tuple[str, ...], out: Path) -> Path:
+    trim_to(str(model), texts, 100, out, Notes().progress)
+    return out
+
+
+def test_teachers_and_students_with_trimmed_vocabularies(
+    tiny_model_folder: Path, builtin_texts: tuple[str, ...], tmp_path: Path
+) -> None:
+    workspace, texts = tmp_path / "work", builtin_texts[::4]
+    whole = settings(tiny_model_folder, workspace, **QUICK)
+    train(Project(whole), "distill")
+    runs, manifest = workspace / "runs", workspace / "logits" / "branch-mrc.es" / "manifest.json"
+    student = smaller(tiny_model_folder, texts, tmp_path / "student")
+    before = {path.name for path in (workspace / "tokens").iterdir()}
+
+    # a trimmed student, whole teachers
+    less = settings(student, workspace, **QUICK)
+    with pytest.raises(
+        ConfigError, match=r"branch-mrc.en: this teacher reads another tokenizer than the student"
+    ):
+        train(Project(less), "distill")
+
+    # a whole student, a trimmed teacher
+    for name in ("branch-mrc.en", "branch-mrc.es"):
+        teacher = smaller(runs / name, texts, tmp_path / name)
+        shutil.rmtree(runs / name)
+        shutil.copytree(teacher, runs / name)
+    with pytest.raises(
+        ConfigError, match=r"branch-mrc.en: this teacher reads another tokenizer than the student"
+    ):
+        train(Project(whole), "distill")
+
+    # both trimmed alike: what was computed with the whole vocabulary is computed again
+    former = manifest.read_text()
+    notes = Notes()
+    train(Project(less, notes), "distill")
+    again = [note for note in notes.notes if "computed again" in note]
+    assert again == [
+        f"{workspace}/logits/branch-mrc.{language}: computed again, since teacher weights, tokenizer changed"
+        for language in ("en", "es")
+    ]
+    assert any(
+        note.startswith(f"{STUDENT}: trained again, since ") and "tokenizer" in note for note in notes.notes
+    )
+    assert manifest.read_text() != former
+    assert before < {path.name for path in (workspace / "tokens").iterdir()}
