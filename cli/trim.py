@@ -39,8 +39,9 @@ def trim(
         typer.Option(help="Plain text, one text a line, instead of a corpus or beside one; repeatable."),
     ] = None,
     frequent: Annotated[
-        int, typer.Option(min=0, help="Keep so many of the most frequent pieces beside.")
-    ] = 20_000,
+        int | None,
+        typer.Option(min=0, help="Keep so many of the most frequent pieces beside. \\[default: 20000]"),
+    ] = None,
     workspace: Annotated[
         Path | None, typer.Option(help="Folder of what was computed. \\[default: lbkd-work]")
     ] = None,
@@ -65,13 +66,15 @@ def trim(
             found |= dict.fromkeys(_corpus_texts(settings))
         from torch.cuda import is_available
 
+        from lbkd.models.load import FREQUENT_PIECES
         from lbkd.models.trimmed import trim_to
 
+        count = FREQUENT_PIECES if frequent is None else frequent
         name = str(run) if (run / "run.json").exists() else model
         device = "cuda" if is_available() else "cpu"
-        report = trim_to(name, sorted(found), frequent, out_, reporter.progress, device)
+        report = trim_to(name, sorted(found), count, out_, reporter.progress, device)
     if json:
-        print_json({"model": model, "out": str(out_), "frequent": frequent, **report})
+        print_json({"model": model, "out": str(out_), "frequent": count, **report})
     else:
         _show(report)
         out.print(f"written: {out_}")

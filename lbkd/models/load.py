@@ -15,8 +15,8 @@ from lbkd.workspace import fingerprint, folder_hash, read_json, replacing
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-E5_SMALL_PIECES = 20_000
-"""Frequent pieces that `e5-small` keeps beside those of the corpus, unless model.trim says otherwise."""
+FREQUENT_PIECES = 20_000
+"""To keep beside those that texts use: by `lbkd trim`, and of `e5-small` unless model.trim says otherwise."""
 
 
 def prepare(name: str, trim: int | None, texts: Iterable[str], folder: Path, trust: bool = False) -> str:
@@ -31,7 +31,7 @@ def prepare(name: str, trim: int | None, texts: Iterable[str], folder: Path, tru
         trust: run Python code that comes with a hub model.
     """
     if name == e5_small.NAME:
-        trim = E5_SMALL_PIECES if trim is None else trim
+        trim = FREQUENT_PIECES if trim is None else trim
     elif trim is None:
         return name
     texts = list(texts)

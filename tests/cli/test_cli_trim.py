@@ -78,7 +78,7 @@ def test_a_corpus_and_texts(
         (["--out", "."], [". exists already; name another folder"]),
         (["--out", "o", "--corpus", "none"], ["there is no file none/*.*.json", "--corpus", "--texts"]),
         (["--out", "o", "--texts", "none.txt"], ["none.txt: cannot be read as UTF-8 text"]),
-        (["--out", "o", "--frequent", "-1"], ["-1", "--frequent"]),
+        (["--out", "o", "--frequent", "-1"], ["--frequent", "greater than or equal to 0"]),
         ([], ["--out"]),
     ],
 )
@@ -103,12 +103,15 @@ def test_a_slow_tokenizer(refused: Callable[..., str], tiny_xlm_folder: Path, fi
 
 
 @pytest.mark.slow
-def test_a_run(lbkd: Callable[..., Any], tiny_model_folder: Path, two_languages: Sequence[str]) -> None:
+def test_a_run(
+    lbkd: Callable[..., Any], tiny_model_folder: Path, two_languages: Sequence[str], files: list[Any]
+) -> None:
     """By its name; the trimmed one is read as the run is, and scores the same."""
     short = ["--model", tiny_model_folder, *two_languages, "--set", "training.max_steps=1"]
     short += ["--set", "model.max_length=100", "--workspace", "space"]
     assert lbkd("train", "--task", "baseline", *short).code == 0
-    done = lbkd("trim", "baseline", "--frequent", 0, "--out", "small", "--workspace", "space", "--json")
+    options = ["--corpus", BUILTIN_CORPUS, *files, "--frequent", 0, "--workspace", "space"]
+    done = lbkd("trim", "baseline", *options, "--out", "small", "--json")
     assert done.json["trimmed"]["pieces"] < done.json["whole"]["pieces"]
     assert json.loads(Path("small/run.json").read_text())["settings"]["model"]["max_length"] == 100
     scores = [lbkd("evaluate", run, *short, "--json").json for run in ("baseline", "small")]
