@@ -41,6 +41,10 @@ def _top(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    local_rank: Annotated[
+        int | None,
+        typer.Option("--local_rank", "--local-rank", hidden=True, help="The deepspeed launcher's."),
+    ] = None,
 ) -> None:
     pass
 

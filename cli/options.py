@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lbkd.errors import ConfigError, nearest
+
+from .console import err
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
@@ -22,7 +25,7 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON value on standard output, all else on standard error.")
 ]
 
-_RANKS = ("nproc", "zero_stage", "deepspeed", "local_rank")
+_RANKS = ("nproc", "zero_stage", "deepspeed")
 """Shared options that only commands with ranks have."""
 _TRAINING = ("select_on",)
 """Shared options that only commands that choose a weighting, and so train, have."""
@@ -101,7 +104,6 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
             rich_help_panel=_RUN,
         ),
     ),
-    "local_rank": (None, int | None, typer.Option(None, "--local_rank", "--local-rank", hidden=True)),
 }
 
 
@@ -169,7 +171,10 @@ def relaunch(nproc: int | None) -> None:
     from lbkd.training.launch import launch, launched, this_command
 
     if nproc is not None and nproc > 1 and not launched():
-        sys.exit(launch(this_command(), nproc))
+        code = launch(this_command(), nproc)
+        if code == 128 + signal.SIGKILL:  # it had no time to say so itself
+            err.print("error: a rank was killed, as the system does where memory runs out", style="bold red")
+        sys.exit(code)
 
 
 def model_folder(name: str, workspace: Path) -> Path:

@@ -238,6 +238,10 @@ def running(settings: "Settings", nproc: int | None, json: bool) -> "Iterator[Pr
         message = "stopped; finished steps are kept: the same command goes on after them"
         with stoppable(reporter, message), json_only(json):
             yield Project(settings, reporter, nproc)
+    except RuntimeError as error:
+        if told := engine.lost(error):
+            raise told from error
+        raise
     finally:
         signal.signal(signal.SIGTERM, former)
         engine.stop()

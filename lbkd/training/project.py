@@ -1,11 +1,13 @@
 """One corpus, one encoder, one workspace: what every step of the way shares."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
 
 from lbkd.config import ModelSettings, Settings
 from lbkd.corpus.parallel import ParallelCorpus
@@ -15,7 +17,7 @@ from lbkd.features.tokens import tokenizer_hash
 from lbkd.models.load import language_numbers, load_config, load_tokenizer, longest_input, prepare
 from lbkd.training import engine
 from lbkd.training.telemetry import Listener, Silent
-from lbkd.workspace import replacing
+from lbkd.workspace import differences, replacing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,6 +47,8 @@ class Project:
             raise ConfigError(
                 f"training.batch_size = {settings.training.batch_size} is less than the {self.world} ranks."
             )
+        if self.world > 1:
+            self._share_workspace()
 
     @cached_property
     def train_corpus(self) -> ParallelCorpus:
@@ -104,6 +108,20 @@ class Project:
             self._test_features[key] = self._features(corpus, tokenizer, languages, hashed, windows)
         return self._test_features[key]
 
+    def alike(self, ingredients: dict[str, Any]) -> None:
+        """Hold what a result depends on against the other ranks', whose hosts may have other files.
+
+        Raises:
+            ConfigError: on every rank, with the names of what differs.
+        """
+        everyone = engine.gathered((socket.gethostname(), ingredients))
+        for rank, (host, theirs) in enumerate(everyone):
+            if different := differences(everyone[0][1], theirs):
+                raise ConfigError(
+                    f"rank {rank} on {host} has another {different} than rank 0 on {everyone[0][0]}: "
+                    "give every host the same command, the same files and the same packages."
+                )
+
     def altered(self, **settings: Any) -> "Project":
         """The same with another seed or other options of components; what is at hand already is shared."""
         other = copy(self)
@@ -160,6 +178,27 @@ class Project:
     ) -> FeatureSet:
         folder = self.settings.workspace / "tokens"
         return self._first(lambda: FeatureSet.build(corpus, tokenizer, hashed, folder, *windows, languages))
+
+    def _share_workspace(self) -> None:
+        """Make sure that all ranks see one folder; ConfigError where a host has one of its own."""
+        token = self.settings.workspace.absolute() / str(engine.agree(f".shared-{uuid4().hex}"))
+
+        def look() -> None:
+            if not token.exists():
+                raise ConfigError(
+                    f"rank {self.rank} on {socket.gethostname()} does not see what rank 0 writes in "
+                    f"{token.parent}: put the --workspace on a disk that all hosts share, at the same path."
+                )
+
+        if self.rank == 0:
+            token.parent.mkdir(parents=True, exist_ok=True)
+            token.touch()
+        engine.agree(None)
+        try:
+            engine.together(look)
+        finally:
+            if self.rank == 0:
+                token.unlink()
 
     def _first(self, make: Callable[[], T]) -> T:
         """Rank 0 makes something on disk, then the others find it there."""

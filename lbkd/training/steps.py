@@ -46,6 +46,7 @@ def train_run(run: Run) -> Path:
     project, settings = run.project, run.project.settings
     _train_missing(project, run.teachers)
     ingredients = run.ingredients()
+    project.alike(ingredients)
     changed = engine.agree(run.changed(ingredients))
     name = run.folder.name
     if changed == "":
@@ -118,6 +119,7 @@ def cache_logits(project: Project, who: tasks.Teacher, windows: Ints | None = No
         "window settings": list(window_settings(project.settings.model)),
         "teacher weights": file_hash(run.weights),
     }
+    project.alike(ingredients)
     if project.rank == 0:
         changed = store.prepare(ingredients)
         if changed:
