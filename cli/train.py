@@ -230,7 +230,7 @@ def running(settings: "Settings", nproc: int | None, json: bool) -> "Iterator[Pr
         raise ConfigError(
             f"workspace {str(settings.workspace)!r} cannot be written: {error}. Name another --workspace."
         ) from error
-    from lbkd.training import engine
+    from lbkd.training import engine, hosts
     from lbkd.training.project import Project
 
     former = signal.signal(signal.SIGTERM, _terminated)
@@ -239,7 +239,7 @@ def running(settings: "Settings", nproc: int | None, json: bool) -> "Iterator[Pr
         with stoppable(reporter, message), json_only(json):
             yield Project(settings, reporter, nproc)
     except RuntimeError as error:
-        if told := engine.lost(error):
+        if told := hosts.lost(error):
             raise told from error
         raise
     finally:

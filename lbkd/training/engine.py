@@ -1,26 +1,22 @@
-"""DeepSpeed, and the process group it runs in: the only file that knows of either."""
+"""DeepSpeed, and the process group it runs in: the only file that knows of either, but for how ranks meet."""
 
 import gc
 import json
 import logging
 import os
-import re
-import socket
 import sys
 import warnings
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import HashStore
-from torch.distributed.distributed_c10d import _set_pg_timeout
 
 from lbkd.config import RuntimeSettings, TrainingSettings, merge
 from lbkd.errors import ConfigError, LbkdError
-from lbkd.training.hosts import interface
+from lbkd.training.hosts import meet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -28,12 +24,6 @@ if TYPE_CHECKING:
     from lbkd.models.masked import MaskedSpanModel
 
 T = TypeVar("T")
-
-_PATIENCE = timedelta(hours=2)
-"""How long a rank waits for the others: as long as rank 0 may need for work that it does alone."""
-
-_MEETING = timedelta(minutes=10)
-"""How long a rank waits for the others to start."""
 
 _OURS = {
     "train_batch_size": "training.batch_size",
@@ -65,50 +55,13 @@ def start(nproc: int | None = None) -> tuple[int, int]:
     if nproc not in (None, world):
         raise ConfigError(f"--nproc {nproc}, but the number of ranks started is {world}; leave --nproc out.")
     if launched:
-        _meet(backend)
+        meet(backend)
     else:
         os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")  # DeepSpeed reads them
         dist.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
     if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
     return dist.get_rank(), dist.get_world_size()
-
-
-def _meet(backend: str) -> None:
-    """Join the group of a launcher's ranks, on this machine or on many.
-
-    Raises:
-        ConfigError: the ranks do not find one another.
-    """
-    master = os.environ["MASTER_ADDR"]
-    towards = interface(master)
-    if towards is not None:
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", towards)
-    try:
-        dist.init_process_group(backend, timeout=_MEETING)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"{socket.gethostname()}: the ranks do not meet at {master}:{os.environ['MASTER_PORT']} in "
-            f"{_MEETING.seconds} s ({_reason(error)}). Start them on every host, with an address of the "
-            "first host that all of them reach, and no firewall between; see docs/multi-node.md."
-        ) from error
-    _set_pg_timeout(_PATIENCE)
-
-
-def lost(error: RuntimeError) -> LbkdError | None:
-    """What to tell when another rank is gone, if that is what an error of torch's means."""
-    if not isinstance(error, dist.DistError) and "gloo" not in str(error):
-        return None
-    return LbkdError(
-        f"{socket.gethostname()}: another rank has ended, or its host cannot be reached "
-        f"({_reason(error)}). Its own messages tell why; one that was killed has none, and memory that ran "
-        "out is the usual cause. The same command goes on after what is finished."
-    )
-
-
-def _reason(error: RuntimeError) -> str:
-    """The first sentence of an error of torch's, without the place in its source."""
-    return re.sub(r"^\[[^]]*\] ", "", str(error)).partition("\n")[0].partition(". ")[0]
 
 
 def stop() -> None:

@@ -1,12 +1,56 @@
-"""The network interface by which this machine reaches the others."""
+"""Ranks on one machine or on many: how they meet, and what is told when one is lost."""
 
+import os
+import re
 import socket
+from datetime import timedelta
 
 import psutil
+import torch.distributed as dist
+from torch.distributed.distributed_c10d import _set_pg_timeout
+
+from lbkd.errors import ConfigError, LbkdError
+
+_MEETING = timedelta(minutes=10)
+"""How long a rank waits for the others to start."""
+_PATIENCE = timedelta(hours=2)
+"""How long it waits for them afterwards: as long as rank 0 may need for work that it does alone."""
+
+
+def meet(backend: str) -> None:
+    """Join the group of a launcher's ranks.
+
+    Raises:
+        ConfigError: the others do not come.
+    """
+    master = os.environ["MASTER_ADDR"]
+    towards = interface(master)
+    if towards is not None:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", towards)
+    try:
+        dist.init_process_group(backend, timeout=_MEETING)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{socket.gethostname()}: the ranks do not meet at {master}:{os.environ['MASTER_PORT']} in "
+            f"{_MEETING.seconds} s ({_reason(error)}). Start them on every host, with an address of the "
+            "first host that all of them reach, and no firewall between; see docs/multi-node.md."
+        ) from error
+    _set_pg_timeout(_PATIENCE)
+
+
+def lost(error: RuntimeError) -> LbkdError | None:
+    """What to tell if an error of torch's means that another rank is gone; else None."""
+    if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+        return None
+    return LbkdError(
+        f"{socket.gethostname()}: another rank has ended, or its host cannot be reached "
+        f"({_reason(error)}). Its own messages tell why; one that was killed has none, and memory that ran "
+        "out is the usual cause. The same command goes on after what is finished."
+    )
 
 
 def interface(host: str) -> str | None:
-    """Name of the interface whose address the given host sees; None where there is no way to it.
+    """Name of the network interface whose address the given host sees; None where there is no way to it.
 
     Gloo by itself takes the address that this machine's name stands for: 127.0.1.1 in many an /etc/hosts.
     """
@@ -19,3 +63,8 @@ def interface(host: str) -> str | None:
         return None
     names = psutil.net_if_addrs().items()
     return next((name for name, found in names if mine in {entry.address for entry in found}), None)
+
+
+def _reason(error: RuntimeError) -> str:
+    """The first sentence of an error of torch's, without the place in its source."""
+    return re.sub(r"^\[[^]]*\] ", "", str(error)).partition("\n")[0].partition(". ")[0]

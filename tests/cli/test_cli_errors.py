@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from lbkd_cli import main
 
+from lbkd.training import launch
+
 WRONG = {
     "command": (["trian"], ["'trian'", "Did you mean 'train'?"]),
     "inner command": (["data", "chekc"], ["'chekc'", "Did you mean 'check'?"]),
@@ -210,3 +212,12 @@ def test_as_a_program(tmp_path: Path) -> None:
         done = subprocess.run([*start, "list", "tusks"], capture_output=True, text=True, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("error: no kind of component 'tusks'; did you mean 'tasks'?")
+
+
+def test_a_killed_rank_is_told(lbkd: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not say so itself."""
+    killed = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
+    monkeypatch.setattr(launch, "this_command", lambda: killed)
+    done = lbkd("evaluate", "any", "--nproc", "2")
+    assert (done.code, done.out) == (137, "")
+    assert done.err == "error: a rank was killed, as the system does where memory runs out\n"

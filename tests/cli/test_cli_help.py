@@ -68,6 +68,12 @@ def test_options_for_ranks_only_where_there_are_ranks(lbkd: Callable[..., Any]) 
     assert "--nproc" not in lbkd("data", "stats", "--help").out
 
 
+def test_the_option_of_the_deepspeed_launcher_is_taken(lbkd: Callable[..., Any]) -> None:
+    """It stands before the command."""
+    assert lbkd("--local_rank=1", "list").out == lbkd("list").out != ""
+    assert "local" not in lbkd("--help").out
+
+
 def test_version(lbkd: Callable[..., Any]) -> None:
     assert lbkd("--version").out == f"lbkd {__version__}\n"
 
