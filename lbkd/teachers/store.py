@@ -89,7 +89,7 @@ class LogitsStore:
         for half, values in zip(HALVES, (start, end), strict=True):
             data = values.astype("<f2").tobytes()
             checksums.append(zlib.crc32(data))
-            with self._file(half).open("r+b") as file:
+            with open(self._file(half), "r+b", opener=_synced) as file:
                 file.seek(begin)
                 file.write(data)
                 file.flush()
@@ -172,6 +172,11 @@ class LogitsStore:
             except FileNotFoundError:
                 return []
         return checksums
+
+
+def _synced(path: str, flags: int) -> int:
+    """Open for synchronous writes: else NFS may write whole pages, over what another host wrote beside."""
+    return os.open(path, flags | os.O_DSYNC)
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,12 @@ class Host:
 
     def line(self, command: Sequence[str], folder: Path) -> list[str]:
         """The command line that runs a command on this host."""
+        return [*self.enter(), *_KINDS, f"--wd={folder}", *command]
+
+    def enter(self) -> list[str]:
+        """The beginning of a command line that runs in some of its namespaces."""
         user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
-        return ["nsenter", f"--target={self.keeper.pid}", *user, *_KINDS, f"--wd={folder}", *command]
+        return ["nsenter", f"--target={self.keeper.pid}", *user]
 
     def do(self, *command: str) -> None:
         """Run a command of the system; skips the test where that is not allowed."""
@@ -101,7 +105,7 @@ def two_hosts(folder: Path) -> Iterator[tuple[Host, Host]]:
     hosts: list[Host] = []
     try:
         for name in NAMES:
-            hosts.append(_host(name, addresses))
+            hosts.append(_host(name, addresses, hosts[0] if hosts else None))
         first, second = hosts
         first.do("ip", "link", "add", "eth0", "type", "veth", "peer", "eth0", "netns", str(second.keeper.pid))
         for number, host in enumerate(hosts, start=1):
@@ -117,10 +121,16 @@ def two_hosts(folder: Path) -> Iterator[tuple[Host, Host]]:
             host.keeper.communicate()  # closes what it reads
 
 
-def _host(name: str, addresses: Path) -> Host:
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+def _host(name: str, addresses: Path, first: Host | None) -> Host:
+    """Without root's rights, in a user namespace, which the second host shares with the first."""
+    if os.geteuid() == 0:
+        begin = ["unshare"]
+    elif first is None:
+        begin = ["unshare", "--user", "--map-root-user"]
+    else:
+        begin = [*first.enter(), "unshare"]
     keeper = subprocess.Popen(
-        ["unshare", *user, *_KINDS, "sh", "-c", _INSIDE, name, str(addresses)],
+        [*begin, *_KINDS, "sh", "-c", _INSIDE, name, str(addresses)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
