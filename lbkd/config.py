@@ -111,6 +111,8 @@ class TrainingSettings(_Section):
     """Split, in the source language, by whose F1 the best epoch is kept; unset: the last epoch is."""
     log_every: int = Field(default=10, ge=1)
     """Steps between two lines of metrics."""
+    checkpoint_minutes: float = Field(default=10.0, ge=0)
+    """Minutes between two checkpoints, from which a stopped run goes on; 0: none."""
 
 
 class RuntimeSettings(_Section):

@@ -2,7 +2,8 @@
 
 <workspace>/models/<name>/    pretrained encoders made ready (trimmed vocabulary)
 <workspace>/tokens/<hash>/    texts as token ids, one table a language
-<workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, log.txt, model/, eval/, tensorboard/
+<workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, log.txt, model/, eval/, tensorboard/,
+                              checkpoints/ as long as the run is not done
 <workspace>/logits/<run>/     what a teacher says about every feature of the training set
 <workspace>/translations/     texts and their translations, a file for each backend, settings and languages
 <workspace>/results.json      the table of `lbkd run`
@@ -82,10 +83,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
-    for item in beside.rglob("*"):
-        if item.is_file():
-            with item.open("rb") as file:
-                os.fsync(file.fileno())
+    sync_tree(beside)
     put_in_place(beside, folder)
 
 
@@ -98,6 +96,12 @@ def put_in_place(beside: Path, folder: Path) -> None:
     beside.replace(folder)
     sync_folder(folder.parent)
     shutil.rmtree(former, ignore_errors=True)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make all that is inside `folder` last."""
+    for item in (folder, *folder.rglob("*")):
+        sync_folder(item)  # a file is synchronized like a folder
 
 
 def sync_folder(folder: Path) -> None:

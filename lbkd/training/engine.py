@@ -1,7 +1,6 @@
 """DeepSpeed, and the process group it runs in: the only file that knows of either, but for how ranks meet."""
 
 import gc
-import json
 import logging
 import os
 import sys
@@ -17,6 +16,7 @@ from torch._C._distributed_c10d import HashStore
 from lbkd.config import RuntimeSettings, TrainingSettings, merge
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.training.hosts import meet
+from lbkd.training.user_config import user_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -25,16 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_OURS = {
-    "train_batch_size": "training.batch_size",
-    "train_micro_batch_size_per_gpu": "training.micro_batch_size",
-    "gradient_accumulation_steps": "training.micro_batch_size",
-    "optimizer": "training.learning_rate, training.weight_decay and training.adam_eps",
-    "scheduler": "training.warmup",
-    "bf16": "runtime.precision",
-    "fp16": "runtime.precision",
-}
-"""What DeepSpeed's file may not set, and what to set instead."""
+_TAG = "deepspeed"  # the folder of its files in a checkpoint
 
 
 def start(nproc: int | None = None) -> tuple[int, int]:
@@ -121,6 +112,14 @@ def everywhere(flag: torch.Tensor) -> bool:
     return bool(flag)
 
 
+def largest(*numbers: int) -> list[int]:
+    """The largest of all ranks' numbers, one by one."""
+    found = torch.tensor(numbers)
+    if dist.get_world_size() > 1:
+        dist.all_reduce(found, dist.ReduceOp.MAX)
+    return [int(number) for number in found]
+
+
 def precision(choice: str) -> torch.dtype:
     """The type to compute in: bf16 on GPUs that have it, else fp16; fp32 on CPU."""
     if choice != "auto":
@@ -159,7 +158,7 @@ def deepspeed_config(
         "steps_per_print": 10**9,
     }
     if runtime.deepspeed is not None:
-        merge(config, _user_config(runtime.deepspeed))
+        merge(config, user_config(runtime.deepspeed))
     zero = config["zero_optimization"]
     if half and isinstance(zero, dict) and zero.get("stage"):
         # DeepSpeed 0.19 would clip the scaled gradient, and never lower the scale after an overflow.
@@ -209,6 +208,10 @@ class Engine:
             config=config,
         )
         self.model: torch.nn.Module = self._engine
+        self._unwritten: Exception | None = None
+        self._engine.checkpoint_engine = files = deepspeed.runtime.engine.TorchCheckpointEngine()
+        files.save, files.load = self._write, _read
+        self._engine._copy_recovery_script = lambda _: None  # programs have no place among data
 
     def backward(self, loss: torch.Tensor) -> None:
         """Add the gradient of one micro-batch."""
@@ -231,9 +234,36 @@ class Engine:
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The full weights in fp32; to be called on every rank, complete on rank 0."""
-        if self._engine.zero_optimization_stage() == 3:
+        if self.stage == 3:
             return dict(self._engine._consolidated_16bit_state_dict() or {})
         return dict(self._engine.module.state_dict())
+
+    @property
+    def stage(self) -> int:
+        """Of ZeRO."""
+        return int(self._engine.zero_optimization_stage())
+
+    def save(self, folder: Path) -> None:
+        """Write all that the next step depends on, but random numbers; on every rank. May raise LbkdError."""
+        scaler = self._engine.torch_autocast_z0_gradscaler
+        more = {"lbkd": {"scaler": scaler.state_dict() if scaler else {}}}  # which DeepSpeed forgets
+        self._unwritten = None
+        self._engine.save_checkpoint(str(folder), _TAG, client_state=more, save_latest=False)
+        if self._unwritten is not None:
+            raise LbkdError(str(self._unwritten))
+
+    def load(self, folder: Path) -> None:
+        """Take up what `save` wrote, with the same number of ranks and ZeRO stage; on every rank."""
+        _, more = self._engine.load_checkpoint(str(folder), _TAG)
+        if more["lbkd"]["scaler"]:
+            self._engine.torch_autocast_z0_gradscaler.load_state_dict(more["lbkd"]["scaler"])
+
+    def _write(self, state_dict: Any, path: str) -> None:
+        """An error waits until the other ranks, which it would leave waiting, are done too."""
+        try:
+            torch.save(state_dict, path)
+        except (OSError, RuntimeError) as error:  # the latter where the disk is full
+            self._unwritten = error
 
     def close(self) -> None:
         """Free what DeepSpeed holds on to."""
@@ -252,6 +282,16 @@ def _groups(model: "PreTrainedModel | MaskedSpanModel", training: TrainingSettin
     return [{"params": group, "lr": rate, "weight_decay": decay} for (rate, decay), group in groups.items()]
 
 
+def _read(path: str, map_location: Any = None) -> Any:
+    """Tensors and plain values, and nothing else that a pickle might make."""
+    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
+    from deepspeed.runtime.zero.config import ZeroStageEnum
+    from deepspeed.utils.tensor_fragment import fragment_address
+
+    with torch.serialization.safe_globals([DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]):
+        return torch.load(path, map_location=map_location, weights_only=True)
+
+
 def _deepspeed() -> Any:
     """DeepSpeed, quiet, and without the C++ compiler that it would otherwise want at its first start."""
     os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
@@ -265,27 +305,3 @@ def _deepspeed() -> Any:
     logger.handlers = [logging.StreamHandler(sys.stderr)]
     logger.setLevel(logging.ERROR)
     return deepspeed
-
-
-def _user_config(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"--deepspeed {path}: not a readable JSON file: {error}") from error
-    if not isinstance(value, dict):
-        raise ConfigError(f"--deepspeed {path}: expected a JSON object, found {type(value).__name__}.")
-    config = _without_auto(value)
-    for key, setting in _OURS.items():
-        given = config.pop(key, None)
-        if given.get("enabled") or given.get("type") if isinstance(given, dict) else given:
-            raise ConfigError(f"--deepspeed {path}: take {key!r} out and set {setting} instead.")
-    return config
-
-
-def _without_auto(table: dict[str, Any]) -> dict[str, Any]:
-    """Without the values "auto", which files written for the Hugging Face Trainer leave to others."""
-    return {
-        key: _without_auto(value) if isinstance(value, dict) else value
-        for key, value in table.items()
-        if value != "auto"
-    }

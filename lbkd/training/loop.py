@@ -22,6 +22,7 @@ from lbkd.features.tokens import Ints
 from lbkd.models.masked import MaskedSpanModel, masked_logits
 from lbkd.models.span import span_logits
 from lbkd.training import engine
+from lbkd.training.checkpoints import Checkpoints, Progress
 from lbkd.training.masking import MaskedShare, MaskedStream
 from lbkd.training.plan import Plan
 from lbkd.training.taught import Teachers
@@ -59,12 +60,14 @@ def train_loop(
     listener: Listener,
     masked: MaskedStream | None = None,
     select: Callable[[Weights], float] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Weights:
     """Train `model` on the given language pairs, and on masked windows beside them.
 
     Every rank calls this with the same arguments. An optimizer step learns from one global batch (of each),
     whose windows the ranks share; its gradient is that of the mean over the whole batch, however shared.
     With `select`, rank 0 asks it after every epoch, and at the end, how good the weights are.
+    With `checkpoints`, a run that was stopped goes on where it was.
 
     Returns:
         The weights of `model` in fp32: the last ones, or the best by `select`. Complete on rank 0.
@@ -99,10 +102,14 @@ def train_loop(
     with (
         closing(engine.Engine(network, training, config, schedule)) as machine,
         closing(MetricsLog(folder)) if rank == 0 else nullcontext() as log,
+        checkpoints.resumed(machine, total, log)
+        if checkpoints is not None
+        else nullcontext(Progress()) as so_far,
     ):
         machine.model.train()
-        skipped, best = 0, -math.inf
-        for step, ((epochs, ids), beside) in enumerate(zip(plan, stream, strict=False), start=1):
+        skipped, meter.skipped = 0, so_far.skipped
+        steps = itertools.islice(zip(plan, stream, strict=False), so_far.step, None)
+        for step, ((epochs, ids), beside) in enumerate(steps, start=so_far.step + 1):
             finite = _step(machine, features, ids, criterion, teachers, beside, place, meter)
             skipped = 0 if finite else skipped + 1
             meter.skipped += not finite
@@ -115,15 +122,18 @@ def train_loop(
                 if log is not None:
                     log.write(step, numbers)
                 listener.progress(what, step, total, numbers)
-            if step == total or (select is not None and epochs.is_integer()):
+            if select is not None and (step == total or epochs.is_integer()):
                 found = _weights(machine, masked is not None)
-                f1 = 0.0 if select is None else _judged(select, found)
-                if select is not None:
-                    listener.note(f"{what}: F1 {f1:.2f} on the selection split after {epochs:.3g} epochs")
-                    if log is not None:
-                        log.write(step, {"epoch": epochs, "selection_f1": f1})
-                if f1 > best:
-                    best, weights = f1, found
+                f1 = _judged(select, found)
+                listener.note(f"{what}: F1 {f1:.2f} on the selection split after {epochs:.3g} epochs")
+                if log is not None:
+                    log.write(step, {"epoch": epochs, "selection_f1": f1})
+                if f1 > so_far.best:
+                    so_far.best, so_far.weights = f1, found
+            so_far.step, so_far.skipped = step, meter.skipped
+            if checkpoints is not None:
+                checkpoints.after_step(machine, so_far, log)
+        weights = so_far.weights if select is not None else _weights(machine, masked is not None)
     if not engine.everywhere(torch.tensor(all(bool(w.isfinite().all()) for w in weights.values()))):
         raise LbkdError(f"{what}: the trained weights are not all finite numbers. {_REMEDY}")
     return weights

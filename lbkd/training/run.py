@@ -19,7 +19,7 @@ from lbkd.training.selection import selection_exam
 from lbkd.weighting import Weighting
 from lbkd.workspace import differences, file_hash, folder_hash, read_json
 
-_INDIFFERENT = {"log_every", "micro_batch_size"}
+_INDIFFERENT = {"log_every", "micro_batch_size", "checkpoint_minutes"}
 """Training settings that change no result."""
 
 

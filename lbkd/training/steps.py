@@ -3,7 +3,6 @@
 Each writes down what its result depends on; while that is unchanged, it is not done again.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from lbkd.models.load import load_span_model
 from lbkd.teachers.score import score
 from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.training import engine
+from lbkd.training.checkpoints import Checkpoints
 from lbkd.training.evaluate import evaluate
 from lbkd.training.loop import seed_everything, train_loop
 from lbkd.training.masking import masked_stream
@@ -42,7 +42,10 @@ def train(
 
 
 def train_run(run: Run) -> Path:
-    """Train a run, and first the teachers that the workspace lacks, unless that was done; its folder."""
+    """Train a run, and first the teachers that the workspace lacks, unless that was done; its folder.
+
+    A run that was stopped goes on from its last checkpoint.
+    """
     project, settings = run.project, run.project.settings
     _train_missing(project, run.teachers)
     ingredients = run.ingredients()
@@ -63,7 +66,8 @@ def train_run(run: Run) -> Path:
     model = load_span_model(project.encoder, settings.model.trust_remote_code, settings.model.dropout)
     masked = masked_stream(project, run.masking)
     select = selector(project, run.selection, model) if run.selection is not None else None
-    began = time.time()
+    minutes = settings.training.checkpoint_minutes
+    checkpoints = Checkpoints(run.folder / "checkpoints", name, ingredients, minutes, project.listener)
     with project.replacing(run.folder) as folder:
         weights = train_loop(
             model,
@@ -77,6 +81,7 @@ def train_run(run: Run) -> Path:
             project.listener,
             masked,
             select,
+            checkpoints,
         )
         if project.rank == 0:
             torch.nn.Module.to(model, "cpu")
@@ -85,7 +90,7 @@ def train_run(run: Run) -> Path:
             about = {
                 "name": name,
                 "task": run.task_name,
-                "seconds": round(time.time() - began, 1),
+                "seconds": round(checkpoints.seconds, 1),
                 "seed": settings.seed,
                 "ranks": project.world,
                 "versions": versions(),

@@ -38,7 +38,8 @@ class MetricsLog:
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard.writer import SummaryWriter
 
-        self._file = (folder / "metrics.jsonl").open("a", encoding="utf-8")
+        self.path = folder / "metrics.jsonl"
+        self._file = self.path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder / "tensorboard"))
 
     def write(self, step: int, numbers: Mapping[str, Any]) -> None:
@@ -48,6 +49,12 @@ class MetricsLog:
         for name, value in numbers.items():
             if isinstance(value, int | float):
                 self._board.add_scalar(name, value, step)
+
+    def repeat(self, former: Path) -> None:
+        """Log the lines of another such file."""
+        for line in former.read_text(encoding="utf-8").splitlines():
+            numbers = json.loads(line)
+            self.write(numbers.pop("step"), numbers)
 
     def close(self) -> None:
         """Flush and close both."""

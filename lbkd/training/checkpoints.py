@@ -1,0 +1,263 @@
+"""Checkpoints, from which a run that was killed goes on with its very next batch, to the same weights.
+
+<run>/checkpoints/step-40/
+    deepspeed/          weights, moments and schedule; each rank's part where ZeRO divides them
+    random-0.pt         the random number generators of rank 0; one file a rank
+    best.safetensors    the best weights so far, where one selects
+    metrics.jsonl       what was logged so far
+    state.json          the rest of `Progress`, and what decides whether the run may go on from here
+    MANIFEST.json       size and sha256 of every file
+"""
+
+import math
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from lbkd.errors import ConfigError, LbkdError
+from lbkd.training import engine
+from lbkd.training.interrupts import Interrupts
+from lbkd.training.telemetry import Listener, MetricsLog
+from lbkd.workspace import differences, file_hash, put_in_place, read_json, sync_tree, write_json
+
+_KEPT = 2
+"""Checkpoints of a run: if the last one turns out to be damaged, there is one before."""
+_MANIFEST, _STATE, _METRICS, _BEST = "MANIFEST.json", "state.json", "metrics.jsonl", "best.safetensors"
+
+
+@dataclass
+class Progress:
+    """How far a run is."""
+
+    step: int = 0
+    """Optimizer steps taken or skipped."""
+    skipped: int = 0
+    """Of these, skipped."""
+    best: float = -math.inf
+    """F1 of the best weights on the selection split."""
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    """The best weights, on rank 0; none where nothing selects."""
+
+
+class Checkpoints:
+    """Those of one run.
+
+    Args:
+        folder: where they lie; every rank must reach it.
+        what: the run's name, for messages.
+        ingredients: what the run's weights depend on.
+        minutes: from one checkpoint to the next; 0: none are written.
+        listener: hears of what goes wrong.
+    """
+
+    def __init__(
+        self, folder: Path, what: str, ingredients: dict[str, Any], minutes: float, listener: Listener
+    ) -> None:
+        self.folder, self.what, self.ingredients = folder, what, ingredients
+        self.minutes, self.listener = minutes, listener
+        self._mine: list[Path] = []
+        self._interrupts = Interrupts()
+        self._began = self._saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """That the run has taken so far, those before the checkpoint that it went on from among them."""
+        return time.monotonic() - self._began
+
+    @contextmanager
+    def resumed(self, machine: engine.Engine, total: int, log: MetricsLog | None) -> Iterator[Progress]:
+        """Go on from the newest sound checkpoint of this run, and hold interrupts back until after a step.
+
+        Args:
+            machine: just made; every rank calls this.
+            total: steps of the run.
+            log: on rank 0, where nothing is logged yet.
+
+        Returns:
+            How far the run is; without a checkpoint, at its beginning.
+
+        Raises:
+            ConfigError: the checkpoint was written by another number of ranks, or at another ZeRO stage.
+        """
+        with self._interrupts if self.minutes else nullcontext():
+            yield self._resume(machine, total, log)
+
+    def after_step(self, machine: engine.Engine, progress: Progress, log: MetricsLog | None) -> None:
+        """Save if it is time to, or if an interrupt came to any rank, which then takes effect on all."""
+        if not self.minutes:
+            return
+        late = time.monotonic() - self._saved >= 60 * self.minutes
+        due, interrupt = engine.largest(late, self._interrupts.came)
+        if due or interrupt:
+            self._save(machine, progress, log)
+            self._saved = time.monotonic()
+        if interrupt:
+            self._interrupts.obey(interrupt)
+
+    def _resume(self, machine: engine.Engine, total: int, log: MetricsLog | None) -> Progress:
+        rank, world = engine.start()
+        mine = (world, machine.stage)
+        found = engine.agree(engine.together(lambda: self._newest(*mine) if rank == 0 else None))
+        if found is None:
+            return Progress()
+        folder, state = found
+        try:
+            machine.load(folder)
+            _set_random_state(torch.load(folder / _random_file(rank), weights_only=True))
+        except Exception as error:  # whatever another version of DeepSpeed stumbles over
+            raise LbkdError(
+                f"{folder} cannot be taken up ({type(error).__name__}; --debug tells more). Remove "
+                f"{self.folder} to begin the run anew."
+            ) from error
+        best = folder / _BEST
+        progress = Progress(**state["progress"])
+        progress.weights = load_file(best) if rank == 0 and best.exists() else {}
+        if log is not None:
+            log.repeat(folder / _METRICS)
+        self._mine, self._began = [folder], self._began - state["seconds"]
+        self.listener.note(
+            f"{self.what}: going on after step {progress.step} of {total} (checkpoint of {state['time']})"
+        )
+        return progress
+
+    def _newest(self, world: int, stage: int) -> tuple[Path, dict[str, Any]] | None:
+        """The newest one that may be gone on from, and its state."""
+        shutil.rmtree(self._beside, ignore_errors=True)  # half written
+        for folder in sorted(self.folder.glob("step-*"), key=lambda f: (len(f.name), f.name), reverse=True):
+            fault = _damage(folder)
+            state = read_json(folder / _STATE)
+            if not fault and (changed := differences(state["ingredients"], self.ingredients)):
+                fault = f"{changed} changed"
+            if fault:
+                self.listener.note(f"{self.what}: not going on from {folder}, since {fault}")
+            elif state["ranks and ZeRO stage"] != [world, stage]:
+                ranks, level = state["ranks and ZeRO stage"]
+                raise ConfigError(
+                    f"{folder} was written by {ranks} rank(s) at ZeRO stage {level}, and cannot be taken up "
+                    f"by {world} at stage {stage}. Go on with --nproc {ranks} --zero-stage {level}, or "
+                    f"remove {self.folder} to begin the run anew."
+                )
+            else:
+                return folder, state
+        return None
+
+    def _save(self, machine: engine.Engine, progress: Progress, log: MetricsLog | None) -> None:
+        place = self.folder / f"step-{progress.step}"
+        first = log is not None
+        try:
+            engine.together(self._begin if first else _nothing)
+            engine.together(lambda: self._fill(machine, progress, log))
+            engine.together((lambda: self._finish(place)) if first else _nothing)
+        except LbkdError as error:
+            shutil.rmtree(self._beside, ignore_errors=True)
+            self.listener.note(
+                f"{self.what}: no checkpoint after step {progress.step}: {self.folder} cannot be written "
+                f"({error}); the training goes on"
+            )
+
+    def _begin(self) -> None:
+        with _writing():
+            shutil.rmtree(self._beside, ignore_errors=True)
+            self._beside.mkdir(parents=True)
+
+    def _fill(self, machine: engine.Engine, progress: Progress, log: MetricsLog | None) -> None:
+        """What every rank does."""
+        rank, world = engine.start()
+        machine.save(self._beside)
+        with _writing():
+            torch.save(_random_state(), self._beside / _random_file(rank))
+            if log is None:
+                return
+            if progress.weights:
+                save_file(progress.weights, self._beside / _BEST)
+            shutil.copyfile(log.path, self._beside / _METRICS)
+            counts = {name: value for name, value in vars(progress).items() if name != "weights"}
+            state = {
+                "progress": counts,
+                "time": time.strftime("%Y-%m-%d %H:%M"),
+                "seconds": self.seconds,
+                "ranks and ZeRO stage": [world, machine.stage],
+                "ingredients": self.ingredients,
+            }
+            write_json(self._beside / _STATE, state)
+
+    def _finish(self, place: Path) -> None:
+        with _writing():
+            files = sorted(path for path in self._beside.rglob("*") if path.is_file())
+            listed = {str(path.relative_to(self._beside)): _described(path) for path in files}
+            write_json(self._beside / _MANIFEST, listed)
+            sync_tree(self._beside)
+            put_in_place(self._beside, place)
+        self._mine = [*self._mine, place][-_KEPT:]
+        for folder in self.folder.glob("step-*"):
+            if folder not in self._mine:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def _beside(self) -> Path:
+        return self.folder / ".new"
+
+
+def _nothing() -> None:
+    """For ranks that only wait."""
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """All that a full disk raises, as one kind of error."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise LbkdError(str(error)) from error
+
+
+def _described(path: Path) -> dict[str, Any]:
+    return {"size": path.stat().st_size, "sha256": file_hash(path)}
+
+
+def _damage(folder: Path) -> str:
+    """What is wrong with a checkpoint's files; empty: nothing."""
+    listed = read_json(folder / _MANIFEST)
+    if not isinstance(listed, dict) or _STATE not in listed:
+        return f"{_MANIFEST} is missing or damaged"
+    for name, description in listed.items():
+        try:
+            sound = _described(folder / name) == description
+        except OSError:
+            sound = False
+        if not sound:
+            return f"{name} is missing or damaged"
+    return ""
+
+
+def _random_file(rank: int) -> str:
+    return f"random-{rank}.pt"
+
+
+def _random_state() -> dict[str, Any]:
+    """Of this process's generators, in plain values and tensors."""
+    kind, key, *rest = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": (kind, np.asarray(key).tolist(), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+    }
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
