@@ -41,7 +41,8 @@ class Interrupts:
     def _hold(self, number: int, _: FrameType | None) -> None:
         if self.came:
             self.obey(number)
-        self.came = number
+        else:
+            self.came = number
 
     def _restore(self) -> None:
         for number, handler in self._former.items():

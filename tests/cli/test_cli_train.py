@@ -305,4 +305,5 @@ def test_stopping(options: list[Any], tmp_path: Path, number: signal.Signals, co
     assert (process.returncode, out) == (code, "")
     assert err.splitlines()[-1] == "stopped; finished steps are kept: the same command goes on after them"
     assert "Traceback" not in err
-    assert not (tmp_path / "stopped" / "runs" / "baseline").exists()
+    [checkpoint] = (tmp_path / "stopped" / "runs" / "baseline" / "checkpoints").iterdir()
+    assert (checkpoint / "MANIFEST.json").exists()

@@ -174,7 +174,9 @@ def test_two_ranks_train_one_model(launcher: str, tiny_model_folder: Path, tmp_p
 
 
 @pytest.mark.slow
-def test_sigterm_ends_training_with_a_message(tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_sigterm_ends_training_with_a_message_and_a_checkpoint(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
     words = train_command(
         tiny_model_folder, tmp_path / "work", "--set", "training.epochs=10000", "--nproc", "2"
     )
@@ -200,7 +202,11 @@ def test_sigterm_ends_training_with_a_message(tiny_model_folder: Path, tmp_path:
     assert err.count("stopped; finished steps are kept") == 1
     assert "Traceback" not in err
     assert out == ""
-    assert not list((tmp_path / "work" / "runs").iterdir())
+    assert [path.name for path in (tmp_path / "work" / "runs").iterdir()] == ["baseline"]
+    [checkpoint] = (tmp_path / "work" / "runs" / "baseline" / "checkpoints").iterdir()
+    state = json.loads((checkpoint / "state.json").read_text())
+    assert state["progress"]["step"] == int(checkpoint.name.removeprefix("step-")) >= 3
+    assert {path.name for path in checkpoint.glob("random-*")} == {"random-0.pt", "random-1.pt"}
 
 
 @pytest.mark.slow
