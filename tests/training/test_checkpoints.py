@@ -81,16 +81,20 @@ def kept(run: Path) -> list[str]:
     return sorted(path.name for path in (run / "checkpoints").iterdir())
 
 
-def same_run(one: Path, other: Path) -> bool:
-    """Whether weights are the same to the last bit, and every step was logged once with the same numbers."""
-    mine, theirs = (load_file(run / "model" / "model.safetensors") for run in (one, other))
-    logs = []
-    for run in (one, other):
-        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-        logs.append([{name: line[name] for name in line if name not in TIMES} for line in lines])
-    assert [line["step"] for line in logs[0]] == [*range(1, len(logs[0]) + 1)]
-    assert mine.keys() == theirs.keys()
-    return logs[0] == logs[1] and all(torch.equal(mine[name], theirs[name]) for name in mine)
+def check_same_run(one: Path, other: Path) -> None:
+    """Every step was logged once with the same numbers, and weights are the same to the last bit."""
+    mine, theirs = (logged(run) for run in (one, other))
+    assert mine == theirs
+    assert [line["step"] for line in mine] == [*range(1, len(mine) + 1)]
+    weights, expected = (load_file(run / "model" / "model.safetensors") for run in (one, other))
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], expected[name]) for name in weights)
+
+
+def logged(run: Path) -> list[dict[str, float]]:
+    """Lines of metrics.jsonl, but for how fast it went."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{name: line[name] for name in line if name not in TIMES} for line in lines]
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +141,7 @@ def test_a_killed_command_goes_on(how: Settings, run: Path, whole: Path, tmp_pat
     [note] = go(how)
     assert note.startswith("mix-mrc: going on after step ")
     assert " of 8 (checkpoint of 20" in note
-    assert same_run(run, whole)
+    check_same_run(run, whole)
     assert not (run / "checkpoints").exists()
     assert "still valid" in go(how)[0]
 
@@ -161,7 +165,7 @@ def test_two_newest_are_kept_and_a_damaged_one_is_passed_over(how: Settings, run
     go(how, dies_after=1)
     assert kept(run) == ["step-4", "step-5"]
     assert "going on after step 5" in go(how)[0]
-    assert same_run(run, whole)
+    check_same_run(run, whole)
 
 
 def test_what_does_not_fit_is_not_taken_up(how: Settings, run: Path, tmp_path: Path) -> None:
@@ -233,7 +237,7 @@ def test_the_best_weights_so_far_go_on(how: Settings, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "baseline"
     weights = load_file(run / "model" / "model.safetensors")
     assert all(torch.equal(weights[name], tensor) for name, tensor in seen[1].items())
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = logged(run)
     told = [(line["step"], line["selection_f1"]) for line in lines if "selection_f1" in line]
     assert told == [(2, 10.0), (4, 30.0), (6, 20.0)]
 
@@ -243,7 +247,7 @@ def test_a_run_that_was_stopped_at_its_end(how: Settings, run: Path, whole: Path
     with mock.patch("lbkd.training.steps.versions", side_effect=Killed), pytest.raises(Killed):
         go(how)
     assert "going on after step 8 of 8" in go(how)[0]
-    assert same_run(run, whole)
+    check_same_run(run, whole)
 
 
 @contextmanager
@@ -269,7 +273,7 @@ def test_a_full_disk_ends_no_training(how: Settings, run: Path, whole: Path) -> 
     assert len(notes) == 8
     assert notes[0].startswith(f"mix-mrc: no checkpoint after step 1: {run}/checkpoints cannot be written (")
     assert notes[0].endswith("); the training goes on")
-    assert same_run(run, whole)
+    check_same_run(run, whole)
 
 
 @pytest.mark.parametrize(("stage", "task"), [(0, "mix-mrc"), (2, "mix-mrc"), (3, "lakm")])
@@ -295,4 +299,4 @@ def test_two_ranks_go_on(
     notes, nothing = two_ranks(go, how, task)
     assert "going on after step 3 of 8" in notes[-1]
     assert nothing == []
-    assert same_run(how.workspace / "runs" / task, never.workspace / "runs" / task)
+    check_same_run(how.workspace / "runs" / task, never.workspace / "runs" / task)
