@@ -1,22 +1,24 @@
 """A model's answers to every question of a corpus."""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from lbkd.evaluation.decode import Decoded, candidates, merge
-from lbkd.features.batches import by_tokens, collate
+from lbkd.evaluation.decode import Decoded, best_spans, candidates, merge
+from lbkd.features.batches import Batch, by_tokens, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints
-from lbkd.models.span import span_logits
+from lbkd.models.forward import forward_passes
+from lbkd.models.span import SpanLogits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-@torch.inference_mode()
 def answer(
     model: "PreTrainedModel",
     features: FeatureSet,
@@ -26,6 +28,7 @@ def answer(
     max_answer: int,
     batch_tokens: int,
     impossible: bool = False,
+    dtype: torch.dtype = torch.float32,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[int, Decoded]:
     """Decode the given windows.
@@ -38,21 +41,25 @@ def answer(
         max_answer: longest answer in tokens.
         batch_tokens: tokens per forward pass, padding included.
         impossible: count "no answer" among the possibilities when probabilities are computed.
+        dtype: to compute in.
         progress: called with (windows done, windows in all).
 
     Returns:
         (question, passage language, question language) as one number (see `pair_number`) -> answers.
     """
-    torch.nn.Module.eval(model)
-    device = next(model.parameters()).device
+    batches = (collate(features, own) for own in by_tokens(ids, features.lengths(ids), batch_tokens))
+
+    def spans(logits: SpanLogits, batch: Batch) -> Tensor:
+        return best_spans(logits, batch, features, n_best, max_answer)
+
     found, passages, done = [], {}, 0
-    for batch_ids in by_tokens(ids, features.lengths(ids), batch_tokens):
-        batch = collate(features, batch_ids).to(device)
-        found.append(candidates(span_logits(model, batch), batch, features, n_best, max_answer))
-        for n, pair in enumerate(found[-1].pair):
-            passages[int(pair)] = features.passage_text(batch.windows, n)
-        done += len(batch_ids)
-        progress(done, len(ids))
+    with closing(forward_passes(model, batches, spans, dtype)) as passes:
+        for batch, best in passes:
+            found.append(candidates(best, batch, features, max_answer))
+            for n, pair in enumerate(found[-1].pair):
+                passages[int(pair)] = features.passage_text(batch.windows, n)
+            done += len(batch.windows.feature)
+            progress(done, len(ids))
     return merge(found, passages, n_best, impossible)
 
 
@@ -61,12 +68,12 @@ def answers_by_question(
     features: FeatureSet,
     pair: tuple[str, str],
     share: Callable[[Ints], Ints] = lambda questions: questions,
-    **options: int,
+    **options: Any,
 ) -> Iterable[tuple[str, Decoded]]:
     """(question id, answers) for one (passage language, question language)."""
     ids = features.features([pair])
     questions = features.windows(ids).question
     ids = ids[np.isin(questions, share(np.unique(questions)))]
-    decoded = answer(model, features, ids, **options)  # type: ignore[arg-type]
+    decoded = answer(model, features, ids, **options)
     for number, found in decoded.items():
         yield features.corpus.question_ids[number // len(features.languages) ** 2], found

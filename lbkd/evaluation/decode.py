@@ -53,29 +53,42 @@ class Candidates:
     """(B,) log of the sum of exp(score) over all spans of the window."""
 
 
-def candidates(
+def best_spans(
     logits: SpanLogits, batch: Batch, features: FeatureSet, n_best: int, max_answer: int
-) -> Candidates:
-    """The `n_best` spans of each window.
+) -> Tensor:
+    """The `n_best` spans of each window; computed on the logits' device, without waiting for it.
 
     A span lies inside the passage, ends at or after its start, has at most `max_answer` tokens, and starts at
     a token for which this window answers (see `Windows.owned`). Of equal scores, the earlier start is first,
     then the shorter span.
+
+    Returns:
+        (B, 2n + 2) float64, to leave the device in one piece: scores, best first; then for each the number
+        start * max_answer + tokens - 1, counted from the window's first passage token; the CLS token's score;
+        and the log of the sum of exp(score) over all spans.
     """
-    windows = batch.windows
+    windows, device = batch.windows, logits.start.device
     width = int(np.max(windows.stop - windows.start, initial=1))
     at = torch.from_numpy(batch.passage_at)[:, None] + torch.arange(width)
     inside = torch.arange(width) < torch.from_numpy(windows.stop - windows.start)[:, None]
-    at = at.clamp(max=batch.input_ids.shape[1] - 1).to(logits.start.device)
-    inside = inside.to(at.device)
-    owned = torch.from_numpy(windows.owned(width, features.passage_tokens(windows))).to(at.device)
+    owned = torch.from_numpy(windows.owned(width, features.passage_tokens(windows)))
+    at = at.clamp(max=batch.input_ids.shape[1] - 1).to(device, non_blocking=True)
+    inside, owned = (tensor.to(device, non_blocking=True) for tensor in (inside, owned))
     start = logits.start.gather(1, at).masked_fill(~(inside & owned), -torch.inf)
     end = logits.end.gather(1, at).masked_fill(~inside, -torch.inf)
 
     spans = _banded_sum(start, end, max_answer)
     mass = spans.logsumexp(1)
     chosen = _ranks(spans).topk(min(n_best, spans.shape[1]), dim=1).indices
-    best, where = spans.gather(1, chosen).cpu().numpy(), chosen.cpu().numpy()
+    null = logits.start[:, :1] + logits.end[:, :1]
+    return torch.cat([part.double() for part in (spans.gather(1, chosen), chosen, null, mass[:, None])], 1)
+
+
+def candidates(found: Tensor, batch: Batch, features: FeatureSet, max_answer: int) -> Candidates:
+    """Where in the passages the `best_spans` of a batch lie; `found` on the CPU."""
+    windows = batch.windows
+    best, where, rest = np.split(found.numpy(), [found.shape[1] // 2 - 1, found.shape[1] - 2], axis=1)
+    best, rest, where = best.astype(np.float32), rest.astype(np.float32), where.astype(np.int64)
     first = where // max_answer
     last = first + where % max_answer
     begins, ends = np.zeros_like(where), np.zeros_like(where)
@@ -83,10 +96,9 @@ def candidates(
         if len(begin):
             begins[n] = begin[np.minimum(first[n], len(begin) - 1)]
             ends[n] = stop[np.minimum(last[n], len(stop) - 1)]
-    null = (logits.start[:, 0] + logits.end[:, 0]).cpu().numpy()
     languages = len(features.languages)
     pair = (windows.question * languages + windows.passage_language) * languages + windows.question_language
-    return Candidates(pair, best, begins, ends, null, mass.cpu().numpy())
+    return Candidates(pair, best, begins, ends, *rest.T)
 
 
 def _banded_sum(start: Tensor, end: Tensor, max_answer: int) -> Tensor:

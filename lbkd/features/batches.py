@@ -1,6 +1,6 @@
 """Windows to tensors: the order of an epoch, and padding."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,9 +47,16 @@ class Batch:
         """(B,) the language of each window's question."""
         return tuple(self.languages[n] for n in self.windows.question_language)
 
+    @property
+    def padded(self) -> bool:
+        """Whether some window is shorter than the longest."""
+        return bool(np.ptp(self.windows.tokens)) if len(self.windows.tokens) else False
+
     def inputs(self) -> dict[str, Tensor]:
         """Keyword arguments of a Hugging Face model."""
-        inputs = {"input_ids": self.input_ids, "attention_mask": self.mask.long()}
+        inputs = {"input_ids": self.input_ids}
+        if self.padded:
+            inputs["attention_mask"] = self.mask.long()
         if self.token_types is not None:
             inputs["token_type_ids"] = self.token_types
         if self.langs is not None:
@@ -58,12 +65,20 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch with its tensors on `device`."""
-        moved = {
-            name: value.to(device, non_blocking=True)
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor)
-        }
-        return Batch(**{**vars(self), **moved})
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self, device: torch.device) -> "Batch":
+        """The same batch, ready to be copied to `device` without waiting for the copy."""
+        return self._each(lambda tensor: pinned(tensor, device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        changed = {name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return Batch(**{**vars(self), **changed})
+
+
+def pinned(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor in memory that a GPU reads by itself, if `device` is one."""
+    return tensor.pin_memory() if device.type == "cuda" else tensor
 
 
 def collate(features: FeatureSet, ids: Ints) -> Batch:

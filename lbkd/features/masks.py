@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lbkd.corpus.phrases import Phrases
 from lbkd.errors import ConfigError
-from lbkd.features.batches import Batch, collate
+from lbkd.features.batches import Batch, collate, pinned
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints, TokenTable
 from lbkd.features.windows import Windows
@@ -31,12 +31,26 @@ class MaskedBatch:
     """With what takes the place of the chosen phrases."""
     chosen: Tensor
     """(B, L) bool: True at the tokens of chosen phrases."""
+    places: Tensor
+    """(M,) int64: where these stand in the rows of the batch, one after another."""
     labels: Tensor
     """(M,) int64: the ids that stood there, row by row."""
 
     def to(self, device: torch.device) -> "MaskedBatch":
-        """The same with its tensors on `device`."""
-        return MaskedBatch(self.batch.to(device), self.chosen.to(device), self.labels.to(device))
+        """The same with its tensors on `device`, but for `chosen`, which is for the host."""
+        return MaskedBatch(
+            self.batch.to(device),
+            self.chosen,
+            *(tensor.to(device, non_blocking=True) for tensor in (self.places, self.labels)),
+        )
+
+    def pinned(self, device: torch.device) -> "MaskedBatch":
+        """The same, ready to be copied to `device` without waiting for the copy."""
+        return MaskedBatch(
+            self.batch.pinned(device),
+            self.chosen,
+            *(pinned(tensor, device) for tensor in (self.places, self.labels)),
+        )
 
 
 @dataclass(frozen=True)
@@ -112,6 +126,7 @@ class Masker:
         return MaskedBatch(
             replace(batch, input_ids=torch.from_numpy(shown)),
             torch.from_numpy(chosen),
+            torch.from_numpy(np.flatnonzero(chosen)),
             torch.from_numpy(true[chosen]),
         )
 

@@ -10,6 +10,7 @@ import torch
 from lbkd.config import ModelSettings
 from lbkd.errors import ConfigError
 from lbkd.models import e5_small
+from lbkd.models.span import exact_head
 from lbkd.workspace import fingerprint, folder_hash, read_json, replacing
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def load_span_model(
     """
     from transformers import AutoModelForQuestionAnswering
 
+    from lbkd.models.attention import fused_attention
+
     config = load_config(name, trust)
     if dropout is not None:
         for key, value in config.to_dict().items():
@@ -89,6 +92,8 @@ def load_span_model(
     model: PreTrainedModel = _load(
         AutoModelForQuestionAnswering, name, trust, config=config, dtype=torch.float32, use_safetensors=True
     )
+    fused_attention(model)
+    exact_head(model)
     torch.nn.Module.to(model, device)
     return model
 

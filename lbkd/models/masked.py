@@ -37,17 +37,17 @@ class MaskedSpanModel(torch.nn.Module):
         self.head = language
 
     def forward(
-        self, inputs: dict[str, Tensor], masked: dict[str, Tensor], chosen: Tensor
+        self, inputs: dict[str, Tensor], masked: dict[str, Tensor], places: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(B, L) start logits, (B, L) end logits, and (M, V) logits of the chosen tokens of other windows.
 
         Args:
             inputs: B windows.
             masked: B' windows with masked phrases.
-            chosen: (B', L') bool: the M tokens to tell.
+            places: (M,) int64: the tokens to tell, counted along the rows of `masked`.
         """
         out = self.span(**inputs)
-        hidden = self.span.base_model(**masked)[0][chosen]
+        hidden = self.span.base_model(**masked)[0].flatten(0, 1)[places]
         tokens = self.head(inputs_embeds=hidden[None]).logits[0]
         return out.start_logits, out.end_logits, tokens
 
@@ -84,5 +84,5 @@ class _StandIn(torch.nn.Module):
 
 def masked_logits(model: torch.nn.Module, batch: "Batch", masked: "MaskedBatch") -> tuple[SpanLogits, Tensor]:
     """Run a `MaskedSpanModel`: `span_logits` of a batch, and (M, V) float32 logits of the chosen tokens."""
-    start, end, tokens = model(batch.inputs(), masked.batch.inputs(), masked.chosen)
+    start, end, tokens = model(batch.inputs(), masked.batch.inputs(), masked.places)
     return unpadded(start, end, batch), tokens.float()

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from lbkd.features.batches import Batch
 
 
@@ -14,6 +16,22 @@ class SpanLogits(NamedTuple):
 
     start: Tensor
     end: Tensor
+
+
+class _ExactLinear(torch.nn.Linear):
+    """Computes in float32 where the rest of a model computes in half precision."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input.float())
+
+
+def exact_head(model: "PreTrainedModel") -> None:
+    """Let what follows the encoder compute in float32: bf16 has steps of 1/16 between logits of 8 and 16."""
+    encoder = {id(module) for module in model.base_model.modules()}
+    for module in torch.nn.Module.modules(model):
+        if type(module) is torch.nn.Linear and id(module) not in encoder:
+            module.__class__ = _ExactLinear
 
 
 def span_logits(model: torch.nn.Module, batch: "Batch") -> SpanLogits:

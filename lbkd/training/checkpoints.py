@@ -41,8 +41,6 @@ class Progress:
 
     step: int = 0
     """Optimizer steps taken or skipped."""
-    skipped: int = 0
-    """Of these, skipped."""
     best: float = -math.inf
     """F1 of the best weights on the selection split."""
     weights: dict[str, torch.Tensor] = field(default_factory=dict)

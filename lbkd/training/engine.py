@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import math
 import os
 import sys
 import warnings
@@ -16,6 +17,7 @@ from torch._C._distributed_c10d import HashStore
 from lbkd.config import RuntimeSettings, TrainingSettings, merge
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.training.hosts import meet
+from lbkd.training.optimizer import ClippingAdamW, Skips, parameter_groups
 from lbkd.training.user_config import user_config
 
 if TYPE_CHECKING:
@@ -156,6 +158,7 @@ def deepspeed_config(
         "zero_force_ds_cpu_optimizer": False,
         "torch_autocast": {"enabled": dtype is not torch.float32, "dtype": str(dtype).removeprefix("torch.")},
         "steps_per_print": 10**9,
+        "timers": {"throughput": {"enabled": False}},  # it would wait for the GPU twice a micro-batch
     }
     if runtime.deepspeed is not None:
         merge(config, user_config(runtime.deepspeed))
@@ -190,21 +193,24 @@ class Engine:
     ) -> None:
         deepspeed = _deepspeed()
         try:
-            deepspeed.DeepSpeedConfig(config)
+            checked = deepspeed.DeepSpeedConfig(config)
         except (AssertionError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ConfigError(f"DeepSpeed refuses its configuration (see --deepspeed): {reason}") from error
-        optimizer = torch.optim.AdamW(
-            _groups(model, training),
-            lr=training.learning_rate,
-            eps=training.adam_eps,
-            fused=True,
-        )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
+        groups = parameter_groups(model, training)
+        rate, eps = training.learning_rate, training.adam_eps
+        self._own: ClippingAdamW | None = None
+        if checked.zero_optimization_stage:
+            optimizer: torch.optim.AdamW = torch.optim.AdamW(groups, lr=rate, eps=eps, fused=True)
+        else:  # DeepSpeed's clipping would wait for the GPU, and it would write NaN into the weights
+            optimizer = self._own = ClippingAdamW(groups, rate, eps, checked.gradient_clipping, device())
+            config = {**config, "gradient_clipping": 0.0}
+        self._skips = self._own.skips if self._own is not None else Skips(torch.device("cpu"))
+        self._scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
         self._engine, *_ = deepspeed.initialize(
             model=torch.nn.Module.to(model, device()),
             optimizer=optimizer,
-            lr_scheduler=scheduler,
+            lr_scheduler=self._scheduler,
             config=config,
         )
         self.model: torch.nn.Module = self._engine
@@ -214,12 +220,26 @@ class Engine:
         self._engine._copy_recovery_script = lambda _: None  # programs have no place among data
 
     def backward(self, loss: torch.Tensor) -> None:
-        """Add the gradient of one micro-batch."""
-        self._engine.backward(loss)
+        """Add the gradient of one micro-batch; NaN for every weight if the loss is not a finite number."""
+        self._engine.backward(loss * (1 + 0 * loss.detach()))  # 0 times what is not finite is NaN
 
     def step(self) -> None:
-        """Take the optimizer's step if this micro-batch was the last of its batch."""
+        """Take the optimizer's step if this micro-batch was the last of its batch.
+
+        If the gradient is not finite on any rank, all of them leave the step out. The learning rate goes on.
+        """
+        last = self._engine.is_gradient_accumulation_boundary()
         self._engine.step()
+        if last and self._own is None:
+            skipped = not self._engine.was_step_applied()
+            self._skips.add(torch.tensor(float(skipped)))
+            if skipped:
+                with warnings.catch_warnings(action="ignore"):  # that the optimizer has not stepped before
+                    self._scheduler.step()
+
+    def skipped(self) -> tuple[int, int]:
+        """(steps left out so far, the most of them in a row); waits for the device."""
+        return self._skips.read()
 
     @property
     def learning_rate(self) -> float:
@@ -228,9 +248,9 @@ class Engine:
 
     @property
     def gradient_norm(self) -> float | None:
-        """Before clipping, of the last step; None where DeepSpeed does not tell."""
-        norm = self._engine.get_global_grad_norm()
-        return None if norm is None else float(norm)
+        """Before clipping, of the last step; None if that was left out, or is not told. Waits for it."""
+        norm = self._own.norm if self._own is not None else self._engine.get_global_grad_norm()
+        return float(norm) if norm is not None and math.isfinite(norm) else None
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The full weights in fp32; to be called on every rank, complete on rank 0."""
@@ -246,17 +266,19 @@ class Engine:
     def save(self, folder: Path) -> None:
         """Write all that the next step depends on, but random numbers; on every rank. May raise LbkdError."""
         scaler = self._engine.torch_autocast_z0_gradscaler
-        more = {"lbkd": {"scaler": scaler.state_dict() if scaler else {}}}  # which DeepSpeed forgets
+        kept = {"scaler": scaler.state_dict() if scaler else {}, "skips": self._skips.state()}
         self._unwritten = None
-        self._engine.save_checkpoint(str(folder), _TAG, client_state=more, save_latest=False)
+        self._engine.save_checkpoint(str(folder), _TAG, client_state={"lbkd": kept}, save_latest=False)
         if self._unwritten is not None:
             raise LbkdError(str(self._unwritten))
 
     def load(self, folder: Path) -> None:
         """Take up what `save` wrote, with the same number of ranks and ZeRO stage; on every rank."""
         _, more = self._engine.load_checkpoint(str(folder), _TAG)
-        if more["lbkd"]["scaler"]:
-            self._engine.torch_autocast_z0_gradscaler.load_state_dict(more["lbkd"]["scaler"])
+        kept = more["lbkd"]  # which DeepSpeed would forget
+        self._skips.go_on(kept["skips"])
+        if kept["scaler"]:
+            self._engine.torch_autocast_z0_gradscaler.load_state_dict(kept["scaler"])
 
     def _write(self, state_dict: Any, path: str) -> None:
         """An error waits until the other ranks, which it would leave waiting, are done too."""
@@ -269,17 +291,6 @@ class Engine:
         """Free what DeepSpeed holds on to."""
         self._engine.destroy()
         gc.collect()
-
-
-def _groups(model: "PreTrainedModel | MaskedSpanModel", training: TrainingSettings) -> list[dict[str, Any]]:
-    """Matrices with weight decay, biases and normalization without; the heads at a rate of their own."""
-    encoder = {id(p) for p in model.base_model.parameters()}
-    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-    for p in model.parameters():
-        if p.requires_grad:
-            rate = training.learning_rate * (1.0 if id(p) in encoder else training.head_rate)
-            groups.setdefault((rate, training.weight_decay if p.ndim > 1 else 0.0), []).append(p)
-    return [{"params": group, "lr": rate, "weight_decay": decay} for (rate, decay), group in groups.items()]
 
 
 def _read(path: str, map_location: Any = None) -> Any:

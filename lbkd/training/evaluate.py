@@ -98,11 +98,12 @@ def evaluate(project: Project, model: Path, exam: Exam | None = None) -> list[di
     task = (read_json(model / "run.json") or {}).get("task", "")
     windows = window_settings(settings)
     how, learnt = project.settings.evaluation, project.settings.corpus.languages
+    dtype = engine.precision(project.settings.runtime.precision)
     ingredients = {
         "corpus": exam.corpus.fingerprint(),
         "window settings": list(windows),
         "model": folder_hash(Path(folder)),
-        "evaluation": {**how.model_dump(mode="json"), "metric": exam.metric},
+        "evaluation": {**how.model_dump(mode="json"), "metric": exam.metric, "precision": str(dtype)},
     }
     former = engine.agree(read_json(model / exam.scores))
     if former is not None and former["ingredients"] == ingredients:
@@ -124,6 +125,7 @@ def evaluate(project: Project, model: Path, exam: Exam | None = None) -> list[di
             n_best=1,
             max_answer=how.max_answer,
             batch_tokens=how.batch_tokens,
+            dtype=dtype,
         )
         found = {id_: decoded for part in engine.gathered(dict(mine)) for id_, decoded in part.items()}
         answers = {id_: decoded.answers[0].text for id_, decoded in found.items()}

@@ -4,11 +4,11 @@ import itertools
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ import torch
 from lbkd.config import Settings
 from lbkd.criterions import Criterion, Loss
 from lbkd.errors import LbkdError
-from lbkd.features.batches import collate, share
+from lbkd.features.batches import Batch, collate, pinned, share
 from lbkd.features.dataset import FeatureSet
+from lbkd.features.prefetch import prefetched
 from lbkd.features.tokens import Ints
 from lbkd.models.masked import MaskedSpanModel, masked_logits
 from lbkd.models.span import span_logits
@@ -98,6 +99,7 @@ def train_loop(
     if masked is not None:
         network = MaskedSpanModel(model, masked.model)
         stream = masked.steps(training.batch_size, place)
+    drawn = zip(plan, stream, strict=False)
     meter = _Meter(model, masked.model if masked else None, engine.precision(settings.runtime.precision))
     with (
         closing(engine.Engine(network, training, config, schedule)) as machine,
@@ -105,20 +107,19 @@ def train_loop(
         checkpoints.resumed(machine, total, log)
         if checkpoints is not None
         else nullcontext(Progress()) as so_far,
+        closing(prefetched(_shares(drawn, so_far.step, features, teachers, place))) as steps,
     ):
         machine.model.train()
-        skipped, meter.skipped = 0, so_far.skipped
-        steps = itertools.islice(zip(plan, stream, strict=False), so_far.step, None)
-        for step, ((epochs, ids), beside) in enumerate(steps, start=so_far.step + 1):
-            finite = _step(machine, features, ids, criterion, teachers, beside, place, meter)
-            skipped = 0 if finite else skipped + 1
-            meter.skipped += not finite
-            if skipped > _MOST_SKIPS:
-                raise LbkdError(
-                    f"{what}: the loss is not a number, {skipped} steps in a row (step {step}). {_REMEDY}"
-                )
+        for step, (epochs, shares) in enumerate(steps, start=so_far.step + 1):
+            _step(machine, shares, criterion, teachers, world * parts, meter)
             if step % training.log_every == 0 or step == total:
                 numbers = meter.report(machine) | {"epoch": epochs}
+                row = machine.skipped()[1]
+                if row > _MOST_SKIPS:
+                    raise LbkdError(
+                        f"{what}: the loss or its gradient is not a number, {row} steps in a row "
+                        f"(step {step}). {_REMEDY}"
+                    )
                 if log is not None:
                     log.write(step, numbers)
                 listener.progress(what, step, total, numbers)
@@ -130,7 +131,7 @@ def train_loop(
                     log.write(step, {"epoch": epochs, "selection_f1": f1})
                 if f1 > so_far.best:
                     so_far.best, so_far.weights = f1, found
-            so_far.step, so_far.skipped = step, meter.skipped
+            so_far.step = step
             if checkpoints is not None:
                 checkpoints.after_step(machine, so_far, log)
         weights = so_far.weights if select is not None else _weights(machine, masked is not None)
@@ -173,28 +174,62 @@ def seed_everything(seed: int, rank: int = 0) -> None:
     torch.manual_seed(seed + rank)
 
 
+class _Share(NamedTuple):
+    """What one rank does of a global batch, in one micro-batch; ready to go to its device."""
+
+    batch: Batch
+    weight: float
+    """Share of the global batch's pairs."""
+    stored: torch.Tensor | None
+    """What the teachers said of them (see `Teachers.read`)."""
+    beside: MaskedShare | None
+    lengths: Ints
+    """Tokens of all its windows that count."""
+
+
+def _shares(
+    drawn: Iterable[tuple[tuple[float, Ints], Iterable[MaskedShare] | None]],
+    done: int,
+    features: FeatureSet,
+    teachers: Teachers | None,
+    place: tuple[int, int, int],
+) -> Iterator[tuple[float, list[_Share]]]:
+    """For every optimizer step after the `done` first: epochs done, and this rank's micro-batches; on the host."""
+    rank, world, parts = place
+    device = engine.device()
+    nothing = [None] * parts
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # else a thread pins for the first GPU
+    for (epochs, batch_ids), masked in itertools.islice(drawn, done, None):
+        shares = []
+        for ids, beside in zip(share(batch_ids, rank, world, parts), masked or nothing, strict=True):
+            # A rank without a window of its own goes along with one that counts nothing.
+            batch = collate(features, ids if len(ids) else batch_ids[:1])
+            stored = teachers.read(batch) if teachers is not None else None
+            lengths = features.lengths(ids)
+            if beside is not None:
+                lengths = np.concatenate([lengths, features.lengths(beside.ids)])
+                beside = beside._replace(batch=beside.batch.pinned(device))
+            stored = pinned(stored, device) if stored is not None else None
+            shares.append(_Share(batch.pinned(device), len(ids) / len(batch_ids), stored, beside, lengths))
+        yield epochs, shares
+
+
 def _step(
     machine: engine.Engine,
-    features: FeatureSet,
-    batch_ids: Ints,
+    shares: Iterable[_Share],
     criterion: Criterion,
     teachers: Teachers | None,
-    masked: Iterable[MaskedShare] | None,
-    place: tuple[int, int, int],
+    scale: int,
     meter: "_Meter",
-) -> bool:
-    """One optimizer step on a global batch; False if it was skipped because a loss was not a number.
+) -> None:
+    """One optimizer step on a global batch, of which `scale` micro-batches are made; waits for no device.
 
     A micro-batch of pairs and one of masked windows go through the model in one call, and back in one.
     """
-    rank, world, parts = place
-    nothing: Iterable[None] = itertools.repeat(None, parts)
-    for ids, beside in zip(share(batch_ids, rank, world, parts), masked or nothing, strict=True):
-        # A rank without a window of its own goes along with one that counts nothing.
-        weight = len(ids) / len(batch_ids)
-        batch = collate(features, ids if len(ids) else batch_ids[:1]).to(engine.device())
-        soft = teachers.logits(batch) if teachers is not None else None
-        lengths = features.lengths(ids)
+    for batch, weight, stored, beside, lengths in shares:
+        batch = batch.to(engine.device())
+        soft = teachers.logits(batch, stored) if teachers is not None and stored is not None else None
         if beside is None:
             losses = [(criterion(span_logits(machine.model, batch), batch, soft), weight)]
         else:
@@ -202,16 +237,9 @@ def _step(
             spans, tokens = masked_logits(machine.model, batch, hidden)
             losses = [(criterion(spans, batch, soft), weight)]
             losses.append((criterion.masked(tokens, hidden.labels), beside.weight))
-            lengths = np.concatenate([lengths, features.lengths(beside.ids)])
-        if not engine.everywhere(torch.stack([loss.total.isfinite() for loss, _ in losses]).all()):
-            if parts > 1:
-                raise LbkdError(f"the loss of a micro-batch is not a number. {_REMEDY}")
-            return False
         meter.add(losses, lengths, len(beside.batch.labels) if beside is not None and len(beside.ids) else 0)
-        scale = world * parts
         machine.backward(torch.stack([loss.total * (weight * scale) for loss, weight in losses]).sum())
         machine.step()
-    return True
 
 
 class _Meter:
@@ -222,12 +250,10 @@ class _Meter:
         self.head = head_flops(head) if head is not None else 0
         self.peak = sum(engine.gathered(matmul_peak(engine.device(), dtype)))
         self.shape = encoder_shape(model)
-        self.skipped = 0
         self._reset()
 
     def _reset(self) -> None:
         self.sums: dict[str, torch.Tensor] = {}
-        self.weight = 0.0
         self.tokens = self.squares = self.chosen = 0
         self.began = time.perf_counter()
 
@@ -235,29 +261,33 @@ class _Meter:
         """A micro-batch; waits for no device.
 
         Args:
-            losses: each with its share of the global batch that it is a mean of; that of the pairs first.
+            losses: each with its share of the global batch that it is a mean of; that of the pairs first. If
+                one is not finite, none counts.
             lengths: tokens of all windows.
             chosen: masked tokens.
         """
-        self.weight += losses[0][1]
+        finite = torch.stack([loss.total.isfinite() for loss, _ in losses]).all()
+        counted = {"": losses[0][1] * finite}
         for loss, weight in losses:
             for name, value in {"loss": loss.total.detach(), **loss.parts}.items():
-                self.sums[name] = self.sums.get(name, 0.0) + weight * value
+                counted[name] = counted.get(name, 0.0) + (weight * value).masked_fill(~finite, 0.0)
+        for name, value in counted.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
         self.tokens += int(lengths.sum())
         self.squares += int((lengths**2).sum())
         self.chosen += chosen
 
     def report(self, machine: engine.Engine) -> dict[str, float]:
         """Collects from all ranks, then starts anew."""
-        sums = {name: float(value) for name, value in self.sums.items()}
-        mine = (sums, self.weight, self.tokens, self.squares, self.chosen)
-        everyone = engine.gathered(mine)
+        sums = dict(zip(self.sums, torch.stack([*self.sums.values()]).tolist(), strict=True))
+        everyone = engine.gathered((sums, self.tokens, self.squares, self.chosen))
         seconds = time.perf_counter() - self.began
-        weight = sum(entry[1] for entry in everyone) or 1.0
-        numbers = {name: sum(entry[0].get(name, 0.0) for entry in everyone) / weight for name in sums}
+        means = {name: sum(entry[0][name] for entry in everyone) for name in sums}
+        weight = means.pop("")
+        numbers = {name: value / weight for name, value in means.items()} if weight else {}
         if numbers.get("nll"):
             numbers |= {"kd_to_nll": numbers["kd"] / numbers["nll"]} if "kd" in numbers else {}
-        tokens, squares, chosen = (sum(entry[i] for entry in everyone) for i in (2, 3, 4))
+        tokens, squares, chosen = (sum(entry[i] for entry in everyone) for i in (1, 2, 3))
         flops = training_flops(self.weights, tokens, squares, *self.shape) + self.head * chosen
         norm = machine.gradient_norm
         if norm is not None:
@@ -267,5 +297,5 @@ class _Meter:
             "learning_rate": machine.learning_rate,
             "tokens_per_second": tokens / seconds,
             "peak_share": flops / seconds / self.peak,
-            "skipped_steps": float(self.skipped),
+            "skipped_steps": float(machine.skipped()[0]),
         }

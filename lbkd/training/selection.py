@@ -47,6 +47,7 @@ def selection_exam(project: Project, split: str) -> Exam:
 def selector(project: Project, exam: Exam, model: "PreTrainedModel") -> Callable[[Weights], float]:
     """What gives F1 in percent of the model with given weights; for rank 0 alone, whatever the ZeRO stage."""
     source, how = project.settings.corpus.source, project.settings.evaluation
+    dtype = engine.precision(project.settings.runtime.precision)
     features = project.test_features(exam.corpus, project.encoder, window_settings(project.settings.model))
     golds = exam.golds(source, source)
     judge = deepcopy(model) if project.rank == 0 else model
@@ -61,6 +62,7 @@ def selector(project: Project, exam: Exam, model: "PreTrainedModel") -> Callable
             n_best=1,
             max_answer=how.max_answer,
             batch_tokens=how.batch_tokens,
+            dtype=dtype,
         )
         answers = {id_: decoded.answers[0].text for id_, decoded in found}
         torch.nn.Module.to(judge, "cpu")

@@ -145,6 +145,7 @@ def cache_logits(project: Project, who: tasks.Teacher, windows: Ints | None = No
                 project.settings.evaluation.batch_tokens,
                 rank=project.rank,
                 world=project.world,
+                dtype=engine.precision(project.settings.runtime.precision),
                 progress=lambda done, total: project.listener.progress(
                     f"{run.folder.name} scores", done, total, {}
                 ),

@@ -24,12 +24,18 @@ class Teachers:
     """Name of the teacher (see `tasks.Teacher`) -> what it said of every window."""
     weighting: Weighting
 
-    def logits(self, batch: Batch) -> SpanLogits:
-        """Eq. 3 for a batch: (B, L) start and end logits, -inf at padding."""
+    def read(self, batch: Batch) -> torch.Tensor:
+        """(2, K, B, L) float32 on the host: each teacher's start and end logits in store, -inf at padding."""
+        width = batch.input_ids.shape[1]
+        read = [store.read(batch.windows.feature, width) for store in self.stores.values()]
+        return torch.from_numpy(np.stack([np.stack(half) for half in zip(*read, strict=True)]))
+
+    def logits(self, batch: Batch, stored: torch.Tensor) -> SpanLogits:
+        """Eq. 3 for a batch, with what is `read` of it: (B, L) start and end logits, -inf at padding."""
         return SpanLogits(
             *(
                 aggregate(logits, self.weighting.weights(logits, context), context.mask)
-                for logits, context in self._halves(batch)
+                for logits, context in self._halves(batch, stored)
             )
         )
 
@@ -42,14 +48,13 @@ class Teachers:
         ids = next(iter(self.stores.values())).features
         order = np.random.default_rng(0).permutation(len(ids))
         for at in range(0, len(ids), _EXAMPLES):
-            yield from self._halves(collate(features, ids[np.sort(order[at : at + _EXAMPLES])]))
+            batch = collate(features, ids[np.sort(order[at : at + _EXAMPLES])])
+            yield from self._halves(batch, self.read(batch))
 
-    def _halves(self, batch: Batch) -> Iterator[tuple[torch.Tensor, TeacherContext]]:
+    def _halves(self, batch: Batch, stored: torch.Tensor) -> Iterator[tuple[torch.Tensor, TeacherContext]]:
         """(K, B, L) start, then end logits of the teachers, and what is known about the batch."""
-        width = batch.input_ids.shape[1]
-        read = [store.read(batch.windows.feature, width) for store in self.stores.values()]
-        for half, gold in enumerate((batch.starts, batch.ends)):
-            logits = torch.from_numpy(np.stack([r[half] for r in read])).to(batch.input_ids.device)
+        halves = stored.to(batch.input_ids.device, non_blocking=True)
+        for logits, gold in zip(halves, (batch.starts, batch.ends), strict=True):
             yield (
                 logits,
                 TeacherContext(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from lbkd.errors import ConfigError, nearest
@@ -37,5 +38,5 @@ class Fixed(Weighting):
         self.check(teachers)
         given = self.given or dict.fromkeys(teachers, 1.0)
         total = sum(given.get(name, 0.0) for name in teachers)
-        weights = logits.new_tensor([given.get(name, 0.0) / total for name in teachers])
-        return weights[:, None].expand(-1, logits.shape[1])
+        weights = torch.tensor([given.get(name, 0.0) / total for name in teachers])
+        return weights.to(logits, non_blocking=True)[:, None].expand(-1, logits.shape[1])

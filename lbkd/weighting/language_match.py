@@ -18,9 +18,7 @@ class LanguageMatch(Weighting):
             [
                 [float(teacher == passage) for passage in context.passage_languages]
                 for teacher in context.teachers
-            ],
-            dtype=logits.dtype,
-            device=logits.device,
+            ]
         )
         match = torch.where(match.sum(0) > 0, match, 1.0)
-        return match / match.sum(0)
+        return (match / match.sum(0)).to(logits, non_blocking=True)

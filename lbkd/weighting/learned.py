@@ -58,7 +58,7 @@ class Learned(Weighting):
         self.theta = torch.zeros(len(_STATISTICS), dtype=torch.float64)
 
     def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:
-        return _gate(_statistics(logits, context), self.theta.to(logits))
+        return _gate(_statistics(logits, context), self.theta.to(logits, non_blocking=True))
 
     def fit(self, examples: Iterable[tuple[Tensor, TeacherContext]]) -> dict[str, float]:
         halves: list[_Half] = []
@@ -109,7 +109,8 @@ def _statistics(logits: Tensor, context: TeacherContext) -> Tensor:
 
 def _own(teachers: tuple[str, ...], languages: tuple[str, ...], like: Tensor) -> Tensor:
     """(K, B): 1 where the teacher's language is the example's, else 0."""
-    return like.new_tensor([[float(teacher == language) for language in languages] for teacher in teachers])
+    own = torch.tensor([[float(teacher == language) for language in languages] for teacher in teachers])
+    return own.to(like, non_blocking=True)
 
 
 def _nll(halves: list[_Half], theta: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.corpus.squad import Dataset, Question
-from lbkd.evaluation.decode import Answer, Decoded, candidates, merge
+from lbkd.evaluation.decode import Answer, Decoded, best_spans, candidates, merge
 from lbkd.features.batches import collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints, tokenizer_hash
@@ -140,7 +140,8 @@ def decode(
             length = len(logits[int(feature)][0])
             start[n, :length] = torch.from_numpy(logits[int(feature)][0])
             end[n, :length] = torch.from_numpy(logits[int(feature)][1])
-        found.append(candidates(SpanLogits(start, end), batch, features, n_best, max_answer))
+        best = best_spans(SpanLogits(start, end), batch, features, n_best, max_answer)
+        found.append(candidates(best, batch, features, max_answer))
         for n, pair in enumerate(found[-1].pair):
             passages[int(pair)] = features.passage_text(batch.windows, n)
     return merge(found, passages, n_best, impossible)

@@ -92,6 +92,7 @@ def test_whole_phrases_and_nothing_else_at_the_stated_rate(
     for step in STEPS:
         batch = source.collate(ids, step)
         assert torch.equal(batch.labels, plain.input_ids[batch.chosen])
+        assert torch.equal(batch.labels, plain.input_ids.flatten()[batch.places])
         untouched = ~batch.chosen
         assert torch.equal(batch.batch.input_ids[untouched], plain.input_ids[untouched])
         windows = batch.batch.windows

@@ -57,10 +57,10 @@ class Notes:
 def dying_after(steps: int) -> Iterator[None]:
     count, kept = itertools.count(), loop._step
 
-    def step(*arguments: Any) -> bool:
+    def step(*arguments: Any) -> None:
         if next(count) == steps:
             raise Killed
-        return kept(*arguments)
+        kept(*arguments)
 
     with mock.patch.object(loop, "_step", step), pytest.raises(Killed):
         yield

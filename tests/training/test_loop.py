@@ -211,7 +211,8 @@ def test_teachers_logits_are_summed_with_their_weights(features: FeatureSet) -> 
     }
     weighting = Given()
     batch = collate(features, ids)
-    logits = Teachers(stores, weighting).logits(batch)
+    teachers = Teachers(stores, weighting)
+    logits = teachers.logits(batch, teachers.read(batch))
     t = torch.arange(float(long))
     # starts of en: t, of es: -2t; ends: t + 1 and -2t + 1
     expected = torch.stack([0.75 * t - 0.25 * 2 * t, t]), torch.stack([0.5 * t - t + 1, -2 * t + 1])

@@ -1,0 +1,127 @@
+"""A training step never makes the host wait for the device."""
+
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from ranks import made_up, settings, trained
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import AutoModelForMaskedLM, AutoModelForQuestionAnswering
+
+from lbkd import criterions, weighting
+from lbkd.corpus.phrases import Phrases
+from lbkd.features.batches import collate
+from lbkd.features.masks import Masker
+from lbkd.models.attention import fused_attention
+from lbkd.models.load import load_config, load_span_model
+from lbkd.models.masked import MaskedSpanModel, masked_logits
+from lbkd.models.span import unpadded
+from lbkd.training import loop
+from lbkd.training.loop import _Meter
+from lbkd.training.project import Project
+
+FAR = torch.device("meta")
+"""Stands for a GPU: tensors there have no values that one could ask for."""
+
+
+class Waits(TorchDispatchMode):
+    """Refuses what needs values on the host: numbers, shapes that depend on them, copies that are awaited."""
+
+    ASK = {"_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "_unique2", "equal"}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = func.overloadpacket.__name__
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        if name in self.ASK or (name == "index" and any(t.dtype is torch.bool for t in tensors[1:])):
+            raise AssertionError(f"{func} waits")
+        result = func(*args, **kwargs)
+        if name in {"_to_copy", "copy_"}:
+            ends = {tensor.device.type for tensor in (*tensors, result)}
+            quick = kwargs.get("non_blocking") or (name == "copy_" and len(args) > 2 and args[2])
+            if len(ends) > 1 and not quick:
+                raise AssertionError(f"{func} waits for a copy between {ends}")
+        return result
+
+
+def test_what_waits_is_noticed() -> None:
+    x = torch.ones(1)
+    for wait in (float, bool, torch.Tensor.item, torch.nonzero, lambda t: t[t > 0]):
+        with pytest.raises(AssertionError, match="waits"), Waits():
+            wait(x)
+    with Waits():
+        x.to(FAR, non_blocking=True)
+    with pytest.raises(AssertionError, match="waits for a copy"), Waits():
+        x.to(FAR)
+
+
+@pytest.mark.parametrize(
+    ("weigh", "parts"), [(None, {}), ("impurity", {"training.micro_batch_size": 4}), ("language-match", {})]
+)
+def test_a_step_asks_nothing_of_the_device(
+    weigh: str | None, parts: dict[str, Any], tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    """With DeepSpeed and all that belongs to it; on the CPU the same operations are called as on a GPU."""
+    watched = []
+
+    def step(*args: Any) -> None:
+        with Waits():
+            watched.append(kept(*args))
+
+    kept = loop._step
+    how = settings(tiny_model_folder, workspace, **parts, **{"training.log_every": 2})
+    with mock.patch.object(loop, "_step", step):
+        run = trained(how, tmp_path, weigh)
+    assert len(watched) == 5
+    assert [line["step"] for line in run.lines] == [2, 4, 5]
+
+
+@pytest.fixture(scope="module")
+def project(tiny_model_folder: Path, workspace: Path) -> Project:
+    return Project(settings(tiny_model_folder, workspace))
+
+
+@pytest.mark.parametrize("weigh", [None, *sorted(weighting.registry.names())])
+def test_teachers_and_losses_do_not_wait(weigh: str | None, project: Project) -> None:
+    features = project.train_features
+    teachers = None if weigh is None else made_up(project, weigh)
+    host = collate(features, features.features([("en", "en"), ("es", "en")])[:5])
+    stored = None if teachers is None else teachers.read(host)
+    meter = _Meter(load_span_model(project.encoder), None, torch.float32)
+    student = [torch.randn(host.mask.shape, device=FAR) for _ in range(2)]
+    for name in ("nll",) if weigh is None else ("kd", "combined"):
+        with Waits():
+            batch = host.to(FAR)
+            soft = None if teachers is None or stored is None else teachers.logits(batch, stored)
+            loss = criterions.registry.create(name)(unpadded(*student, batch), batch, soft)
+            meter.add([(loss, 1.0)], features.lengths(host.windows.feature), 0)
+    assert meter.sums.keys() >= {"loss", "nll" if weigh is None else "kd"}
+    assert all(value.device == FAR for value in meter.sums.values())
+
+
+def pretended(model: str) -> torch.nn.Module:
+    """A model of that configuration with both heads."""
+    config = load_config(model)
+    config._attn_implementation = "sdpa"
+    with FAR:
+        span = AutoModelForQuestionAnswering.from_config(config)
+        fused_attention(span)
+        return MaskedSpanModel(span, AutoModelForMaskedLM.from_config(config))
+
+
+def test_a_model_does_not_wait(project: Project) -> None:
+    features = project.train_features
+    ids = features.features([("en", "en")])
+    masker = Masker(features, {"en": Phrases(["of the"])}, 0.15, 4, np.arange(5, 100), 1)
+    model = pretended(project.encoder)
+    for some in (ids[:4], ids[:1]):  # the latter has no padding
+        host, masked = collate(features, some), masker.collate(some, 1)
+        with Waits():
+            logits, tokens = masked_logits(model, host.to(FAR), masked.to(FAR))
+            (logits.start.sum() + tokens.sum()).backward()
+        assert logits.start.shape == host.mask.shape
+        assert tokens.shape == (len(masked.labels), model.config.vocab_size)

@@ -1,0 +1,89 @@
+from typing import Any
+
+import pytest
+import torch
+
+from lbkd.training.optimizer import ClippingAdamW, Skips
+
+
+def parameters() -> list[torch.nn.Parameter]:
+    rng = torch.Generator().manual_seed(1)
+    return [torch.nn.Parameter(torch.randn(*shape, generator=rng)) for shape in ((3, 4), (5,))]
+
+
+def steps(optimizer: torch.optim.Optimizer, gradients: list[float], scaler: Any = None) -> None:
+    """One step for each number, which all gradients are filled with."""
+    for value in gradients:
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                p.grad = torch.full_like(p, value)
+        if scaler is None:
+            optimizer.step()
+        else:
+            scaler.step(optimizer)
+            scaler.update()
+
+
+def ours(weights: list[torch.nn.Parameter], clip: float = 0.0) -> ClippingAdamW:
+    return ClippingAdamW([{"params": weights, "weight_decay": 0.1}], 1e-2, 1e-8, clip, torch.device("cpu"))
+
+
+def test_it_clips_as_torch_does() -> None:
+    """Seventeen numbers g have the norm g * sqrt(17)."""
+    mine, theirs = parameters(), parameters()
+    optimizer = ours(mine, clip=1.0)
+    plain = torch.optim.AdamW(theirs, lr=1e-2, weight_decay=0.1, fused=True)
+    for value in (0.1, 2.0, -3.0):
+        steps(optimizer, [value])
+        assert float(optimizer.norm) == pytest.approx(abs(value) * 17**0.5)
+        steps(plain, [value * min(1.0, 1 / (abs(value) * 17**0.5 + 1e-6))])
+    for one, other in zip(mine, theirs, strict=True):
+        assert torch.allclose(one, other, rtol=1e-6, atol=0)
+    assert optimizer.skips.read() == (0, 0)
+
+
+@pytest.mark.parametrize("odd", [torch.inf, -torch.inf, torch.nan])
+def test_a_gradient_that_is_not_finite_leaves_no_trace(odd: float) -> None:
+    """Neither in the weights nor in the moments: the steps after it are those of a run without it."""
+    mine, theirs = parameters(), parameters()
+    optimizer, plain = ours(mine, clip=5.0), ours(theirs, clip=5.0)
+    steps(optimizer, [odd, 1.0, odd, odd, 2.0])
+    steps(plain, [1.0, 2.0])
+    for one, other in zip(mine, theirs, strict=True):
+        assert torch.equal(one, other)
+        state, wanted = optimizer.state[one], plain.state[other]
+        assert state.keys() == wanted.keys() >= {"step", "exp_avg", "exp_avg_sq"}
+        assert all(torch.equal(state[name], wanted[name]) for name in state)
+    assert optimizer.skips.read() == (3, 2)
+
+
+def test_one_number_among_many_is_enough() -> None:
+    weights = parameters()
+    before = [p.detach().clone() for p in weights]
+    optimizer = ours(weights)
+    weights[0].grad, weights[1].grad = torch.ones(3, 4), torch.ones(5)
+    weights[1].grad[2] = torch.nan
+    optimizer.step()
+    assert all(torch.equal(p, b) for p, b in zip(weights, before, strict=True))
+
+
+def test_gradients_that_a_scaler_enlarged() -> None:
+    """As fp16 needs it: clipped by their true norm; an overflow changes nothing but the scale."""
+    mine, theirs = parameters(), parameters()
+    optimizer, plain = ours(mine, clip=1.0), ours(theirs, clip=1.0)
+    scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
+    scaler.scale(torch.ones(()))  # makes the scale
+    steps(optimizer, [2.0 * 64, torch.inf, -3.0 * 32], scaler)
+    steps(plain, [2.0, -3.0])
+    assert scaler.get_scale() == 32
+    assert float(optimizer.norm) == pytest.approx(3 * 17**0.5)
+    for one, other in zip(mine, theirs, strict=True):
+        assert torch.allclose(one, other, rtol=1e-6, atol=0)
+    assert optimizer.skips.read() == (1, 1)
+
+
+def test_skips_are_counted() -> None:
+    skips = Skips(torch.device("cpu"))
+    for skipped in (1.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0):
+        skips.add(torch.tensor(skipped))
+    assert skips.read() == (5, 3)
