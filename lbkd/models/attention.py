@@ -24,7 +24,7 @@ def fused_attention(model: "PreTrainedModel") -> None:
 
 
 def _mask(**how: Any) -> torch.Tensor | None:
-    skip = how["allow_is_bidirectional_skip"] and how["attention_mask"] is None
+    skip = how.get("allow_is_bidirectional_skip", False) and how.get("attention_mask") is None
     return sdpa_mask(**{**how, "allow_is_bidirectional_skip": skip})
 
 

@@ -24,14 +24,29 @@ from lbkd.training import loop
 from lbkd.training.loop import _Meter
 from lbkd.training.project import Project
 
-FAR = torch.device("meta")
-"""Stands for a GPU: tensors there have no values that one could ask for."""
+pytestmark = [pytest.mark.gpu] if torch.cuda.is_available() else []
+
+FAR = torch.device("cuda" if torch.cuda.is_available() else "meta")
+"""A GPU, or what stands for it: tensors there have no values that one could ask for."""
 
 
 class Waits(TorchDispatchMode):
-    """Refuses what needs values on the host: numbers, shapes that depend on them, copies that are awaited."""
+    """Refuses what needs values on the host: numbers, shapes that depend on them, copies that are awaited.
+
+    Where there is a GPU, torch itself refuses whatever waits for it, too.
+    """
 
     ASK = {"_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "_unique2", "equal"}
+
+    def __enter__(self) -> Any:
+        if torch.cuda.is_available():
+            torch.cuda.set_sync_debug_mode("error")
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.set_sync_debug_mode("default")
+        super().__exit__(*error)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -100,7 +115,7 @@ def test_teachers_and_losses_do_not_wait(weigh: str | None, project: Project) ->
             loss = criterions.registry.create(name)(unpadded(*student, batch), batch, soft)
             meter.add([(loss, 1.0)], features.lengths(host.windows.feature), 0)
     assert meter.sums.keys() >= {"loss", "nll" if weigh is None else "kd"}
-    assert all(value.device == FAR for value in meter.sums.values())
+    assert all(value.device.type == FAR.type for value in meter.sums.values())
 
 
 def pretended(model: str) -> torch.nn.Module:

@@ -1,0 +1,93 @@
+"""What only a GPU can show: `pytest -m gpu`; the tests of `test_no_waiting.py` run on it too."""
+
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import torch
+from ranks import settings, trained
+
+from lbkd import weighting
+from lbkd.evaluation.answers import answer
+from lbkd.features.batches import by_tokens, collate
+from lbkd.models.forward import forward_passes
+from lbkd.models.load import load_span_model
+from lbkd.training import loop
+from lbkd.training.plan import Plan
+from lbkd.training.project import Project
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+]
+
+HOW: dict[str, Any] = {"training.max_steps": 20, "training.log_every": 5, "runtime.precision": "bf16"}
+
+
+@pytest.mark.parametrize("weigh", [None, *weighting.registry.names()])
+def test_twenty_steps_in_bf16_wait_for_nothing(
+    weigh: str | None, tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    how = settings(tiny_model_folder, workspace, **HOW)
+    kept = loop._step
+
+    def step(*args: Any) -> None:
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            kept(*args)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    with mock.patch.object(loop, "_step", step):
+        run = trained(how, tmp_path, weigh)
+    assert [line["step"] for line in run.lines] == [5, 10, 15, 20]
+    assert run.lines[-1]["skipped_steps"] == 0
+    assert run.losses[-1] < run.losses[0] - 0.1
+    assert {tensor.dtype for tensor in run.weights.values()} == {torch.float32}
+    features = Project(how).train_features
+    pairs = [(k, j) for k in features.languages for j in features.languages]
+    assert run.batches == [ids.tolist() for _, ids in Plan(features, pairs, how)]
+
+
+def test_bf16_learns_what_fp32_learns(tiny_model_folder: Path, workspace: Path, tmp_path: Path) -> None:
+    how = {**HOW, "training.log_every": 1}
+    half = trained(settings(tiny_model_folder, workspace, **how), tmp_path / "bf16")
+    how["runtime.precision"] = "fp32"
+    full = trained(settings(tiny_model_folder, workspace, **how), tmp_path / "fp32")
+    assert half.losses == pytest.approx(full.losses, rel=2e-2)
+
+
+def test_logits_and_answers_are_those_of_the_cpu(
+    tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    """In bf16 within its rounding; in fp32 the answers are the same ones."""
+    how = settings(tiny_model_folder, workspace)
+    weights = trained(how, tmp_path).weights
+    features = Project(how).train_features
+    ids = features.features([("en", "es"), ("es", "en")])
+    models = []
+    for device in ("cpu", "cuda"):
+        model = load_span_model(str(tiny_model_folder), device=device)
+        model.load_state_dict(weights)
+        models.append(model)
+    some = [collate(features, own) for own in by_tokens(ids, features.lengths(ids), 2000)]
+
+    def stacked(logits: Any, _: Any) -> torch.Tensor:
+        return torch.stack([*logits])
+
+    cpu, fp32, bf16 = (
+        [logits for _, logits in forward_passes(model, some, stacked, dtype)]
+        for model, dtype in (
+            (models[0], torch.float32),
+            (models[1], torch.float32),
+            (models[1], torch.bfloat16),
+        )
+    )
+    assert len(some) > 3
+    for exact, close, rough in zip(cpu, fp32, bf16, strict=True):
+        assert torch.allclose(exact, close, atol=1e-4)
+        assert torch.allclose(exact, rough, rtol=5e-2, atol=5e-2)
+    options: dict[str, Any] = {"n_best": 2, "max_answer": 30, "batch_tokens": 2000}
+    mine, theirs = (answer(model, features, ids, **options) for model in models)
+    assert [d.answers[0].text for d in mine.values()] == [d.answers[0].text for d in theirs.values()]
