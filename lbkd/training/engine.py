@@ -205,7 +205,7 @@ class Engine:
         else:  # DeepSpeed's clipping would wait for the GPU, and it would write NaN into the weights
             optimizer = self._own = ClippingAdamW(groups, rate, eps, checked.gradient_clipping, device())
             config = {**config, "gradient_clipping": 0.0}
-        self._skips = self._own.skips if self._own is not None else Skips(torch.device("cpu"))
+        self._skips = self._own.skips if self._own is not None else Skips(device())
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
         self._engine, *_ = deepspeed.initialize(
             model=torch.nn.Module.to(model, device()),
@@ -232,10 +232,15 @@ class Engine:
         self._engine.step()
         if last and self._own is None:
             skipped = not self._engine.was_step_applied()
-            self._skips.add(torch.tensor(float(skipped)))
+            self._skips.add(torch.full((), float(skipped), device=device()))
             if skipped:
                 with warnings.catch_warnings(action="ignore"):  # that the optimizer has not stepped before
                     self._scheduler.step()
+
+    @property
+    def last_skipped(self) -> torch.Tensor:
+        """Float scalar: 1 if the last step was left out, else 0; on the device."""
+        return self._skips.last
 
     def skipped(self) -> tuple[int, int]:
         """(steps left out so far, the most of them in a row); waits for the device."""

@@ -93,7 +93,7 @@ def train_loop(
     parts = math.ceil(training.batch_size / (world * (training.micro_batch_size or training.batch_size)))
     schedule = warmup_then_decay(total, training.warmup)
     config = engine.deepspeed_config(training, settings.runtime, world, parts)
-    place = rank, world, parts
+    place, device = (rank, world, parts), engine.device()
     network: PreTrainedModel | MaskedSpanModel = model
     stream: Iterable[Iterable[MaskedShare] | None] = itertools.repeat(None)
     if masked is not None:
@@ -107,7 +107,7 @@ def train_loop(
         checkpoints.resumed(machine, total, log)
         if checkpoints is not None
         else nullcontext(Progress()) as so_far,
-        closing(prefetched(_shares(drawn, so_far.step, features, teachers, place))) as steps,
+        closing(prefetched(_shares(drawn, so_far.step, features, teachers, place, device))) as steps,
     ):
         machine.model.train()
         for step, (epochs, shares) in enumerate(steps, start=so_far.step + 1):
@@ -193,10 +193,10 @@ def _shares(
     features: FeatureSet,
     teachers: Teachers | None,
     place: tuple[int, int, int],
+    device: torch.device,
 ) -> Iterator[tuple[float, list[_Share]]]:
-    """For every optimizer step after the `done` first: epochs done, and this rank's micro-batches; on the host."""
+    """For every step but the `done` first: epochs done after it, this rank's micro-batches; on the host."""
     rank, world, parts = place
-    device = engine.device()
     nothing = [None] * parts
     if device.type == "cuda":
         torch.cuda.set_device(device)  # else a thread pins for the first GPU
@@ -240,6 +240,7 @@ def _step(
         meter.add(losses, lengths, len(beside.batch.labels) if beside is not None and len(beside.ids) else 0)
         machine.backward(torch.stack([loss.total * (weight * scale) for loss, weight in losses]).sum())
         machine.step()
+    meter.end_step(machine.last_skipped)
 
 
 class _Meter:
@@ -253,7 +254,9 @@ class _Meter:
         self._reset()
 
     def _reset(self) -> None:
+        self.step: dict[str, torch.Tensor] = {}
         self.sums: dict[str, torch.Tensor] = {}
+        """Of all steps; the pairs' weights go by the name ""."""
         self.tokens = self.squares = self.chosen = 0
         self.began = time.perf_counter()
 
@@ -261,21 +264,26 @@ class _Meter:
         """A micro-batch; waits for no device.
 
         Args:
-            losses: each with its share of the global batch that it is a mean of; that of the pairs first. If
-                one is not finite, none counts.
+            losses: each with its share of the global batch that it is a mean of; that of the pairs first.
             lengths: tokens of all windows.
             chosen: masked tokens.
         """
-        finite = torch.stack([loss.total.isfinite() for loss, _ in losses]).all()
-        counted = {"": losses[0][1] * finite}
+        self._count("", losses[0][1] * torch.ones_like(losses[0][0].total.detach()))
         for loss, weight in losses:
             for name, value in {"loss": loss.total.detach(), **loss.parts}.items():
-                counted[name] = counted.get(name, 0.0) + (weight * value).masked_fill(~finite, 0.0)
-        for name, value in counted.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+                self._count(name, weight * value)
         self.tokens += int(lengths.sum())
         self.squares += int((lengths**2).sum())
         self.chosen += chosen
+
+    def _count(self, name: str, value: torch.Tensor) -> None:
+        self.step[name] = self.step.get(name, 0.0) + value
+
+    def end_step(self, skipped: torch.Tensor) -> None:
+        """Count its losses in, unless it was skipped (1, else 0)."""
+        for name, value in self.step.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.masked_fill(skipped > 0, 0.0)
+        self.step = {}
 
     def report(self, machine: engine.Engine) -> dict[str, float]:
         """Collects from all ranks, then starts anew."""

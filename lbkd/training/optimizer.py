@@ -19,12 +19,14 @@ class Skips:
     """How many optimizer steps were left out; kept on the device, so that counting waits for nothing."""
 
     def __init__(self, device: torch.device) -> None:
+        self.last = torch.zeros((), device=device)
         self.total = torch.zeros((), device=device)
         self.row = torch.zeros((), device=device)
         self.longest = torch.zeros((), device=device)
 
     def add(self, skipped: Tensor) -> None:
         """A step; `skipped` is a float scalar, 1 where it was left out, else 0."""
+        self.last = skipped
         self.total = self.total + skipped
         self.row = (self.row + 1) * skipped
         self.longest = torch.maximum(self.longest, self.row)
