@@ -14,8 +14,9 @@ from lbkd.config import BUILTIN_CORPUS, Settings
 from lbkd.corpus.phrases import words_of
 from lbkd.errors import ConfigError, DataError, LbkdError
 from lbkd.tasks import Masking
-from lbkd.training import engine, loop
+from lbkd.training import loop
 from lbkd.training.masking import MaskedStream, masked_stream, masking_of
+from lbkd.training.optimizer import parameter_groups
 from lbkd.training.project import Project
 from lbkd.training.steps import run_all, train
 from lbkd.workspace import read_json
@@ -178,7 +179,7 @@ def test_both_heads_learn_at_the_heads_rate(lists: Path, how: Settings) -> None:
     project = Project(how)
     model = MaskedSpanModel(load_span_model(project.encoder), stream(project, lists).model)
     training = how.training.model_copy(update={"learning_rate": 1e-4, "head_rate": 20.0})
-    rates = {id(p): group["lr"] for group in engine._groups(model, training) for p in group["params"]}
+    rates = {id(p): group["lr"] for group in parameter_groups(model, training) for p in group["params"]}
     encoder = {id(p) for p in model.base_model.parameters()}
     for name, parameter in model.named_parameters():
         assert rates[id(parameter)] == pytest.approx(1e-4 if id(parameter) in encoder else 2e-3), name
