@@ -200,6 +200,9 @@ def options(doc: str | None, pairs: int = 5) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--xquad", type=Path, metavar="FOLDER", help="where xquad.en.json and the others lie")
     parser.add_argument("--quick", action="store_true", help="the corpus that ships, one pair: is it alive?")
+    parser.add_argument(
+        "--model", metavar="FOLDER", help="an encoder with a fast tokenizer; by default e5-small, trimmed"
+    )
     parser.add_argument("--pairs", type=int, default=pairs, help="measurements of each side (%(default)s)")
     return parser
 
@@ -217,3 +220,15 @@ def corpus(arguments: argparse.Namespace, languages: Sequence[str] = LANGUAGES) 
         f"XQuAD is not in {' or '.join(map(str, folders))}. Fetch it with `lbkd data download xquad` "
         "or name its folder with --xquad; --quick runs on the corpus that ships."
     )
+
+
+def encoder(arguments: argparse.Namespace, texts: ParallelCorpus) -> str:
+    """The folder of `--model`, or of e5-small with what the texts need, made ready under lbkd-work/ once."""
+    if arguments.model:
+        return str(arguments.model)
+    from lbkd.models.load import prepare
+
+    found: set[str] = set()
+    for data in texts.datasets.values():
+        found.update(data.passages, (question.text for question in data.questions))
+    return prepare("e5-small", None, sorted(found), ROOT / "lbkd-work" / "models")
