@@ -174,13 +174,16 @@ def _version(package: str) -> str | None:
         return None
 
 
-def report(name: str, rows: Sequence[Row], details: Mapping[str, Any] | None = None) -> None:
+def report(
+    name: str, rows: Sequence[Row], details: Mapping[str, Any] | None = None, keep: bool = True
+) -> None:
     """Print the rows, and write them with the machine to `benchmarks/results/<name>.json`.
 
     Args:
         name: of the benchmark.
         rows: what was measured.
         details: settings, and what was checked beforehand; JSON values.
+        keep: write the file, too.
     """
     here = machine()
     about = {**here, **(details or {})}
@@ -190,6 +193,8 @@ def report(name: str, rows: Sequence[Row], details: Mapping[str, Any] | None = N
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)
     console.print("; ".join(f"{key}: {value}" for key, value in about.items()), style="dim", highlight=False)
+    if not keep:
+        return
     RESULTS.mkdir(exist_ok=True)
     content = {
         "name": name,

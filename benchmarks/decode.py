@@ -1,10 +1,10 @@
 """Decoding and scoring a dev set: the answers to XQuAD's 1190 questions, with EM and F1, from logits.
 
 Ours is what `lbkd run` does with a model's logits. The peer is what people do: for each question a loop over
-the 20 best starts and the 20 best ends of each window, in the manner of transformers' run_qa example, then the
-rules of SQuAD's evaluate-v1.1.py. transformers 5 has dropped its own copies of both, and packages that have
-some fetch them from a hub; so both are written afresh here, after their documented behaviour. (That our scores
-are those of the official scripts is tested in tests/evaluation/test_metrics.py.)
+the 20 best starts and the 20 best ends of each window, in the manner of transformers' run_qa example; then
+the rules of SQuAD's evaluate-v1.1.py. transformers 5 has dropped its own copies of both, and packages that
+have some fetch them from a hub; so both are written afresh here, after their documented behaviour. (That our
+scores are those of the official scripts is tested in tests/evaluation/test_metrics.py.)
 
 Logits are drawn, not computed, so that this needs no trained model: noise, and in each passage one span that
 stands out, the right one in two of three. A passage token has the same logits in all windows that hold it.
@@ -248,7 +248,7 @@ def main() -> None:
             for name, other, goal in ((what, arrow, 20), (f"{what}, peer with plain lists", given, None)):
                 pairs = alternate(partial(timed, ours, given), partial(timed, peer, other), rounds)
                 rows.append(pairs.row(name, goal, "ms", 1e-3))
-    report("decode", rows, {"equal on both sides": checked})
+    report("decode", rows, {"equal on both sides": checked}, keep=not arguments.quick)
 
 
 if __name__ == "__main__":

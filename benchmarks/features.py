@@ -255,7 +255,8 @@ def main() -> None:
         quadratic = exponent((3, 6), [theirs[count][0]["built"] for count in (3, 6)])
         what = "growth of seconds for K = 2, 4, 6 (peer: 3, 6)"
         rows.append(Row(what, grown, quadratic, "", fits, 1.25, at_most=True, form="K^{:.2f}"))
-    report("features", rows, {"windows compared": windows, "measured": mine, "peer": theirs})
+    details = {"windows compared": windows, "measured": mine, "peer": theirs}
+    report("features", rows, details, keep=not arguments.quick)
 
 
 if __name__ == "__main__":

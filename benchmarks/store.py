@@ -4,8 +4,8 @@ The peer is a padded cache in float32, windows x 384 positions x start and end x
 is lost. Logits are drawn, as a teacher's look: noise, and a few positions that stand out.
 
 Checked first: what is read is what was written, to half a step (see lbkd/teachers/packing.py), for every
-window. Counted are the seconds that the processor works, with one thread: to read what three teachers say of a
-batch of 16 windows of real lengths, and to train e5-small on that batch (forward, backward and AdamW, NLL).
+window. Counted are the seconds that the processor works, with one thread: to read what three teachers say of
+a batch of 16 windows of real lengths, and to train e5-small on that batch (forward, backward and AdamW, NLL).
 """
 
 import tempfile
@@ -51,7 +51,7 @@ def written(folder: Path, ids: Array, lengths: Array) -> LogitsStore:
 
 
 def check(store: LogitsStore, stored: StoredLogits) -> dict[str, float]:
-    """Compare every logit; the largest changes of a logit, and of a probability at tau = 2, here and in f16."""
+    """Compare all; the largest changes of a logit, and of a probability at tau = 2, here and in float16."""
     lost = {"logit": 0.0, "logit in float16": 0.0, "probability": 0.0, "probability in float16": 0.0}
     for number in range(store.blocks):
         span = store.block(number)
@@ -119,11 +119,9 @@ def main() -> None:
     middle = [1e3 * float(np.median(times)) for times in (reads, steps)]
     shares = [mine / step for mine, step in zip(reads, steps, strict=True)]
     rows.append(Row(what, *middle, "ms", shares, 0.01, at_most=True, form="{:.3%}"))
-    report(
-        "store",
-        rows,
-        {"windows": len(ids), "mean tokens": round(float(lengths.mean()), 1), "largest changes": lost},
-    )
+    tokens = round(float(lengths.mean()), 1)
+    details = {"windows": len(ids), "mean tokens": tokens, "largest changes": lost}
+    report("store", rows, details, keep=not arguments.quick)
 
 
 if __name__ == "__main__":
