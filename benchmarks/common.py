@@ -31,7 +31,7 @@ from lbkd.corpus.parallel import ParallelCorpus
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 LANGUAGES = ("en", "es", "de", "ar", "hi", "vi")
-XQUAD_PLACES = (ROOT.parent / "shared/data/xquad", ROOT / "lbkd-work/data/xquad")
+XQUAD_PLACES = (ROOT.parent / "shared/data/xquad", ROOT / "data/xquad")
 """Where XQuAD may lie already; the second is where `lbkd data download xquad` puts it."""
 PACKAGES = ("lbkd", "torch", "transformers", "tokenizers", "deepspeed", "datasets", "textbrewer", "numpy")
 
