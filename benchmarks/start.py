@@ -24,7 +24,7 @@ def main() -> None:
     environment = {name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"}
 
     def run(command: list[str]) -> float:
-        whole = [program, *command]
+        whole = [str(program), *command]
         return seconds(lambda: subprocess.run(whole, check=True, stdout=subprocess.DEVNULL, env=environment))
 
     times = [[run(command) for command in COMMANDS] for _ in range(rounds + 1)][1:]

@@ -75,7 +75,8 @@ def check(store: LogitsStore, stored: StoredLogits) -> dict[str, float]:
 
 def trained(model: Any, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
     """One step."""
-    Nll()(span_logits(model, batch), batch, None).total.backward()
+    loss = Nll()(span_logits(model, batch), batch, None).total
+    torch.autograd.backward(loss)
     optimizer.step()
     optimizer.zero_grad()
 
@@ -116,9 +117,9 @@ def main() -> None:
             steps.append(seconds(partial(trained, model, optimizer, batch), time.process_time))
     reads, steps = reads[1:], steps[1:]  # the first round warms up
     what = f"reading {TEACHERS} teachers' logits of {BATCH} windows (peer: a training step)"
-    middle = [1e3 * float(np.median(times)) for times in (reads, steps)]
-    shares = [mine / step for mine, step in zip(reads, steps, strict=True)]
-    rows.append(Row(what, *middle, "ms", shares, 0.01, at_most=True, form="{:.3%}"))
+    mine, theirs = (1e3 * float(np.median(times)) for times in (reads, steps))
+    shares = [read / step for read, step in zip(reads, steps, strict=True)]
+    rows.append(Row(what, mine, theirs, "ms", shares, 0.01, at_most=True, form="{:.3%}"))
     tokens = round(float(lengths.mean()), 1)
     details = {"windows": len(ids), "mean tokens": tokens, "largest changes": lost}
     report("store", rows, details, keep=not arguments.quick)
