@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo quick test test-quick lint install apertium clean
+.PHONY: help demo quick test test-quick lint bench install apertium clean
+
+BENCHMARKS := start features store decode
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,11 +27,18 @@ lint: install ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: $(VENV)/bench ## Measure beside other tools (all, or one: make bench NAME=features)
+	@for name in $(or $(NAME),$(BENCHMARKS)); do $(BIN)/python -m benchmarks.$$name || exit; done
+
 install: $(VENV)/installed ## Make the virtual environment
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,xlm,dev]'
+	@touch $@
+
+$(VENV)/bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $@
 
 apertium: ## Install Apertium with English and Spanish, which tests of translations need (Debian, Ubuntu; as root)

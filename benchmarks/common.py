@@ -1,0 +1,234 @@
+"""What all benchmarks share: alternating pairs, peak memory, fresh processes, and the table at the end.
+
+Each script is run as `python -m benchmarks.<name>` from the root of the checkout. It checks first that both
+sides compute the same thing, then measures them in turns, prints its rows and writes them to
+`benchmarks/results/<name>.json`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lbkd.config import BUILTIN_CORPUS
+from lbkd.corpus.parallel import ParallelCorpus
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+LANGUAGES = ("en", "es", "de", "ar", "hi", "vi")
+XQUAD_PLACES = (ROOT.parent / "shared/data/xquad", ROOT / "lbkd-work/data/xquad")
+"""Where XQuAD may lie already; the second is where `lbkd data download xquad` puts it."""
+PACKAGES = ("lbkd", "torch", "transformers", "tokenizers", "deepspeed", "datasets", "textbrewer", "numpy")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that was measured, and its goal."""
+
+    what: str
+    ours: float
+    """Median, in `unit`."""
+    peer: float | None
+    """Median, in `unit`; None where there is nothing to compare with."""
+    unit: str
+    figures: Sequence[float]
+    """What the goal is about, once a pair: mostly peer / ours. Their median counts."""
+    goal: float | None = None
+    """None: told for comparison only."""
+    at_most: bool = False
+    """The goal is a ceiling instead of a floor."""
+    form: str = "{:.2f}×"
+    """How figures and goal are printed."""
+
+    @property
+    def figure(self) -> float:
+        """The median of the figures."""
+        return statistics.median(self.figures)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the goal is "reached" or "missed"; "" where there is none."""
+        if self.goal is None:
+            return ""
+        reached = self.figure <= self.goal if self.at_most else self.figure >= self.goal
+        return "reached" if reached else "missed"
+
+    def cells(self) -> list[str]:
+        """The row as it is printed."""
+        low, high = (self.form.format(end) for end in (min(self.figures), max(self.figures)))
+        goal = "" if self.goal is None else f"{'≤' if self.at_most else '≥'} {self.form.format(self.goal)}"
+        return [
+            self.what,
+            f"{self.ours:.4g} {self.unit}",
+            "–" if self.peer is None else f"{self.peer:.4g} {self.unit}",
+            f"{self.form.format(self.figure)}" + (f" ({low} … {high})" if len(self.figures) > 1 else ""),
+            goal,
+            self.verdict,
+        ]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Seconds of both sides, pair by pair."""
+
+    ours: Sequence[float]
+    peer: Sequence[float]
+
+    @property
+    def ratios(self) -> list[float]:
+        """How many times as long the peer took."""
+        return [peer / ours for ours, peer in zip(self.ours, self.peer, strict=True)]
+
+    def row(self, what: str, goal: float | None = None, unit: str = "s", scale: float = 1.0) -> Row:
+        """The comparison as a row, with times `scale` seconds long."""
+        ours, peer = (statistics.median(side) / scale for side in (self.ours, self.peer))
+        return Row(what, ours, peer, unit, self.ratios, goal)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long `work` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def alternate(ours: Callable[[], float], peer: Callable[[], float], pairs: int) -> Pairs:
+    """Measure both sides in turns, so that what else the machine does hits both alike.
+
+    Args:
+        ours: does our side once and gives its seconds, such as `lambda: seconds(work)`, or a child's figure.
+        peer: the other side.
+        pairs: how often each.
+    """
+    found = [(ours(), peer()) for _ in range(pairs)]
+    return Pairs([first for first, _ in found], [second for _, second in found])
+
+
+@contextmanager
+def peak_memory() -> Iterator[Callable[[], float]]:
+    """Most resident memory of this process above what it held at the start, in MB (10^6 bytes); Linux only.
+
+    Pages of memory-mapped files count once they are touched. What is yielded tells the peak so far.
+    """
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark falls to what is held now
+    before = _status("VmRSS")
+    yield lambda: (_status("VmHWM") - before) / 1e6
+
+
+def _status(field: str) -> int:
+    """A figure of /proc/self/status, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(field)).split()[1])
+
+
+def in_child(module: str, *arguments: object) -> dict[str, Any]:
+    """Run `python -m module arguments...` in a fresh process; the JSON on the last line that it prints."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed with exit code {done.returncode}; see above.")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on beside the code."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    cpu = names[0] if names else cpu
+    return {
+        "cpu": cpu,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": os.environ.get("OMP_NUM_THREADS", "as many as cores"),
+        "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d"),
+        **{name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def report(name: str, rows: Sequence[Row], details: Mapping[str, Any] | None = None) -> None:
+    """Print the rows, and write them with the machine to `benchmarks/results/<name>.json`.
+
+    Args:
+        name: of the benchmark.
+        rows: what was measured.
+        details: settings, and what was checked beforehand; JSON values.
+    """
+    here = machine()
+    about = {**here, **(details or {})}
+    table = Table("what", "ours", "peer", "figure: median (spread)", "goal", "verdict", title=name)
+    for row in rows:
+        table.add_row(*row.cells())
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(table)
+    console.print("; ".join(f"{key}: {value}" for key, value in about.items()), style="dim", highlight=False)
+    RESULTS.mkdir(exist_ok=True)
+    content = {
+        "name": name,
+        "machine": here,
+        "details": dict(details or {}),
+        "rows": [{**asdict(row), "figure": row.figure, "verdict": row.verdict} for row in rows],
+    }
+    text = json.dumps(content, ensure_ascii=False, indent=1)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def options(doc: str | None, pairs: int = 5) -> argparse.ArgumentParser:
+    """The options that all scripts take; `doc` is the script's docstring."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument("--xquad", type=Path, metavar="FOLDER", help="where xquad.en.json and the others lie")
+    parser.add_argument("--quick", action="store_true", help="the corpus that ships, one pair: is it alive?")
+    parser.add_argument(
+        "--model", metavar="FOLDER", help="an encoder with a fast tokenizer; by default e5-small, trimmed"
+    )
+    parser.add_argument("--pairs", type=int, default=pairs, help="measurements of each side (%(default)s)")
+    return parser
+
+
+def corpus(arguments: argparse.Namespace, languages: Sequence[str] = LANGUAGES) -> ParallelCorpus:
+    """XQuAD in the given languages, en first; with --quick the training split of the corpus that ships."""
+    if arguments.quick:
+        places = {language: BUILTIN_CORPUS / f"train.{language}.json" for language in languages}
+        return ParallelCorpus.read({code: at for code, at in places.items() if at.exists()}, "en")
+    folders = [arguments.xquad] if arguments.xquad else XQUAD_PLACES
+    for folder in folders:
+        if (folder / "xquad.en.json").exists():
+            return ParallelCorpus.read({code: folder / f"xquad.{code}.json" for code in languages}, "en")
+    raise SystemExit(
+        f"XQuAD is not in {' or '.join(map(str, folders))}. Fetch it with `lbkd data download xquad` "
+        "or name its folder with --xquad; --quick runs on the corpus that ships."
+    )
+
+
+def encoder(arguments: argparse.Namespace, texts: ParallelCorpus) -> str:
+    """The folder of `--model`, or of e5-small with what the texts need, made ready under lbkd-work/ once."""
+    if arguments.model:
+        return str(arguments.model)
+    from lbkd.models.load import prepare
+
+    found: set[str] = set()
+    for data in texts.datasets.values():
+        found.update(data.passages, (question.text for question in data.questions))
+    return prepare("e5-small", None, sorted(found), ROOT / "lbkd-work" / "models")

@@ -1,0 +1,41 @@
+"""How long the command line takes to answer: `lbkd --help` and `lbkd list`, wall time of the whole process.
+
+Modules are read from Python's bytecode cache, as anywhere outside a build: the first round fills it.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.common import Row, options, report, seconds
+
+COMMANDS = (["--help"], ["list"])
+GOAL = 0.4
+
+
+def main() -> None:
+    """Each command in turn; the first round is not counted."""
+    arguments = options(__doc__, pairs=10).parse_args()
+    program = Path(sys.executable).with_name("lbkd")
+    rounds = 1 if arguments.quick else arguments.pairs
+
+    environment = {name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"}
+
+    def run(command: list[str]) -> float:
+        whole = [program, *command]
+        return seconds(
+            lambda: subprocess.run(whole, check=True, stdout=subprocess.DEVNULL, env=environment)
+        )
+
+    times = [[run(command) for command in COMMANDS] for _ in range(rounds + 1)][1:]
+    rows = []
+    for command, found in zip(COMMANDS, zip(*times, strict=True), strict=True):
+        what = f"lbkd {' '.join(command)}"
+        rows.append(Row(what, statistics.median(found), None, "s", found, GOAL, True, "{:.2f} s"))
+    report("start", rows)
+
+
+if __name__ == "__main__":
+    main()
