@@ -25,9 +25,7 @@ def main() -> None:
 
     def run(command: list[str]) -> float:
         whole = [program, *command]
-        return seconds(
-            lambda: subprocess.run(whole, check=True, stdout=subprocess.DEVNULL, env=environment)
-        )
+        return seconds(lambda: subprocess.run(whole, check=True, stdout=subprocess.DEVNULL, env=environment))
 
     times = [[run(command) for command in COMMANDS] for _ in range(rounds + 1)][1:]
     rows = []

@@ -109,9 +109,14 @@ class Packed(Dataset):
         return self.fingerprint
 
 
+def packed_place(path: Path, folder: Path) -> Path:
+    """Where under `folder` a SQuAD-format file is packed."""
+    return folder / f"{file_hash(path)[:16]}.{VERSION}.safetensors"
+
+
 def read_packed(path: Path, language: str, folder: Path) -> Dataset:
     """The dataset of a SQuAD-format file, packed under `folder` the first time; errors as `squad.read`."""
-    place = folder / f"{file_hash(path)[:16]}.{VERSION}.safetensors"
+    place = packed_place(path, folder)
     if not place.exists():
         dataset = squad.read(path, language)
         folder.mkdir(parents=True, exist_ok=True)

@@ -74,8 +74,8 @@ class FeatureSet:
         """In the order in which feature ids count them."""
         return self.corpus.languages
 
-    # What follows from questions and languages is (K, Q), but a question's numbers lie side by side in memory:
-    # they are read together.
+    # What questions and languages decide is (K, Q), but the K numbers of a question lie side by side in
+    # memory: they are read together.
 
     @cached_property
     def _rows(self) -> Ints:
@@ -115,7 +115,9 @@ class FeatureSet:
     def _answer_tokens(self, column: int, *, ending: bool) -> Ints:
         def found(k: int, language: str) -> Ints:
             characters = self._columns(k, language)[column]
-            tokens = self.passages[language].position(self._passage[k], characters, ending=ending)
+            table = self.passages[language]
+            tokens = table.position(self._passage[k], characters, ending=ending)
+            table.release()  # a pass over all tables leaves none of them in memory
             return np.where(characters >= 0, tokens, -1)
 
         return self._of_languages(found)

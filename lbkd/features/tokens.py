@@ -1,6 +1,7 @@
 """Texts to token ids with character offsets, once a text, in memory-mapped arrays."""
 
 import inspect
+import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import distributions
@@ -63,6 +64,11 @@ class TokenTable:
             high[open] = np.where(before, high[open], middle)
         found: Ints = low - self.rows[texts] - (not ending)
         return found
+
+    def release(self) -> None:
+        """Hand back the memory of what was read of a mapped table; it is read again when it is needed."""
+        if isinstance(self.ids, np.memmap):
+            self.ids._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 def tokenize(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", language: str) -> TokenTable:

@@ -1,3 +1,4 @@
+import tracemalloc
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
@@ -26,7 +27,7 @@ def table(lengths: Ints) -> TokenTable:
 
 
 def make(size: int, questions: int, present: float = 1.0, seed: int = 5) -> FeatureSet:
-    """So many languages; passages of up to 60 tokens, where 13 to 18 fit into a window, and some longer ones."""
+    """So many languages; passages of up to 60 tokens, some longer, where 15 to 20 fit into a window."""
     rng = np.random.default_rng(seed)
     ids = [str(n) for n in range(questions)]
     datasets, passages, asked = {}, {}, {}
@@ -197,7 +198,8 @@ def batches(features: FeatureSet, number: int | None, size: int, seed: int, epoc
     sample = Sample(features, every_pair(features), number, seed, epoch)
 
     def look_up(numbers: Ints) -> tuple[Ints, Ints]:
-        return sample[numbers], features.lengths(sample[numbers])
+        ids = sample[numbers]
+        return ids, features.lengths(ids)
 
     made = Epoch(len(sample), look_up, size, seed, epoch)
     return [made[n].tolist() for n in range(len(made))]
@@ -208,3 +210,72 @@ def test_a_small_epoch_is_arranged_as_a_whole(gaps: FeatureSet, number: int | No
     for size, seed, epoch in ((32, 1, 0), (7, 2, 3)):
         expected = all_at_once(gaps, number, size, seed, epoch)
         assert batches(gaps, number, size, seed, epoch) == expected
+
+
+@pytest.mark.parametrize("size", [2, 7])
+def test_a_large_epoch_has_every_window_once(
+    gaps: FeatureSet, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sections of 512 windows, or of 1792: a pool at least."""
+    monkeypatch.setattr("lbkd.features.batches._SECTION", 600)
+    found = batches(gaps, 2, size, 1, 0)
+    sizes = [len(batch) for batch in found]
+    assert sorted(sizes)[1:] == [size] * (len(found) - 1)
+    ids = drawn(Sample(gaps, every_pair(gaps), 2, 1, 0))
+    assert len(ids) > 3 * 1792
+    assert sorted(id for batch in found for id in batch) == ids.tolist()
+    # The first tenth of the batches has windows of all questions, in no order.
+    early = np.concatenate(found[: len(found) // 10]) >> 16
+    questions = np.bincount(early // 36, minlength=300)
+    assert np.corrcoef(questions, np.bincount((ids >> 16) // 36, minlength=300))[0, 1] > 0.6
+    assert abs(np.corrcoef(early, np.arange(len(early)))[0, 1]) < 0.1
+
+
+def test_batches_are_drawn_where_they_are_asked_for(
+    gaps: FeatureSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last batch of an epoch looks up the windows of its own section only."""
+    monkeypatch.setattr("lbkd.features.batches._SECTION", 512)
+    sample = Sample(gaps, every_pair(gaps), None)
+    looked_up: list[int] = []
+
+    def look_up(numbers: Ints) -> tuple[Ints, Ints]:
+        looked_up.append(len(numbers))
+        return sample[numbers], gaps.lengths(sample[numbers])
+
+    epoch = Epoch(len(sample), look_up, 2, 1, 0)
+    last = epoch[len(epoch) - 1].tolist()
+    assert looked_up == [len(sample) % 512]
+    assert last == batches(gaps, None, 2, 1, 0)[-1]
+
+
+def peak(size: int, questions: int, number: int | None) -> int:
+    """Bytes that the batches of two sections take at most, and the tables that they are drawn from."""
+    features = make(size, questions)
+    _ = features.lengths(np.zeros(1, dtype=np.int64))
+    tracemalloc.start()
+    sample = Sample(features, every_pair(features), number)
+
+    def look_up(numbers: Ints) -> tuple[Ints, Ints]:
+        ids = sample[numbers]
+        return ids, features.lengths(ids)
+
+    epoch = Epoch(len(sample), look_up, 4, 1, 0)
+    for n in range(0, 1024, 100):
+        assert len(epoch[n]) == 4
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return most
+
+
+@pytest.mark.parametrize("number", [1, None])
+def test_memory_does_not_grow_with_pairs(number: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four times as many languages, a quarter of the questions: four times as many pairs, 320,000.
+
+    A list of their ids alone takes 2.5 MB.
+    """
+    for name in ("sampling._CELLS", "dataset._CELLS", "batches._SECTION"):
+        monkeypatch.setattr(f"lbkd.features.{name}", 2048)
+    few, many = peak(10, 800, number), peak(40, 200, number)
+    assert many < 1.6 * few
+    assert many < 1_500_000
