@@ -1,6 +1,6 @@
 """Logits to answers: the one decoder behind evaluation and prediction."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,27 +72,61 @@ def candidates(
     start = logits.start.gather(1, at).masked_fill(~(inside & owned), -torch.inf)
     end = logits.end.gather(1, at).masked_fill(~inside, -torch.inf)
 
-    spans = _banded_sum(start, end, max_answer)
-    mass = spans.logsumexp(1)
-    chosen = _ranks(spans).topk(min(n_best, spans.shape[1]), dim=1).indices
-    best, where = spans.gather(1, chosen).cpu().numpy(), chosen.cpu().numpy()
+    scores, chosen = _best(start, end, n_best, max_answer)
+    mass = (start + _banded(end, max_answer, torch.logaddexp)).logsumexp(1)
+    best, where = scores.cpu().numpy(), chosen.cpu().numpy()
     first = where // max_answer
     last = first + where % max_answer
     begins, ends = np.zeros_like(where), np.zeros_like(where)
-    for n, (begin, stop) in enumerate(features.offsets(windows)):
-        if len(begin):
-            begins[n] = begin[np.minimum(first[n], len(begin) - 1)]
-            ends[n] = stop[np.minimum(last[n], len(stop) - 1)]
+    passages = features.passage_rows(windows)
+    for k, language in enumerate(features.languages):
+        mine = (windows.passage_language == k) & (windows.stop > windows.start)
+        table, most = features.passages[language], (windows.stop - windows.start - 1)[mine, None]
+        at = (table.rows[passages[mine]] + windows.start[mine])[:, None]
+        begins[mine] = table.begins[at + np.minimum(first[mine], most)]
+        ends[mine] = table.ends[at + np.minimum(last[mine], most)]
     null = (logits.start[:, 0] + logits.end[:, 0]).cpu().numpy()
     languages = len(features.languages)
     pair = (windows.question * languages + windows.passage_language) * languages + windows.question_language
     return Candidates(pair, best, begins, ends, null, mass.cpu().numpy())
 
 
-def _banded_sum(start: Tensor, end: Tensor, max_answer: int) -> Tensor:
-    """(B, W) start and end scores to (B, W * max_answer): entry s * max_answer + d is the span s to s + d."""
-    padded = torch.nn.functional.pad(end, (0, max_answer - 1), value=-torch.inf)
-    return (start[:, :, None] + padded.unfold(1, max_answer, 1)).flatten(1)
+def _best(start: Tensor, end: Tensor, count: int, max_answer: int) -> tuple[Tensor, Tensor]:
+    """Scores and numbers, both (B, n), of the best spans; a span's number is start * max_answer + length - 1.
+
+    The best `count` spans begin at the best `count` starts, each judged by its best span: so all others are
+    left out before spans are made.
+    """
+    starts = (
+        _ranks(start + _banded(end, max_answer, torch.maximum)).topk(min(count, start.shape[1]), 1).indices
+    )
+    starts = starts.sort(1).values
+    ends = _shifted(end, 0, max_answer - 1).unfold(1, max_answer, 1)
+    ends = ends.gather(1, starts[:, :, None].expand(-1, -1, max_answer))
+    spans = (start.gather(1, starts)[:, :, None] + ends).flatten(1)
+    chosen = _ranks(spans).topk(min(count, spans.shape[1]), dim=1).indices
+    numbers = starts.gather(1, chosen // max_answer) * max_answer + chosen % max_answer
+    return spans.gather(1, chosen), numbers
+
+
+def _banded(values: Tensor, width: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """(B, W) to (B, W): entry s joins the entries s to s + width - 1, from pieces of 1, 2, 4, ... entries.
+
+    `join` gives its one argument where the other is -inf, which stands for entries beyond the last.
+    """
+    joined, reach = torch.full_like(values, -torch.inf), 0
+    piece, size = values, 1
+    while True:
+        if width & size:
+            joined, reach = join(joined, _shifted(piece, reach)), reach + size
+        if 2 * size > width:
+            return joined
+        piece, size = join(piece, _shifted(piece, size)), 2 * size
+
+
+def _shifted(values: Tensor, left: int, more: int = 0) -> Tensor:
+    """Without the first `left` columns, and with as many and `more` of -inf at the end."""
+    return torch.nn.functional.pad(values, (0, left + more), value=-torch.inf)[:, left:]
 
 
 def _ranks(scores: Tensor) -> Tensor:
@@ -124,34 +158,35 @@ def merge(
     joined = list(found)
     if not joined:
         return {}
-    n = max(item.score.shape[1] for item in joined)
-
-    def stacked(name: str, fill: float = 0) -> np.ndarray:
-        parts = [getattr(item, name) for item in joined]
-        return np.concatenate([np.pad(p, ((0, 0), (0, n - p.shape[1])), constant_values=fill) for p in parts])
-
-    pair = np.concatenate([item.pair for item in joined])
-    null = np.concatenate([item.null for item in joined])
-    mass = np.concatenate([item.mass for item in joined])
+    pair, null, mass = (
+        np.concatenate([getattr(item, name) for item in joined]) for name in ("pair", "null", "mass")
+    )
     order = np.lexsort((mass, pair))  # by mass, too: a sum of floats depends on their order
     pairs, first = np.unique(pair[order], return_index=True)
-    score, begin, end = (stacked("score", -np.inf)[order], stacked("begin")[order], stacked("end")[order])
     nulls = np.minimum.reduceat(null[order], first)
     masses = np.logaddexp.reduceat(mass[order].astype(np.float64), first)
-    decoded = {}
-    for row, number in enumerate(pairs):
-        span = slice(first[row], first[row + 1] if row + 1 < len(first) else None)
-        scores, begins, ends = (part[span].reshape(-1) for part in (score, begin, end))
-        best = np.lexsort((ends, begins, -scores))[:n_best]
-        best = best[np.isfinite(scores[best])]
-        total = np.logaddexp(masses[row], nulls[row]) if impossible else masses[row]
-        answers = [
-            _slice(passages[int(number)], int(begins[at]), int(ends[at]), float(np.exp(scores[at] - total)))
-            for at in best
-        ]
-        no_answer = float(nulls[row] - scores[best[0]]) if answers else np.inf
-        decoded[int(number)] = Decoded(answers or [Answer("", 0, 0, 0.0)], no_answer)
-    return decoded
+
+    owner = np.concatenate([np.repeat(item.pair, item.score.shape[1]) for item in joined])
+    score, begin, end = (
+        np.concatenate([getattr(item, name).reshape(-1) for item in joined])
+        for name in ("score", "begin", "end")
+    )
+    order = np.lexsort((end, begin, -score, owner))
+    order = order[np.isfinite(score[order])]
+    rank = np.arange(len(order)) - np.searchsorted(owner[order], owner[order])
+    order, rank = order[rank < n_best], rank[rank < n_best]
+    row = np.searchsorted(pairs, owner[order])
+    totals = np.logaddexp(masses, nulls) if impossible else masses
+    chances = np.exp(score[order] - totals[row])
+    answers: list[list[Answer]] = [[] for _ in pairs]
+    for n, *span in zip(*(part.tolist() for part in (row, begin[order], end[order], chances)), strict=True):
+        answers[n].append(_slice(passages[int(pairs[n])], *span))
+    no_answer = np.full(len(pairs), np.inf)
+    no_answer[row[rank == 0]] = nulls[row[rank == 0]] - score[order[rank == 0]]
+    return {
+        int(pair): Decoded(found or [Answer("", 0, 0, 0.0)], doubt)
+        for pair, found, doubt in zip(pairs, answers, no_answer.tolist(), strict=True)
+    }
 
 
 def _slice(passage: str, begin: int, end: int, probability: float) -> Answer:

@@ -1,8 +1,8 @@
-"""Teachers' logits on disk: ragged, half precision, memory-mapped, addressed by feature id.
+"""Teachers' logits on disk: ragged, in 12 bits, memory-mapped, addressed by feature id.
 
     <folder>/manifest.json   what the numbers depend on, the set of windows included
-    <folder>/start.f16       start logits of every feature's real tokens, feature after feature
-    <folder>/end.f16
+    <folder>/start.u12       start logits of every feature's real tokens, feature after feature
+    <folder>/end.u12         (see `packing`)
     <folder>/blocks.<rank>.jsonl   one line a finished block: its number and the checksums of its bytes
 
 Features stand in ascending order of id; a block is `BLOCK` of them in a row. Ranks write disjoint blocks.
@@ -21,17 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lbkd.errors import DataError
 from lbkd.features.tokens import Ints
+from lbkd.teachers.packing import Bytes, Logits, pack, sizes, unpack
 from lbkd.workspace import differences, read_json, write_json
 
-VERSION = 1
+VERSION = 2
 BLOCK = 512
 HALVES = ("start", "end")
-
-Logits = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class LogitsStore:
         begin, _ = self._bytes(number)
         checksums = []
         for half, values in zip(HALVES, (start, end), strict=True):
-            data = values.astype("<f2").tobytes()
+            data = pack(values, self.lengths[self.block(number)]).tobytes()
             checksums.append(zlib.crc32(data))
             with self._file(half).open("r+b") as file:
                 file.seek(begin)
@@ -116,7 +114,7 @@ class LogitsStore:
                 f"{self.folder}: {len(missing)} of {self.blocks} blocks are missing or damaged "
                 f"(the first is block {missing[0]}). {remedy}"
             )
-        return StoredLogits(self.features, self._offsets, *(self._map(half) for half in HALVES))
+        return StoredLogits(self.features, self.lengths, *(self._map(half) for half in HALVES))
 
     def _manifest(self, ingredients: dict[str, Any]) -> dict[str, Any]:
         """All that the bytes depend on, as JSON gives it back."""
@@ -131,22 +129,22 @@ class LogitsStore:
         return differences(former, self._manifest(ingredients)) if isinstance(former, dict) else None
 
     def _file(self, half: str) -> Path:
-        return self.folder / f"{half}.f16"
+        return self.folder / f"{half}.u12"
 
-    def _map(self, half: str) -> Logits:
+    def _map(self, half: str) -> Bytes:
         if not self._offsets[-1]:
-            return np.zeros(0, dtype=np.float16)  # an empty file cannot be mapped
-        return np.memmap(self._file(half), "<f2", "r")
+            return np.zeros(0, dtype=np.uint8)  # an empty file cannot be mapped
+        return np.memmap(self._file(half), np.uint8, "r").view(np.ndarray)
 
     @cached_property
     def _offsets(self) -> Ints:
-        """(N + 1,) where each feature's logits begin; the last entry is their number."""
-        return np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
+        """(N + 1,) first byte of each feature's logits; the last entry is the size of a file."""
+        return offsets(self.lengths)
 
     def _bytes(self, number: int) -> tuple[int, int]:
         """First byte of a block in either file, and one past its last."""
         span = self.block(number)
-        return 2 * int(self._offsets[span.start]), 2 * int(self._offsets[span.stop])
+        return int(self._offsets[span.start]), int(self._offsets[span.stop])
 
     def _claims(self) -> dict[int, list[list[int]]]:
         """Checksums by block, as its writers noted them; several where it was written several times."""
@@ -179,11 +177,15 @@ class StoredLogits:
     """A finished store, memory-mapped."""
 
     features: Ints
-    offsets: Ints
-    start: Logits
-    end: Logits
+    lengths: Ints
+    start: Bytes
+    end: Bytes
 
-    def read(self, features: Ints, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    @cached_property
+    def _offsets(self) -> Ints:
+        return offsets(self.lengths)
+
+    def read(self, features: Ints, width: int) -> tuple[Logits, Logits]:
         """Start and end logits of the given features, (B, width) float32, -inf beyond each one's tokens.
 
         Raises:
@@ -194,10 +196,10 @@ class StoredLogits:
             raise DataError(
                 "the store of teacher logits lacks some of these windows; see `lbkd cache-logits`."
             )
-        begins, ends = self.offsets[rows], self.offsets[rows + 1]
-        start = np.full((len(features), width), -np.inf, dtype=np.float32)
-        end = start.copy()
-        for n, (a, b) in enumerate(zip(begins, ends, strict=True)):
-            start[n, : b - a] = self.start[a:b]
-            end[n, : b - a] = self.end[a:b]
-        return start, end
+        begins, lengths = self._offsets[rows], self.lengths[rows]
+        return unpack(self.start, begins, lengths, width), unpack(self.end, begins, lengths, width)
+
+
+def offsets(lengths: Ints) -> Ints:
+    """(N + 1,) first byte of windows of `lengths` (N,) tokens that are packed one after another."""
+    return np.concatenate([[0], np.cumsum(sizes(lengths), dtype=np.int64)])

@@ -14,6 +14,7 @@ from lbkd.features.batches import collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.teachers import store as module
+from lbkd.teachers.packing import sizes
 from lbkd.teachers.score import score
 from lbkd.teachers.store import LogitsStore
 
@@ -131,7 +132,8 @@ def test_equals_the_model_one_window_at_a_time(
             out = model(input_ids=batch.input_ids, token_type_ids=batch.token_types)
         length = store.lengths[n]
         for half, wanted in zip(found[:, n], (out.start_logits, out.end_logits), strict=True):
-            assert half[:length] == pytest.approx(wanted[0].numpy(), rel=2**-10, abs=1e-4)
+            step = float(wanted.max() - wanted.min()) / 4095
+            assert half[:length] == pytest.approx(wanted[0].numpy(), abs=0.51 * step + 1e-6)
             assert np.all(half[length:] == -np.inf)
             largest = max(largest, float(wanted.max()))
     assert largest > 1  # logits that tell windows apart
@@ -196,9 +198,9 @@ def test_only_a_damaged_block_is_scored_again(
     store = prepared(tmp_path / "logits", features)
     score(model, features, store, 100)
     before = everything(store)
-    data = bytearray((store.folder / "end.f16").read_bytes())
-    data[2 * int(store.lengths[: 2 * 16].sum())] ^= 64
-    (store.folder / "end.f16").write_bytes(data)
+    data = bytearray((store.folder / "end.u12").read_bytes())
+    data[int(sizes(store.lengths[: 2 * 16]).sum())] ^= 64
+    (store.folder / "end.u12").write_bytes(data)
     with pytest.raises(DataError, match=r"1 of \d+ blocks .* block 2\)"):
         store.open(INGREDIENTS)
     written.clear()
@@ -219,11 +221,11 @@ def test_two_ranks_give_the_bytes_of_one(
     score(model, features, two, 100, rank=1, world=2)  # a rank that looks when the other has finished
     assert written == evens + list(range(1, two.blocks, 2))
     for half in module.HALVES:
-        assert (one.folder / f"{half}.f16").read_bytes() == (two.folder / f"{half}.f16").read_bytes()
+        assert (one.folder / f"{half}.u12").read_bytes() == (two.folder / f"{half}.u12").read_bytes()
     assert np.array_equal(everything(one), everything(two))
 
 
-@pytest.mark.parametrize("weight", [float("nan"), 1e6])
+@pytest.mark.parametrize("weight", [float("nan"), float("inf")])
 def test_a_teacher_that_went_astray(
     tmp_path: Path, features: FeatureSet, model: BertForQuestionAnswering, weight: float
 ) -> None:
@@ -232,7 +234,7 @@ def test_a_teacher_that_went_astray(
     before = bias.clone()
     bias[1] = weight
     try:
-        with pytest.raises(DataError, match="not all finite numbers of at most 65,504"):
+        with pytest.raises(DataError, match="not all finite numbers"):
             score(model, features, store, 100)
     finally:
         bias.copy_(before)

@@ -222,5 +222,5 @@ def teacher(features: "FeatureSet", folder: Path, seed: int) -> StoredLogits:
         for number in range(store.blocks):
             size = (2, int(store.lengths[store.block(number)].sum()))
             sure = rng.uniform(0.5, 4, size)
-            store.write(number, *(rng.normal(0, 1, size) * sure).astype(np.float16), 0)
+            store.write(number, *(rng.normal(0, 1, size) * sure).astype(np.float32), 0)
     return store.open({})

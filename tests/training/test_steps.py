@@ -93,7 +93,7 @@ def test_run_all_leaves_everything_behind(done: tuple[Path, list[dict[str, Any]]
     for name in MODELS[1:3]:
         stored = {path for path in found if path.startswith(f"logits/{name}/")}
         assert {path.rsplit("/")[-1] for path in stored} == {
-            *("manifest.json", "start.f16", "end.f16", "blocks.0.jsonl")
+            *("manifest.json", "start.u12", "end.u12", "blocks.0.jsonl")
         }
     assert {path.split("/")[0] for path in found} == {"corpus", "runs", "logits", "tokens", "results.json"}
     assert not half_written(workspace)
@@ -223,7 +223,7 @@ def test_teachers_that_differ_in_their_seed(copy: Path, tiny_model_folder: Path)
     assert notes.notes[0] == f"{copy} lacks the teachers mix-mrc, mix-mrc.seed1001: training them first"
     hashes = [(copy / "runs" / name / "run.json") for name in ("mix-mrc", "mix-mrc.seed1001")]
     assert [json.loads(path.read_text())["seed"] for path in hashes] == [1, 1001]
-    stores = [(copy / "logits" / name / "start.f16").read_bytes() for name in ("mix-mrc", "mix-mrc.seed1001")]
+    stores = [(copy / "logits" / name / "start.u12").read_bytes() for name in ("mix-mrc", "mix-mrc.seed1001")]
     assert len(stores[0]) == len(stores[1]) and stores[0] != stores[1]
 
 
