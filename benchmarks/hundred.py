@@ -261,23 +261,21 @@ def main() -> None:
 
 def measure(given: argparse.Namespace, folder: Path) -> None:
     """Write what is not there, run the children, report."""
-    languages = [Language(n, given.passages) for n in range(given.languages)]
     hashed = tokenizer_hash(word_tokenizer())
     alone = folder / "one"  # a language that goes all the way
     alone.mkdir(parents=True, exist_ok=True)
-    languages[0].write_file(alone / "l000.json")
+    Language(0, given.passages).write_file(alone / "l000.json")
     shape = ["--sample", given.sample, "--batches", given.batches]
     one = in_child("benchmarks.hundred", "--child", "index", "--folder", alone, "--languages", 1)
     print(f"one language from its file: {one}")
     shutil.rmtree(alone)
-    for language in languages:
-        path = paths(folder, given.languages)[language.code]
+    for n, path in enumerate(paths(folder, given.languages).values()):
         if path.exists():
             continue
         if given.files:
-            language.write_file(path)
+            Language(n, given.passages).write_file(path)
         else:
-            language.write_tables(path, folder, hashed)
+            Language(n, given.passages).write_tables(path, folder, hashed)
     whole = ["--folder", folder, "--languages", given.languages, *shape]
     details: dict[str, Any] = {"one language from its file": one}
     if given.files:

@@ -100,7 +100,7 @@ def cache_logits(
         rows = []
         for name in known if lang is None else [lang]:
             store = cache(project, known[name])
-            rows.append({"teacher": name, "windows": len(store.features), "tokens": int(store.offsets[-1])})
+            rows.append({"teacher": name, "windows": len(store.features), "tokens": int(store.lengths.sum())})
     if project.rank == 0:
         cells = [[str(value) for value in row.values()] for row in rows]
         _show(rows, json, lambda: table(["teacher", "windows", "tokens"], cells))
