@@ -125,6 +125,7 @@ class Language:
         }
         names = ("passages", "titles", "ids", "texts", "answers", "content")
         about = {name: f"{name} of {self.code}, {self.passages}" for name in names}
+        about["ids"] = f"ids of {self.passages}"  # the same in all languages
         (folder / "corpus").mkdir(parents=True, exist_ok=True)
         save_file(arrays, packed_place(path, folder / "corpus"), about)
         for name, lengths, ids in zip(("passages", "texts"), self.lengths, self.words, strict=True):
@@ -219,6 +220,7 @@ def draw(folder: Path, languages: int, sample: int | None, steps: int, collated:
     found["seconds per 10,000"] = [round(t, 3) for t in rates]
     found["batches"] = drawn
     found["by the clock"] = time.perf_counter() - clock
+    found["after drawing"] = memory()
     late = Plan(features, pairs, settings).after(steps - 1)
     mark = time.process_time()
     last = next(late)[1]
@@ -259,6 +261,17 @@ def main() -> None:
             shutil.rmtree(folder)
 
 
+def told(what: str, figure: float, unit: str) -> Row:
+    """A row without a goal."""
+    return Row(what, figure, None, unit, [figure], form=f"{{:.1f}} {unit}")
+
+
+def most(what: str, megabytes: float) -> Row:
+    """A row about memory."""
+    figure = megabytes / 1000
+    return Row(what, figure, None, "GB", [figure], LIMIT / 1e9, True, "{:.2f} GB")
+
+
 def measure(given: argparse.Namespace, folder: Path) -> None:
     """Write what is not there, run the children, report."""
     hashed = tokenizer_hash(word_tokenizer())
@@ -285,55 +298,17 @@ def measure(given: argparse.Namespace, folder: Path) -> None:
     times = drawn["seconds per 10,000"]
     half = len(times) // 2 or 1
     slower = (sum(times[-half:]) / half) / (sum(times[:half]) / half)
-    peak, own = drawn["memory"]["VmHWM"] / 1000, drawn["own memory"] / 1000
     rows = [
-        Row(
-            "a language from its file to its tables",
-            one["seconds"],
-            None,
-            "s",
-            [one["seconds"]],
-            form="{:.1f} s",
-        ),
-        Row(
-            "memory meanwhile, at most",
-            one["memory"]["VmHWM"] / 1000,
-            None,
-            "GB",
-            [one["memory"]["VmHWM"] / 1000],
-            2.0,
-            True,
-            "{:.2f} GB",
-        ),
-        Row("opening all languages", drawn["open"], None, "s", [drawn["open"]], form="{:.1f} s"),
-        Row(
-            "first batch, from the start on",
-            drawn["first batch"],
-            None,
-            "s",
-            [drawn["first batch"]],
-            form="{:.1f} s",
-        ),
-        Row("memory at most, mapped files included", peak, None, "GB", [peak], 2.0, True, "{:.2f} GB"),
-        Row("own memory while drawing", own, None, "GB", [own], 2.0, True, "{:.2f} GB"),
+        told("a language from its file to its tables", one["seconds"], "s"),
+        most("memory meanwhile", one["memory"]["VmHWM"]),
+        told("opening all languages", drawn["open"], "s"),
+        told("first batch, from the start on", drawn["first batch"], "s"),
+        most("memory of opening and drawing", drawn["after drawing"]["VmHWM"]),
+        most("of it, without pages of mapped files", drawn["own memory"]),
         Row("10,000 batches", float(np.median(times)), None, "s", times, form="{:.2f} s"),
         Row("second half beside first half", slower, None, "×", [slower], 1.2, True),
-        Row(
-            "going on at the last step",
-            drawn["going on at the last"],
-            None,
-            "s",
-            [drawn["going on at the last"]],
-            form="{:.1f} s",
-        ),
-        Row(
-            "collated batches a second",
-            drawn["collated per second"],
-            None,
-            "/s",
-            [drawn["collated per second"]],
-            form="{:.0f}",
-        ),
+        told("going on at the last step", drawn["going on at the last"], "s"),
+        told("collated batches a second", drawn["collated per second"], "/s"),
     ]
     report("hundred", rows, details)
 

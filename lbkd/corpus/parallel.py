@@ -1,7 +1,7 @@
 """The same questions in several languages: one SQuAD-format file a language, aligned by question id."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lbkd import workspace
 from lbkd.corpus import squad
-from lbkd.corpus.packed import read_packed
+from lbkd.corpus.packed import Packed, read_packed
 from lbkd.corpus.squad import Dataset
 from lbkd.errors import DataError
 
@@ -36,12 +36,11 @@ class ParallelCorpus:
     def rows(self) -> Mapping[str, npt.NDArray[np.int32]]:
         """Per language (Q,): the row of each id in its dataset's questions, -1 where the id is missing."""
         columns = {question_id: column for column, question_id in enumerate(self.question_ids)}
-        rows = {}
-        for language, dataset in self.datasets.items():
-            rows[language] = np.full(len(columns), -1, dtype=np.int32)
-            mine = [columns[id] for id in dataset.ids]
-            rows[language][mine] = np.arange(len(mine), dtype=np.int32)
-        return rows
+        found: dict[str, npt.NDArray[np.int32]] = {}
+        for name, ids in _distinct(self.datasets).items():
+            found[name] = np.full(len(columns), -1, dtype=np.int32)
+            found[name][[columns[id] for id in ids]] = np.arange(len(ids), dtype=np.int32)
+        return {language: found[_name(dataset)] for language, dataset in self.datasets.items()}
 
     @classmethod
     def read(
@@ -78,14 +77,24 @@ class ParallelCorpus:
             head = f"No question ids shared with the source {source}, {paths[source]}{among}. {asked}"
             remedy = "A translation keeps the ids of its source: name files that belong together."
             raise DataError("\n".join([head, *strangers, remedy]))
-        ordered = [datasets[source], *datasets.values()]
-        question_ids = dict.fromkeys(id for dataset in ordered for id in dataset.ids)
+        ordered = _distinct({source: datasets[source], **datasets}).values()
+        question_ids = dict.fromkeys(id for ids in ordered for id in ids)
         return cls(datasets, source, tuple(question_ids))
 
     def fingerprint(self) -> str:
         """Depends on the languages and their order, every passage, question, id and answer; not on paths."""
         content = {language: dataset.content for language, dataset in self.datasets.items()}
         return workspace.fingerprint([self.source, list(content.items())])
+
+
+def _distinct(datasets: Mapping[str, Dataset]) -> dict[str, Sequence[str]]:
+    """Lists of question ids; those that are known to be the same count once."""
+    return {_name(dataset): dataset.ids for dataset in datasets.values()}
+
+
+def _name(dataset: Dataset) -> str:
+    """Of a dataset's list of question ids."""
+    return dataset.questions.ids.fingerprint if isinstance(dataset, Packed) else str(id(dataset))
 
 
 def _only(dataset: Dataset, ids: set[str]) -> Dataset:
