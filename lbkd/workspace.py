@@ -1,6 +1,7 @@
 """Where things lie on disk, atomic writes, and fingerprints that tell whether a result is still valid.
 
 <workspace>/models/<name>/    pretrained encoders made ready (trimmed vocabulary)
+<workspace>/corpus/           the files' texts, one packed file a language
 <workspace>/tokens/<hash>/    texts as token ids, one table a language
 <workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, log.txt, model/, eval/, tensorboard/,
                               checkpoints/ as long as the run is not done

@@ -1,7 +1,7 @@
 """The same questions in several languages: one SQuAD-format file a language, aligned by question id."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from lbkd import workspace
 from lbkd.corpus import squad
+from lbkd.corpus.packed import Packed, read_packed
 from lbkd.corpus.squad import Dataset
 from lbkd.errors import DataError
 
@@ -35,16 +36,17 @@ class ParallelCorpus:
     def rows(self) -> Mapping[str, npt.NDArray[np.int32]]:
         """Per language (Q,): the row of each id in its dataset's questions, -1 where the id is missing."""
         columns = {question_id: column for column, question_id in enumerate(self.question_ids)}
-        rows = {}
-        for language, dataset in self.datasets.items():
-            rows[language] = np.full(len(columns), -1, dtype=np.int32)
-            mine = [columns[question.id] for question in dataset.questions]
-            rows[language][mine] = np.arange(len(mine), dtype=np.int32)
-        return rows
+        found: dict[str, npt.NDArray[np.int32]] = {}
+        for name, ids in _distinct(self.datasets).items():
+            found[name] = np.full(len(columns), -1, dtype=np.int32)
+            found[name][[columns[id] for id in ids]] = np.arange(len(ids), dtype=np.int32)
+        return {language: found[_name(dataset)] for language, dataset in self.datasets.items()}
 
     @classmethod
-    def read(cls, paths: Mapping[str, Path], source: str, limit: int | None = None) -> "ParallelCorpus":
-        """Read one file a language.
+    def read(
+        cls, paths: Mapping[str, Path], source: str, limit: int | None = None, folder: Path | None = None
+    ) -> "ParallelCorpus":
+        """Read one file a language; with a `folder`, they are packed there and stay on disk.
 
         With a `limit`, every language keeps only the questions of the source's first `limit` passages, and
         the passages that they ask about. DataError for a missing or faulty file, and for a language that
@@ -56,33 +58,43 @@ class ParallelCorpus:
         if missing := [f"  {lang}: {path}" for lang, path in paths.items() if not os.path.exists(path)]:
             head = f"{len(missing)} of {len(paths)} files do not exist. {asked}"
             raise DataError("\n".join([head, *missing, "Put them there, or leave these languages out."]))
-        datasets = {language: squad.read(path, language) for language, path in paths.items()}
-        ids = {item.id for item in datasets[source].questions if limit is None or item.passage < limit}
+        datasets = {
+            language: squad.read(path, language) if folder is None else read_packed(path, language, folder)
+            for language, path in paths.items()
+        }
+        passages = datasets[source].columns[0].tolist()
+        asked_ids = zip(datasets[source].ids, passages, strict=True)
+        ids = {id for id, passage in asked_ids if limit is None or passage < limit}
         if limit is not None:
             datasets = {language: _only(dataset, ids) for language, dataset in datasets.items()}
         strangers = [
             f"  {language}: {dataset.path}"
             for language, dataset in datasets.items()
-            if ids.isdisjoint(item.id for item in dataset.questions)
+            if ids.isdisjoint(dataset.ids)
         ]
         if strangers:
             among = "" if limit is None else f" (first {limit} passages)"
             head = f"No question ids shared with the source {source}, {paths[source]}{among}. {asked}"
             remedy = "A translation keeps the ids of its source: name files that belong together."
             raise DataError("\n".join([head, *strangers, remedy]))
-        ordered = [datasets[source], *datasets.values()]
-        question_ids = dict.fromkeys(item.id for dataset in ordered for item in dataset.questions)
+        ordered = _distinct({source: datasets[source], **datasets}).values()
+        question_ids = dict.fromkeys(id for ids in ordered for id in ids)
         return cls(datasets, source, tuple(question_ids))
 
     def fingerprint(self) -> str:
         """Depends on the languages and their order, every passage, question, id and answer; not on paths."""
-        content = {language: _content(dataset) for language, dataset in self.datasets.items()}
+        content = {language: dataset.content for language, dataset in self.datasets.items()}
         return workspace.fingerprint([self.source, list(content.items())])
 
 
-def _content(dataset: Dataset) -> str:
-    questions = [(item.id, item.text, item.passage, item.answers) for item in dataset.questions]
-    return workspace.fingerprint([dataset.passages, questions])
+def _distinct(datasets: Mapping[str, Dataset]) -> dict[str, Sequence[str]]:
+    """Lists of question ids; those that are known to be the same count once."""
+    return {_name(dataset): dataset.ids for dataset in datasets.values()}
+
+
+def _name(dataset: Dataset) -> str:
+    """Of a dataset's list of question ids."""
+    return dataset.questions.ids.fingerprint if isinstance(dataset, Packed) else str(id(dataset))
 
 
 def _only(dataset: Dataset, ids: set[str]) -> Dataset:
@@ -90,9 +102,11 @@ def _only(dataset: Dataset, ids: set[str]) -> Dataset:
     questions = [item for item in dataset.questions if item.id in ids]
     kept = sorted({item.passage for item in questions})
     rows = {old: new for new, old in enumerate(kept)}
-    return replace(
-        dataset,
+    return Dataset(
+        dataset.path,
+        dataset.language,
         passages=tuple(dataset.passages[old] for old in kept),
         articles=tuple(dataset.articles[old] for old in kept),
+        titles=dataset.titles,
         questions=tuple(replace(item, passage=rows[item.passage]) for item in questions),
     )

@@ -4,14 +4,17 @@ import itertools
 import json
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from lbkd.corpus.check import Fault, load, shown
 from lbkd.errors import DataError
-from lbkd.workspace import write_text
+from lbkd.workspace import fingerprint, write_text
 
 T = TypeVar("T")
 
@@ -44,12 +47,38 @@ class Dataset:
 
     path: Path
     language: str
-    passages: tuple[str, ...]
-    articles: tuple[int, ...]
+    passages: Sequence[str]
+    articles: Sequence[int]
     """Article number of each passage."""
-    titles: tuple[str, ...]
+    titles: Sequence[str]
     """Title of each article; empty where the file has none."""
-    questions: tuple[Question, ...]
+    questions: Sequence[Question]
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """(Q,) of the questions."""
+        return [question.id for question in self.questions]
+
+    @property
+    def question_texts(self) -> Sequence[str]:
+        """(Q,) the questions as they are asked."""
+        return [question.text for question in self.questions]
+
+    @property
+    def columns(self) -> npt.NDArray[np.int32]:
+        """(3, Q) passage, and the first answer's first character and one past its last; -1 without one."""
+        found = np.full((3, len(self.questions)), -1, dtype=np.int32)
+        for n, question in enumerate(self.questions):
+            found[0, n] = question.passage
+            for answer in question.answers[:1]:
+                found[1:, n] = answer.start, answer.start + len(answer.text)
+        return found
+
+    @property
+    def content(self) -> str:
+        """Fingerprint of passages, questions, ids and answers."""
+        questions = [(item.id, item.text, item.passage, item.answers) for item in self.questions]
+        return fingerprint([list(self.passages), questions])
 
 
 def read(path: Path, language: str, tolerated: Collection[str] = ()) -> Dataset:

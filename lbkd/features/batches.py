@@ -8,11 +8,15 @@ import torch
 from torch import Tensor
 
 from lbkd.features.dataset import FeatureSet
+from lbkd.features.sampling import shuffled
 from lbkd.features.tokens import Ints
 from lbkd.features.windows import Windows
 
 _POOL = 256
 """Batches that are sorted by length together: enough to pad little, few enough to keep chance in them."""
+
+_SECTION = 2**18
+"""Windows that are drawn together."""
 
 
 @dataclass(frozen=True)
@@ -114,38 +118,64 @@ def collate(features: FeatureSet, ids: Ints) -> Batch:
     )
 
 
-@dataclass(frozen=True)
 class Epoch:
-    """The global batches of one epoch, a pure function of (features, size, seed, epoch).
+    """The global batches of one epoch, a pure function of (windows, size, seed, epoch).
 
-    Features are shuffled, sorted by length within pools of 256 batches, cut into batches of `size`, and the
-    batches shuffled. One batch may be smaller: no feature is left out and none comes twice.
+    Windows are shuffled, sorted by length within pools of 256 batches, cut into batches of `size`, and the
+    batches shuffled. One batch may be smaller: no window is left out and none comes twice.
+
+    Larger epochs are arranged section by section, each when its first batch is asked for: a section is a
+    random part of all windows, of at least one pool and about `_SECTION` windows.
+
+    Args:
+        count: windows.
+        look_up: numbers below `count`, ascending -> (M,) feature ids and (M,) tokens of these windows.
+        size: windows of a batch.
+        seed: the run's.
+        epoch: from 0 on.
     """
 
-    ids: Ints
-    """(N,) feature ids, batch after batch."""
-    order: Ints
-    """Which batch comes when."""
-    size: int
+    def __init__(
+        self, count: int, look_up: Callable[[Ints], tuple[Ints, Ints]], size: int, seed: int, epoch: int
+    ) -> None:
+        self.count = count
+        self._look_up = look_up
+        self._size = size
+        self._entropy = seed, epoch
+        self._batches = _POOL * max(1, _SECTION // (size * _POOL))
+        self._held: tuple[int, Ints, Ints] | None = None
 
     @classmethod
     def of(cls, ids: Ints, lengths: Ints, size: int, seed: int, epoch: int) -> "Epoch":
-        """Arrange `ids` (N,), whose windows have `lengths` (N,) tokens."""
-        rng = np.random.default_rng([seed, epoch])
-        arranged = rng.permutation(len(ids))
-        for at in range(0, len(ids), size * _POOL):
-            pool = arranged[at : at + size * _POOL]
-            arranged[at : at + size * _POOL] = pool[np.argsort(lengths[pool], kind="stable")]
-        return cls(ids[arranged], rng.permutation(-(-len(ids) // size)), size)
+        """Of windows with ids (N,), ascending, and `lengths` (N,) tokens."""
+        return cls(len(ids), lambda numbers: (ids[numbers], lengths[numbers]), size, seed, epoch)
 
     def __len__(self) -> int:
         """Batches of the epoch."""
-        return len(self.order)
+        return -(-self.count // self._size)
 
     def __getitem__(self, n: int) -> Ints:
         """Feature ids of the n-th global batch."""
-        at = int(self.order[n]) * self.size
-        return self.ids[at : at + self.size]
+        section, n = divmod(n, self._batches)
+        if self._held is None or self._held[0] != section:
+            self._held = None  # not two at a time
+            self._held = section, *self._arranged(section)
+        _, ids, order = self._held
+        at = int(order[n]) * self._size
+        return ids[at : at + self._size]
+
+    def _arranged(self, section: int) -> tuple[Ints, Ints]:
+        """Feature ids, batch after batch, and which batch comes when."""
+        most = self._batches * self._size
+        places = np.arange(section * most, min((section + 1) * most, self.count))
+        ids, lengths = self._look_up(np.sort(shuffled(places, self.count, *self._entropy, 3)))
+        rng = np.random.default_rng([*self._entropy, section])
+        arranged = rng.permutation(len(ids))
+        pool = self._size * _POOL
+        for at in range(0, len(ids), pool):
+            mine = arranged[at : at + pool]
+            arranged[at : at + pool] = mine[np.argsort(lengths[mine], kind="stable")]
+        return ids[arranged], rng.permutation(-(-len(ids) // self._size))
 
 
 def share(batch: Ints, rank: int, world: int, parts: int = 1) -> list[Ints]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from lbkd.corpus.parallel import ParallelCorpus
-from lbkd.corpus.squad import Question
 from lbkd.errors import ConfigError
 from lbkd.features.tokens import Ints, Template, TokenTable, stored_tokens
 from lbkd.features.windows import WindowRule, Windows
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 LanguagePair = tuple[str, str]
 """(passage language, question language)."""
 
-_WINDOW_BITS = 16
+WINDOW_BITS = 16
+"""Of a feature id: which window of its pair."""
+
 _CELLS = 2**20
 """(question, passage language, question language) triples that are looked at together."""
 
@@ -61,8 +63,9 @@ class FeatureSet:
         passages, questions = {}, {}
         for language, data in corpus.datasets.items():
             passages[language] = stored_tokens(data.passages, tokenizer, language, tokenizer_hash, folder)
-            texts = [question.text for question in data.questions]
-            questions[language] = stored_tokens(texts, tokenizer, language, tokenizer_hash, folder)
+            questions[language] = stored_tokens(
+                data.question_texts, tokenizer, language, tokenizer_hash, folder
+            )
         rule = WindowRule(max_length, max_question, step, template.specials)
         return cls(corpus, rule, template, passages, questions)
 
@@ -71,106 +74,114 @@ class FeatureSet:
         """In the order in which feature ids count them."""
         return self.corpus.languages
 
+    # What questions and languages decide is (K, Q), but the K numbers of a question lie side by side in
+    # memory: they are read together.
+
     @cached_property
     def _rows(self) -> Ints:
         """(K, Q) number of the question in its language's dataset; -1 where it is absent."""
-        return np.stack([self.corpus.rows[language] for language in self.languages])
+        return np.stack([self.corpus.rows[language] for language in self.languages], axis=1).T
+
+    @cached_property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """(K, Q) whether the language has the question."""
+        return self._rows >= 0
 
     @cached_property
     def _passage(self) -> Ints:
         """(K, Q) number of the question's passage in its language's dataset."""
-        return self._of_questions(lambda question: question.passage)
+        return self._of_languages(lambda k, language: self._columns(k, language)[0])
 
     @cached_property
     def _passage_tokens(self) -> Ints:
         """(K, Q) tokens of the passage."""
-        tables = [self.passages[language].lengths for language in self.languages]
-        return np.stack([lengths[row] for lengths, row in zip(tables, self._passage, strict=True)])
+        return self._of_languages(lambda k, language: self.passages[language].lengths[self._passage[k]])
 
     @cached_property
     def _question_tokens(self) -> Ints:
         """(K, Q) tokens of the question, before cutting."""
-        tables = [self.questions[language].lengths for language in self.languages]
-        return np.stack([lengths[row] for lengths, row in zip(tables, self._rows, strict=True)])
+        return self._of_languages(lambda k, language: self.questions[language].lengths[self._rows[k]])
 
     @cached_property
     def _answer_first(self) -> Ints:
         """(K, Q) passage token in which the (first) answer begins, -1 where there is none."""
-        starts = self._of_questions(lambda question: question.answers[0].start if question.answers else -1)
-        return self._answer_tokens(starts, ending=False)
+        return self._answer_tokens(1, ending=False)
 
     @cached_property
     def _answer_last(self) -> Ints:
         """(K, Q) passage token in which the (first) answer ends, -1 where there is none."""
-        ends = self._of_questions(
-            lambda question: (
-                question.answers[0].start + len(question.answers[0].text) if question.answers else -1
-            )
-        )
-        return self._answer_tokens(ends, ending=True)
+        return self._answer_tokens(2, ending=True)
 
-    def _of_questions(self, number: Callable[[Question], int]) -> Ints:
-        """(K, Q) a number of each question; any value where the question is absent."""
-        datasets = self.corpus.datasets.values()
-        return np.stack(
-            [
-                np.array([number(question) for question in data.questions], dtype=np.int32)[rows]
-                for data, rows in zip(datasets, self._rows, strict=True)
-            ]
-        )
+    def _answer_tokens(self, column: int, *, ending: bool) -> Ints:
+        def found(k: int, language: str) -> Ints:
+            characters = self._columns(k, language)[column]
+            table = self.passages[language]
+            tokens = table.position(self._passage[k], characters, ending=ending)
+            table.release()  # a pass over all tables leaves none of them in memory
+            return np.where(characters >= 0, tokens, -1)
 
-    def _answer_tokens(self, characters: Ints, *, ending: bool) -> Ints:
-        found = [
-            self.passages[language].position(self._passage[k], characters[k], ending=ending)
-            for k, language in enumerate(self.languages)
-        ]
-        return np.where(characters >= 0, np.stack(found), -1)
+        return self._of_languages(found)
 
-    def features(
-        self, pairs: Sequence[LanguagePair], sample: int | None = None, rng: np.random.Generator | None = None
-    ) -> Ints:
+    def _columns(self, k: int, language: str) -> Ints:
+        """(3, Q) `Dataset.columns` in the order of the corpus's questions."""
+        return self.corpus.datasets[language].columns[:, self._rows[k]]
+
+    def _of_languages(self, numbers: Callable[[int, str], Ints]) -> Ints:
+        """(K, Q) int32, from what each language has for every question; any value where it is absent."""
+        found = np.empty(self._rows.T.shape, dtype=np.int32).T
+        for k, language in enumerate(self.languages):
+            found[k] = numbers(k, language)
+        return found
+
+    def features(self, pairs: Sequence[LanguagePair]) -> Ints:
         """Ids, ascending, of all windows of the given language pairs, where both languages have the question.
 
-        Args:
-            pairs: (passage language, question language).
-            sample: of each (question, passage language), keep so many question languages; None: all.
-            rng: what draws them.
+        `Sample` has the same windows without a list of them.
         """
-        if sample is not None and rng is None:
-            raise ValueError("a sample needs rng, which draws it")
         size = len(self.languages)
-        number = {language: n for n, language in enumerate(self.languages)}
-        allowed = np.zeros((size, size), dtype=bool)
-        for passage, question in pairs:
-            allowed[number[passage], number[question]] = True
+        allowed = self.allowed(pairs)
         found = [np.zeros(0, dtype=np.int64)]
         chunk = max(1, _CELLS // size**2)
         for at in range(0, self._rows.shape[1], chunk):
-            present = self._rows[:, at : at + chunk].T >= 0
-            cells = present[:, :, None] & present[:, None, :] & allowed
-            if sample is not None and rng is not None:
-                chance = np.where(cells, rng.random(cells.shape), 2.0)
-                kept = np.sort(chance, axis=2)[:, :, min(sample, size) - 1, None]
-                cells &= chance <= kept
-            q, k, j = np.nonzero(cells)
+            present = self.present[:, at : at + chunk].T
+            q, k, j = np.nonzero(present[:, :, None] & present[:, None, :] & allowed)
             q += at
-            counts = self._counts(q, k, j)
-            if np.max(counts, initial=0) > 1 << _WINDOW_BITS:
-                raise ConfigError(
-                    f"A passage is so long that it makes {np.max(counts)} windows; "
-                    f"{1 << _WINDOW_BITS} can be told apart. Raise model.window_step, or cut the passage."
-                )
-            cell = np.repeat(((q * size + k) * size + j) << _WINDOW_BITS, counts)
+            counts = self.counts(q, k, j)
+            cell = np.repeat(((q * size + k) * size + j) << WINDOW_BITS, counts)
             found.append(cell + np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts))
         return np.concatenate(found)
 
+    def allowed(self, pairs: Sequence[LanguagePair]) -> npt.NDArray[np.bool_]:
+        """(K, K) whether (passage language, question language) is among the pairs."""
+        number = {language: n for n, language in enumerate(self.languages)}
+        allowed = np.zeros((len(number), len(number)), dtype=bool)
+        for passage, question in pairs:
+            allowed[number[passage], number[question]] = True
+        return allowed
+
+    @cached_property
+    def long(self) -> npt.NDArray[np.bool_]:
+        """(K, Q) whether the passage may need several windows; beside short questions it may not."""
+        return self._passage_tokens > self.rule.room(np.array(self.rule.max_question))
+
+    def counts(self, q: Ints, k: Ints, j: Ints) -> Ints:
+        """Windows of (question, passage language, question language), arrays of one shape or broadcast.
+
+        Raises:
+            ConfigError: too many for one pair.
+        """
+        counts = self.rule.counts(self._question_tokens[j, q], self._passage_tokens[k, q])
+        if np.max(counts, initial=0) > 1 << WINDOW_BITS:
+            raise ConfigError(
+                f"A passage is so long that it makes {np.max(counts)} windows; "
+                f"{1 << WINDOW_BITS} can be told apart. Raise model.window_step, or cut the passage."
+            )
+        return counts
+
     def windows(self, features: Ints) -> Windows:
         """What the given feature ids stand for."""
-        size = len(self.languages)
-        cell, number = np.divmod(features, 1 << _WINDOW_BITS)
-        q, k, j = cell // size // size, cell // size % size, cell % size
-        asked = self._question_tokens[j, q]
-        passage = self._passage_tokens[k, q]
+        q, k, j, number = self._address(features)
+        asked, passage = self._question_tokens[j, q], self._passage_tokens[k, q]
         room, stride = self.rule.room(asked), self.rule.stride(asked)
         start = number * stride
         stop = np.minimum(start + room, passage)
@@ -182,7 +193,7 @@ class FeatureSet:
             passage_language=k,
             question_language=j,
             number=number,
-            count=self._counts(q, k, j),
+            count=self.rule.counts(asked, passage),
             question_tokens=np.minimum(asked, self.rule.max_question),
             start=start,
             stop=stop,
@@ -193,8 +204,21 @@ class FeatureSet:
         )
 
     def lengths(self, features: Ints) -> Ints:
-        """Tokens of each window, special ones included."""
-        return self.windows(features).tokens + self.rule.specials
+        """(N,) int32: tokens of each window, special ones included."""
+        found = np.empty(len(features), dtype=np.int32)
+        for at in range(0, len(features), _CELLS):
+            q, k, j, number = self._address(features[at : at + _CELLS])
+            asked = self._question_tokens[j, q]
+            room = self.rule.room(asked)
+            left = np.minimum(room, self._passage_tokens[k, q] - number * self.rule.stride(asked))
+            found[at : at + _CELLS] = self.rule.max_length - room + left
+        return found
+
+    def _address(self, features: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+        """Question, passage language, question language and window's number of each feature id."""
+        size = len(self.languages)
+        cell, number = features >> WINDOW_BITS, features & ((1 << WINDOW_BITS) - 1)
+        return cell // size // size, cell // size % size, cell % size, number
 
     def passage_tokens(self, windows: Windows) -> Ints:
         """Tokens of each window's whole passage."""
@@ -229,6 +253,3 @@ class FeatureSet:
         table = self.passages[self.languages[language]]
         row = table.rows[self._passage[language, windows.question[n]]]
         return table, slice(row + windows.start[n], row + windows.stop[n])
-
-    def _counts(self, q: Ints, k: Ints, j: Ints) -> Ints:
-        return self.rule.counts(self._question_tokens[j, q], self._passage_tokens[k, q])

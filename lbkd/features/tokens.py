@@ -1,8 +1,9 @@
 """Texts to token ids with character offsets, once a text, in memory-mapped arrays."""
 
 import inspect
+import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from lbkd.corpus.packed import Texts
 from lbkd.errors import ConfigError
 from lbkd.features.align import align
 from lbkd.workspace import fingerprint, folder_hash, replacing
@@ -52,14 +54,21 @@ class TokenTable:
             ending: False: the last token that begins at or before the character (-1 if none). True: the
                 first token that ends at or after it (the text's length if none).
         """
-        owner = np.repeat(np.arange(len(self.rows) - 1), self.lengths) << 32
-        wanted = (texts.astype(np.int64) << 32) + characters
-        if ending:
-            found = np.searchsorted(owner + self.ends, wanted, side="left")
-        else:
-            found = np.searchsorted(owner + self.begins, wanted, side="right") - 1
-        inside: Ints = np.clip(found - self.rows[texts], -1, self.lengths[texts])
-        return inside
+        edges = self.ends if ending else self.begins
+        low, high = self.rows[texts], self.rows[texts + 1]
+        while len(open := np.flatnonzero(low < high)):
+            middle = (low[open] + high[open]) // 2
+            edge, wanted = edges[middle], characters[open]
+            before = edge < wanted if ending else edge <= wanted
+            low[open] = np.where(before, middle + 1, low[open])
+            high[open] = np.where(before, high[open], middle)
+        found: Ints = low - self.rows[texts] - (not ending)
+        return found
+
+    def release(self) -> None:
+        """Hand back the memory of what was read of a mapped table; it is read again when it is needed."""
+        if isinstance(self.ids, np.memmap):
+            self.ids._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 def tokenize(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", language: str) -> TokenTable:
@@ -91,15 +100,19 @@ def stored_tokens(
     tokenizer_hash: str,
     folder: Path,
 ) -> TokenTable:
-    """`tokenize`, kept under `folder` by all that it depends on, and memory-mapped from there."""
+    """`tokenize`, kept under `folder` by all that it depends on, and memory-mapped from there.
+
+    One file is mapped for each table: a process may have about a thousand open.
+    """
     how = [tokenizer_hash, language] if takes_language(tokenizer) else [tokenizer_hash]
-    place = folder / fingerprint([*how, list(texts)])
+    content = texts.fingerprint if isinstance(texts, Texts) else fingerprint(list(texts))
+    place = folder / fingerprint([*how, content])
     if not place.exists():
         with replacing(place) as new:
             table = tokenize(texts, tokenizer, language)
-            for field in fields(table):
-                np.save(new / f"{field.name}.npy", getattr(table, field.name))
-    return TokenTable(*(np.load(place / f"{field.name}.npy", mmap_mode="r") for field in fields(TokenTable)))
+            np.save(new / "rows.npy", table.rows)
+            np.save(new / "tokens.npy", np.stack([table.ids, table.begins, table.ends]))
+    return TokenTable(np.load(place / "rows.npy"), *np.load(place / "tokens.npy", mmap_mode="r"))
 
 
 def tokenizer_hash(tokenizer: "PreTrainedTokenizerBase", languages: Mapping[str, int] | None = None) -> str:

@@ -6,6 +6,8 @@ then n whole numbers of steps from 0 to 4095, two of them in three bytes. The er
 whatever their size, so that float16's finer steps near zero buy nothing.
 """
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
@@ -42,7 +44,13 @@ def pack(logits: Logits, lengths: Ints) -> Bytes:
     return packed
 
 
-def unpack(data: Bytes, begins: Ints, lengths: Ints, width: int) -> Logits:
+class Packed(Protocol):
+    """Bytes that may lie in several files."""
+
+    def __getitem__(self, at: slice, /) -> Bytes: ...
+
+
+def unpack(data: Packed, begins: Ints, lengths: Ints, width: int) -> Logits:
     """(B, width) float32, -inf beyond each one's tokens.
 
     Args:

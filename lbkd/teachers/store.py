@@ -3,6 +3,7 @@
     <folder>/manifest.json   what the numbers depend on, the set of windows included
     <folder>/start.u12       start logits of every feature's real tokens, feature after feature
     <folder>/end.u12         (see `packing`)
+    <folder>/start.1.u12     the same of the next `SHARD` blocks, and so on
     <folder>/blocks.<rank>.jsonl   one line a finished block: its number and the checksums of its bytes
 
 Features stand in ascending order of id; a block is `BLOCK` of them in a row. Ranks write disjoint blocks.
@@ -15,6 +16,8 @@ import json
 import os
 import shutil
 import zlib
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +32,11 @@ from lbkd.workspace import differences, read_json, write_json
 
 VERSION = 2
 BLOCK = 512
+SHARD = 4096
+"""Blocks of a file: two million windows, less than a gigabyte as a rule."""
 HALVES = ("start", "end")
+_MARKED = 16
+"""Windows from one whose place is kept in memory to the next."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,8 @@ class LogitsStore:
             self.folder.mkdir(parents=True)
             write_json(self.folder / "manifest.json", self._manifest(ingredients))
         for half in HALVES:
-            self._file(half).touch()
+            for number in range(0, max(1, self.blocks), SHARD):
+                self._file(half, number).touch()
         return changed or ""
 
     def finished(self) -> set[int]:
@@ -87,7 +95,7 @@ class LogitsStore:
         for half, values in zip(HALVES, (start, end), strict=True):
             data = pack(values, self.lengths[self.block(number)]).tobytes()
             checksums.append(zlib.crc32(data))
-            with open(self._file(half), "r+b", opener=_synced) as file:
+            with open(self._file(half, number), "r+b", opener=_synced) as file:
                 file.seek(begin)
                 file.write(data)
                 file.flush()
@@ -110,16 +118,21 @@ class LogitsStore:
             raise DataError(f"{self.folder}: computed with another {changed}. {remedy}")
         missing = sorted(set(range(self.blocks)) - self.finished())
         if missing:
+            files = dict.fromkeys(self._file("*", number).name for number in missing)
+            shown = ", ".join(list(files)[:4]) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
             raise DataError(
-                f"{self.folder}: {len(missing)} of {self.blocks} blocks are missing or damaged "
+                f"{self.folder}: {len(missing)} of {self.blocks} blocks are missing or damaged, in {shown} "
                 f"(the first is block {missing[0]}). {remedy}"
             )
         return StoredLogits(self.features, self.lengths, *(self._map(half) for half in HALVES))
 
     def _manifest(self, ingredients: dict[str, Any]) -> dict[str, Any]:
         """All that the bytes depend on, as JSON gives it back."""
-        windows = hashlib.sha256(np.stack([self.features, self.lengths]).astype("<i8").tobytes()).hexdigest()
-        own = {"format version": VERSION, "set of windows": windows}
+        windows = hashlib.sha256()
+        for column in (self.features, self.lengths):
+            for number in range(self.blocks):
+                windows.update(column[self.block(number)].astype("<i8").tobytes())
+        own = {"format version": VERSION, "set of windows": windows.hexdigest()}
         described: dict[str, Any] = json.loads(json.dumps({**ingredients, **own}))
         return described
 
@@ -128,23 +141,25 @@ class LogitsStore:
         former = read_json(self.folder / "manifest.json")
         return differences(former, self._manifest(ingredients)) if isinstance(former, dict) else None
 
-    def _file(self, half: str) -> Path:
-        return self.folder / f"{half}.u12"
+    def _file(self, half: str, number: int) -> Path:
+        """Where a block lies."""
+        shard = number // SHARD
+        return self.folder / (f"{half}.{shard}.u12" if shard else f"{half}.u12")
 
-    def _map(self, half: str) -> Bytes:
-        if not self._offsets[-1]:
-            return np.zeros(0, dtype=np.uint8)  # an empty file cannot be mapped
-        return np.memmap(self._file(half), np.uint8, "r").view(np.ndarray)
+    def _map(self, half: str) -> "Shards":
+        firsts = range(0, self.blocks, SHARD)
+        files = [np.memmap(self._file(half, first), np.uint8, "r").view(np.ndarray) for first in firsts]
+        return Shards(files, [int(self._offsets[first]) for first in firsts])
 
     @cached_property
     def _offsets(self) -> Ints:
-        """(N + 1,) first byte of each feature's logits; the last entry is the size of a file."""
-        return offsets(self.lengths)
+        """(blocks + 1,) bytes of one half before each block; the last entry is those of all."""
+        return offsets(self.lengths, BLOCK)
 
     def _bytes(self, number: int) -> tuple[int, int]:
-        """First byte of a block in either file, and one past its last."""
-        span = self.block(number)
-        return int(self._offsets[span.start]), int(self._offsets[span.stop])
+        """First byte of a block in its file, and one past its last."""
+        begin, end, first = self._offsets[[number, number + 1, number - number % SHARD]].tolist()
+        return begin - first, end - first
 
     def _claims(self) -> dict[int, list[list[int]]]:
         """Checksums by block, as its writers noted them; several where it was written several times."""
@@ -164,7 +179,7 @@ class LogitsStore:
         checksums = []
         for half in HALVES:
             try:
-                with self._file(half).open("rb") as file:
+                with self._file(half, number).open("rb") as file:
                     file.seek(begin)
                     checksums.append(zlib.crc32(file.read(end - begin)))
             except FileNotFoundError:
@@ -178,17 +193,32 @@ def _synced(path: str, flags: int) -> int:
 
 
 @dataclass(frozen=True)
+class Shards:
+    """Files one after another, read like one array; nothing that is asked for lies in two of them."""
+
+    files: Sequence[Bytes]
+    begins: Sequence[int]
+    """The first byte of each."""
+
+    def __getitem__(self, at: slice) -> Bytes:
+        shard = bisect_right(self.begins, at.start) - 1
+        begin = self.begins[shard]
+        return self.files[shard][at.start - begin : at.stop - begin]
+
+
+@dataclass(frozen=True)
 class StoredLogits:
     """A finished store, memory-mapped."""
 
     features: Ints
     lengths: Ints
-    start: Bytes
-    end: Bytes
+    start: Shards
+    end: Shards
 
     @cached_property
     def _offsets(self) -> Ints:
-        return offsets(self.lengths)
+        """Of every sixteenth window: K teachers have K of these, but share features and lengths."""
+        return offsets(self.lengths, _MARKED)
 
     def read(self, features: Ints, width: int) -> tuple[Logits, Logits]:
         """Start and end logits of the given features, (B, width) float32, -inf beyond each one's tokens.
@@ -201,10 +231,19 @@ class StoredLogits:
             raise DataError(
                 "the store of teacher logits lacks some of these windows; see `lbkd cache-logits`."
             )
-        begins, lengths = self._offsets[rows], self.lengths[rows]
+        lengths = self.lengths[rows]
+        before = (rows - rows % _MARKED)[:, None] + np.arange(_MARKED)
+        between = sizes(self.lengths[np.minimum(before, rows[:, None])])
+        begins = self._offsets[rows // _MARKED] + between.sum(axis=1, where=before < rows[:, None])
         return unpack(self.start, begins, lengths, width), unpack(self.end, begins, lengths, width)
 
 
-def offsets(lengths: Ints) -> Ints:
-    """(N + 1,) first byte of windows of `lengths` (N,) tokens that are packed one after another."""
-    return np.concatenate([[0], np.cumsum(sizes(lengths), dtype=np.int64)])
+def offsets(lengths: Ints, every: int) -> Ints:
+    """First byte of each window whose number `every` divides, and, last, the bytes of all.
+
+    Args:
+        lengths: (N,) tokens of windows that are packed one after another.
+        every: at least 1.
+    """
+    until = np.cumsum(sizes(lengths), dtype=np.int64)
+    return np.concatenate([[0], until[every - 1 : -1 : every], until[-1:]])

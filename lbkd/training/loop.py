@@ -99,7 +99,6 @@ def train_loop(
     if masked is not None:
         network = MaskedSpanModel(model, masked.model)
         stream = masked.steps(training.batch_size, place)
-    drawn = zip(plan, stream, strict=False)
     meter = _Meter(model, masked.model if masked else None, engine.precision(settings.runtime.precision))
     with (
         closing(engine.Engine(network, training, config, schedule)) as machine,
@@ -107,7 +106,7 @@ def train_loop(
         checkpoints.resumed(machine, total, log)
         if checkpoints is not None
         else nullcontext(Progress()) as so_far,
-        closing(prefetched(_shares(drawn, so_far.step, features, teachers, place, device))) as steps,
+        closing(prefetched(_shares(plan, stream, so_far.step, features, teachers, place, device))) as steps,
     ):
         machine.model.train()
         for step, (epochs, shares) in enumerate(steps, start=so_far.step + 1):
@@ -188,7 +187,8 @@ class _Share(NamedTuple):
 
 
 def _shares(
-    drawn: Iterable[tuple[tuple[float, Ints], Iterable[MaskedShare] | None]],
+    plan: Plan,
+    stream: Iterable[Iterable[MaskedShare] | None],
     done: int,
     features: FeatureSet,
     teachers: Teachers | None,
@@ -200,7 +200,9 @@ def _shares(
     nothing = [None] * parts
     if device.type == "cuda":
         torch.cuda.set_device(device)  # else a thread pins for the first GPU
-    for (epochs, batch_ids), masked in itertools.islice(drawn, done, None):
+    for (epochs, batch_ids), masked in zip(
+        plan.after(done), itertools.islice(stream, done, None), strict=False
+    ):
         shares = []
         for ids, beside in zip(share(batch_ids, rank, world, parts), masked or nothing, strict=True):
             # A rank without a window of its own goes along with one that counts nothing.

@@ -10,6 +10,7 @@ import numpy as np
 from lbkd.config import Settings
 from lbkd.features.batches import Epoch
 from lbkd.features.dataset import FeatureSet, LanguagePair
+from lbkd.features.sampling import Sample
 from lbkd.features.tokens import Ints
 
 
@@ -35,7 +36,11 @@ class Plan:
 
     def __iter__(self) -> Iterator[tuple[float, Ints]]:
         """(epochs done after the step, feature ids of its global batch) of every optimizer step."""
-        return itertools.islice(self._endless(), self.steps)
+        return self.after(0)
+
+    def after(self, step: int) -> Iterator[tuple[float, Ints]]:
+        """The same from the step that follows the first `step` ones; what lies before is not drawn."""
+        return itertools.islice(self._endless(step), max(0, self.steps - step))
 
     @cached_property
     def windows(self) -> Ints:
@@ -47,21 +52,38 @@ class Plan:
 
     @property
     def first_epoch(self) -> Ints:
-        """(N,) feature ids of the first epoch's windows."""
-        return self._first.ids
+        """(N,) feature ids of the first epoch's windows, ascending."""
+        sample = self._sample(0)
+        return sample[np.arange(len(sample))]
 
     @cached_property
     def _first(self) -> Epoch:
         return self._epoch(0)
 
-    def _endless(self) -> Iterator[tuple[float, Ints]]:
+    def _endless(self, step: int) -> Iterator[tuple[float, Ints]]:
         for epoch in itertools.count():
             order = self._epoch(epoch) if epoch else self._first
-            for n in range(len(order)):
+            for n in range(step, len(order)):
                 yield epoch + (n + 1) / len(order), order[n]
+            step = max(0, step - len(order))
 
     def _epoch(self, epoch: int) -> Epoch:
-        sample, seed = self.settings.training.pairs_per_passage, self.settings.seed
-        rng = np.random.default_rng([seed, epoch, 1]) if sample else None
-        ids = self.features.features(self.pairs, sample, rng)
-        return Epoch.of(ids, self.features.lengths(ids), self.settings.training.batch_size, seed, epoch)
+        sample = self._sample(epoch)
+
+        def look_up(numbers: Ints) -> tuple[Ints, Ints]:
+            ids = sample[numbers]
+            return ids, self.features.lengths(ids)
+
+        return Epoch(len(sample), look_up, self.settings.training.batch_size, self.settings.seed, epoch)
+
+    def _sample(self, epoch: int) -> Sample:
+        if self.settings.training.pairs_per_passage is None:
+            return self._all
+        return Sample(
+            self.features, self.pairs, self.settings.training.pairs_per_passage, self.settings.seed, epoch
+        )
+
+    @cached_property
+    def _all(self) -> Sample:
+        """The same in every epoch."""
+        return Sample(self.features, self.pairs)

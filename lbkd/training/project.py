@@ -166,7 +166,8 @@ class Project:
 
     def _corpus(self, split: str, languages: tuple[str, ...]) -> ParallelCorpus:
         paths = {language: self.settings.path(split, language) for language in languages}
-        return ParallelCorpus.read(paths, self.settings.corpus.source, self.settings.corpus.limit)
+        folder = self.settings.workspace / "corpus"
+        return ParallelCorpus.read(paths, self.settings.corpus.source, self.settings.corpus.limit, folder)
 
     def _features(
         self,

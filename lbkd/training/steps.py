@@ -60,7 +60,8 @@ def train_run(run: Run) -> Path:
     teachers = None
     if run.weighting is not None:
         windows = Plan(project.train_features, run.pairs, settings).windows
-        stores = {who.name: cache_logits(project, who, windows) for who in run.teachers}
+        lengths = project.train_features.lengths(windows)
+        stores = {who.name: cache_logits(project, who, windows, lengths) for who in run.teachers}
         teachers = Teachers(stores, run.weighting)
     seed_everything(settings.seed)
     model = load_span_model(project.encoder, settings.model.trust_remote_code, settings.model.dropout)
@@ -101,7 +102,9 @@ def train_run(run: Run) -> Path:
     return run.folder
 
 
-def cache_logits(project: Project, who: tasks.Teacher, windows: Ints | None = None) -> StoredLogits:
+def cache_logits(
+    project: Project, who: tasks.Teacher, windows: Ints | None = None, lengths: Ints | None = None
+) -> StoredLogits:
     """What one teacher says of the windows that the student will see; computed where the store lacks it.
 
     Args:
@@ -109,6 +112,7 @@ def cache_logits(project: Project, who: tasks.Teacher, windows: Ints | None = No
         who: the teacher; trained first if the workspace lacks it.
         windows: (N,) feature ids, ascending; by default those that a student of all pairs learns from: all,
             unless `max_steps` or `pairs_per_passage` leaves some out.
+        lengths: (N,) their tokens, where they are at hand: teachers' stores share them.
     """
     features = project.train_features
     if windows is None:
@@ -117,7 +121,7 @@ def cache_logits(project: Project, who: tasks.Teacher, windows: Ints | None = No
     _train_missing(project, [who])
     run = teacher_run(project, who)
     folder = project.settings.workspace / "logits" / run.folder.name
-    store = LogitsStore(folder, windows, features.lengths(windows))
+    store = LogitsStore(folder, windows, features.lengths(windows) if lengths is None else lengths)
     ingredients = {
         "corpus": project.train_corpus.fingerprint(),
         "tokenizer": project.tokenizer_hash,

@@ -230,51 +230,6 @@ def test_absent_questions_are_absent_pairs(gaps: FeatureSet) -> None:
     assert (windows.number < windows.count).all()
 
 
-PAIRS = [("en", "es"), ("en", "de"), ("en", "vi"), ("de", "de"), ("de", "en"), ("de", "hi"), ("vi", "ar")]
-
-
-@pytest.mark.parametrize("number", [1, 2, 6, 9])
-def test_sample(gaps: FeatureSet, number: int) -> None:
-    whole = gaps.features(PAIRS)
-    ids = gaps.features(PAIRS, number, np.random.default_rng(1))
-    assert (np.diff(ids) > 0).all()
-    assert set(ids.tolist()) <= set(whole.tolist())
-    kept = set((ids >> 16).tolist())
-    assert ids.tolist() == [id for id in whole.tolist() if id >> 16 in kept]  # whole pairs
-    drawn, among = (np.bincount(q * 6 + k, minlength=1800) for q, k, _ in (cells(ids), cells(whole)))
-    assert np.array_equal(drawn, np.minimum(among, number))
-    again = gaps.features(PAIRS, number, np.random.default_rng(1))
-    other = gaps.features(PAIRS, number, np.random.default_rng(2))
-    assert np.array_equal(ids, again)
-    assert np.array_equal(ids, other) == (number >= 3)
-
-
-def test_sample_draws_evenly(gaps: FeatureSet) -> None:
-    rng = np.random.default_rng(3)
-    counts = np.zeros(6)
-    everywhere = np.flatnonzero(np.all([rows >= 0 for rows in gaps.corpus.rows.values()], axis=0))
-    for _ in range(40):
-        q, k, j = cells(gaps.features([("en", code) for code in gaps.languages], 2, rng))
-        assert (k == 0).all()
-        counts += np.bincount(j[np.isin(q, everywhere)], minlength=6)
-    assert counts.sum() == 40 * 2 * len(everywhere)
-    assert counts / counts.sum() == pytest.approx([1 / 6] * 6, abs=0.02)
-
-
-def test_sample_does_not_depend_on_how_much_is_looked_at_together(
-    gaps: FeatureSet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at_once = gaps.features(PAIRS, 1, np.random.default_rng(1))
-    monkeypatch.setattr("lbkd.features.dataset._CELLS", 36 * 7)
-    assert np.array_equal(gaps.features(PAIRS, 1, np.random.default_rng(1)), at_once)
-    assert np.array_equal(gaps.features(PAIRS), gaps.features(PAIRS, 6, np.random.default_rng(1)))
-
-
-def test_sample_needs_its_generator(gaps: FeatureSet) -> None:
-    with pytest.raises(ValueError, match="needs rng"):
-        gaps.features(PAIRS, sample=1)
-
-
 @pytest.mark.parametrize(
     "settings",
     [(24, 6, 5), (24, 6, 1), (24, 6, 11), (24, 6, 100), (12, 8, 1), (384, 64, 128), (384, 64, 300)],
@@ -361,7 +316,7 @@ def test_tokens_are_mapped_and_used_again(
     second = build(corpus, tokenizer, tmp_path, 30, 4, 3)
     assert asked == []
     for table in (*first.passages.values(), *second.questions.values()):
-        for array in vars(table).values():
+        for array in (table.ids, table.begins, table.ends):
             assert is_mapped(array)
             assert not array.flags.writeable
     for language, data in corpus.datasets.items():

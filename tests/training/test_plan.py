@@ -65,3 +65,13 @@ def test_sampled_question_languages_change_with_the_epoch(features: FeatureSet, 
 def test_nothing_to_learn_from(features: FeatureSet, how: Settings) -> None:
     nothing = Plan(features, [], how)
     assert (nothing.steps, list(nothing), len(nothing.windows)) == (0, [], 0)
+
+
+@pytest.mark.parametrize("number", [None, 2])
+def test_a_run_goes_on_at_any_step(features: FeatureSet, how: Settings, number: int | None) -> None:
+    whole = plan(features, how, pairs_per_passage=number)
+    steps = [(epochs, ids.tolist()) for epochs, ids in whole]
+    half = whole.steps // 2
+    for done in (0, 1, half - 1, half, half + 1, whole.steps - 1, whole.steps):
+        later = plan(features, how, pairs_per_passage=number).after(done)
+        assert [(epochs, ids.tolist()) for epochs, ids in later] == steps[done:]

@@ -95,7 +95,7 @@ def test_run_all_leaves_everything_behind(done: tuple[Path, list[dict[str, Any]]
         assert {path.rsplit("/")[-1] for path in stored} == {
             *("manifest.json", "start.u12", "end.u12", "blocks.0.jsonl")
         }
-    assert {path.split("/")[0] for path in found} == {"runs", "logits", "tokens", "results.json"}
+    assert {path.split("/")[0] for path in found} == {"corpus", "runs", "logits", "tokens", "results.json"}
     assert not half_written(workspace)
     assert notes.worked >= {*MODELS, *(f"{name} answers" for name in MODELS), "branch-mrc.es scores"}
 

@@ -1,0 +1,177 @@
+"""A dataset in one memory-mapped file: the texts of a hundred languages do not fit into memory.
+
+The file is a safetensors file whose arrays are columns. It holds all that the SQuAD-format file told, and is
+found by that file's hash: a second start reads no JSON.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save_file
+
+from lbkd.corpus import squad
+from lbkd.corpus.squad import Answer, Dataset, Question
+from lbkd.workspace import file_hash, fingerprint, sync_folder
+
+VERSION = 1
+T = TypeVar("T")
+
+
+class _Column(Sequence[T]):
+    """A sequence that makes its items when they are asked for."""
+
+    @overload
+    def __getitem__(self, n: int) -> T: ...
+    @overload
+    def __getitem__(self, n: slice) -> list[T]: ...
+    def __getitem__(self, n: int | slice) -> T | list[T]:
+        if isinstance(n, slice):
+            return [self._item(at) for at in range(*n.indices(len(self)))]
+        return self._item(range(len(self))[n])
+
+    def _item(self, n: int) -> T:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Texts(_Column[str]):
+    """N texts in UTF-8, one after another."""
+
+    data: npt.NDArray[np.uint8]
+    ends: npt.NDArray[np.int64]
+    """(N,) where each ends."""
+    fingerprint: str
+    """As `workspace.fingerprint` gives it for the list of the texts."""
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __iter__(self) -> Iterator[str]:
+        data = self.data.tobytes()
+        for begin, end in pairwise([0, *self.ends.tolist()]):
+            yield data[begin:end].decode()
+
+    def _item(self, n: int) -> str:
+        return self.data[self.ends[n - 1] if n else 0 : self.ends[n]].tobytes().decode()
+
+
+@dataclass(frozen=True, eq=False)
+class Questions(_Column[Question]):
+    """Q questions with A answers."""
+
+    ids: Texts
+    texts: Texts
+    answers: Texts
+    columns: npt.NDArray[np.int32]
+    """(3, Q), see `Dataset.columns`."""
+    starts: npt.NDArray[np.int32]
+    """(A,) first character of each answer in its passage."""
+    until: npt.NDArray[np.int32]
+    """(Q,) answers of all questions up to each, its own included."""
+
+    def __len__(self) -> int:
+        return len(self.until)
+
+    def _item(self, n: int) -> Question:
+        mine = range(self.until[n - 1] if n else 0, self.until[n])
+        answers = tuple(Answer(self.answers[a], int(self.starts[a])) for a in mine)
+        return Question(self.ids[n], self.texts[n], int(self.columns[0, n]), answers)
+
+
+@dataclass(frozen=True)
+class Packed(Dataset):
+    """A dataset on disk, with what it would take long to find anew."""
+
+    questions: Questions
+    fingerprint: str
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return self.questions.ids
+
+    @property
+    def question_texts(self) -> Sequence[str]:
+        return self.questions.texts
+
+    @property
+    def columns(self) -> npt.NDArray[np.int32]:
+        return self.questions.columns
+
+    @property
+    def content(self) -> str:
+        return self.fingerprint
+
+
+def packed_place(path: Path, folder: Path) -> Path:
+    """Where under `folder` a SQuAD-format file is packed."""
+    return folder / f"{file_hash(path)[:16]}.{VERSION}.safetensors"
+
+
+def read_packed(path: Path, language: str, folder: Path) -> Dataset:
+    """The dataset of a SQuAD-format file, packed under `folder` the first time; errors as `squad.read`."""
+    place = packed_place(path, folder)
+    if not place.exists():
+        dataset = squad.read(path, language)
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = place.with_name(f".{place.name}.{os.getpid()}")  # other ranks may be at the same
+        _write(beside, dataset)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(place)
+        sync_folder(folder)
+    arrays, about = _mapped(place)
+
+    def texts(name: str) -> Texts:
+        return Texts(arrays[name], arrays[f"{name} ends"], about[name])
+
+    questions = Questions(
+        texts("ids"), texts("texts"), texts("answers"), arrays["columns"], arrays["starts"], arrays["until"]
+    )
+    articles = arrays["articles"].tolist()
+    titles = tuple(texts("titles"))
+    return Packed(path, language, texts("passages"), articles, titles, questions, about["content"])
+
+
+def _write(place: Path, dataset: Dataset) -> None:
+    questions = dataset.questions
+    answers = [answer for question in questions for answer in question.answers]
+    lists = {
+        "passages": dataset.passages,
+        "titles": dataset.titles,
+        "ids": dataset.ids,
+        "texts": dataset.question_texts,
+        "answers": [answer.text for answer in answers],
+    }
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "articles": np.array(dataset.articles, dtype=np.int32),
+        "columns": dataset.columns,
+        "starts": np.array([answer.start for answer in answers], dtype=np.int32),
+        "until": np.cumsum([len(question.answers) for question in questions], dtype=np.int32),
+    }
+    for name, texts in lists.items():
+        encoded = [text.encode() for text in texts]
+        arrays[name] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
+        arrays[f"{name} ends"] = np.cumsum([len(text) for text in encoded], dtype=np.int64)
+    about = {name: fingerprint(list(texts)) for name, texts in lists.items()}
+    save_file(arrays, place, {**about, "content": dataset.content})
+
+
+def _mapped(place: Path) -> tuple[Mapping[str, npt.NDArray[Any]], dict[str, str]]:
+    """Arrays and notes of a safetensors file; its own reader would read arrays into memory."""
+    file = np.memmap(place, np.uint8, "r")
+    begin = 8 + int.from_bytes(file[:8].tobytes(), "little")
+    header = json.loads(file[8:begin].tobytes())
+    about = header.pop("__metadata__")
+    kinds = {"U8": np.uint8, "I32": np.int32, "I64": np.int64}
+    arrays = {}
+    for name, entry in header.items():
+        first, end = entry["data_offsets"]
+        arrays[name] = file[begin + first : begin + end].view(kinds[entry["dtype"]]).reshape(entry["shape"])
+    return arrays, about
