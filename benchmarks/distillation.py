@@ -21,10 +21,10 @@ from benchmarks.common import Row, options, report
 from benchmarks.loops import Ground, adamw, clock, must_agree, rate
 from lbkd.config import EvaluationSettings, Settings
 from lbkd.criterions.combined import Combined
-from lbkd.features.batches import collate
+from lbkd.features.batches import Batch, collate
 from lbkd.features.tokens import Ints
 from lbkd.models.load import load_span_model
-from lbkd.models.span import span_logits
+from lbkd.models.span import SpanLogits, span_logits
 from lbkd.teachers.score import score
 from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.training import engine
@@ -64,6 +64,11 @@ def main() -> None:
     report("distillation", rows, {"losses apart by": apart, "languages": arguments.languages})
 
 
+def taught(teachers: Teachers, batch: Batch) -> SpanLogits:
+    """The teachers' logits for a batch, read and summed."""
+    return teachers.logits(batch)
+
+
 class Sides:
     """Student, teachers and stores of both sides."""
 
@@ -100,7 +105,7 @@ class Sides:
         batch, teachers = collate(self.ground.features, ids).to(engine.device()), self.stored(ids)
         student = self._model(1)
         with torch.no_grad():
-            ours = self.criterion(span_logits(student, batch), batch, teachers.logits(batch)).total
+            ours = self.criterion(span_logits(student, batch), batch, taught(teachers, batch)).total
             distiller = self._distiller(student, cached=False)
             with distiller:
                 theirs, _ = distiller.train_on_batch(self._inputs([ids])[0], {})

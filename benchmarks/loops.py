@@ -14,7 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
+from torch.optim.optimizer import (
+    Optimizer,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
 from benchmarks.common import ROOT, corpus, encoder
 from lbkd.config import ModelSettings, Settings, TrainingSettings
@@ -115,19 +119,33 @@ def adamw(model: torch.nn.Module, training: TrainingSettings) -> torch.optim.Ada
     return torch.optim.AdamW(groups, lr=rate, weight_decay=decay, eps=training.adam_eps, fused=True)
 
 
+def now() -> float:
+    """Seconds, once a GPU has done what it was told to."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 @contextmanager
 def clock() -> Iterator[list[float]]:
     """The moments at which optimizers, of whatever loop, finished a step."""
     moments: list[float] = []
+    running: list[Optimizer] = []  # several at once where a step calls that of its base class
 
-    def note(optimizer: Optimizer, *_: object) -> None:
-        moments.append(time.perf_counter())
+    def begin(optimizer: Optimizer, *_: object) -> None:
+        running.append(optimizer)
 
-    hook = register_optimizer_step_post_hook(note)
+    def end(optimizer: Optimizer, *_: object) -> None:
+        running.pop()
+        if not running:
+            moments.append(now())
+
+    hooks = register_optimizer_step_pre_hook(begin), register_optimizer_step_post_hook(end)
     try:
         yield moments
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
 
 
 def rate(moments: Sequence[float], tokens: Sequence[int]) -> float:

@@ -7,15 +7,14 @@ loop, and beside the speed of `torch.mm` measured just before. Operations are co
 
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from benchmarks.common import Row, options, report
-from benchmarks.distillation import Sides
-from benchmarks.loops import Ground, adamw
+from benchmarks.distillation import Sides, taught
+from benchmarks.loops import Ground, adamw, now
 from lbkd.config import RuntimeSettings, Settings
 from lbkd.features.batches import collate
 from lbkd.features.tokens import Ints
@@ -97,30 +96,30 @@ class Steps:
 
     def ours(self, ids: Ints) -> list[float]:
         """Seconds of each of `PARTS`."""
-        moments = [_now()]
+        moments = [now()]
         batch = collate(self.ground.features, ids).to(engine.device())
-        moments.append(_now())
-        soft = self.teachers.logits(batch)
-        moments.append(_now())
+        moments.append(now())
+        soft = taught(self.teachers, batch)
+        moments.append(now())
         loss = self.criterion(span_logits(self.machine.model, batch), batch, soft).total
-        moments.append(_now())
+        moments.append(now())
         self.machine.backward(loss)
-        moments.append(_now())
+        moments.append(now())
         self.machine.step()
-        moments.append(_now())
+        moments.append(now())
         return [end - begin for begin, end in zip(moments, moments[1:], strict=False)]
 
     def plain(self, ids: Ints) -> float:
         """Seconds of the same step as a loop of ten lines takes it."""
-        began = _now()
+        began = now()
         batch = collate(self.ground.features, ids).to(engine.device())
         with torch.autocast(engine.device().type, self.dtype, self.dtype is not torch.float32):
             logits = span_logits(self.model, batch)
-        self.criterion(logits, batch, self.teachers.logits(batch)).total.backward()
+        self.criterion(logits, batch, taught(self.teachers, batch)).total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.training.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return _now() - began
+        return now() - began
 
     def profile(self, ids: Ints) -> dict[str, str]:
         """The operations that take most of a step of ours, and their shares."""
@@ -133,12 +132,6 @@ class Steps:
         spent = sorted(((getattr(row, name), row.key) for row in seen.key_averages()), reverse=True)
         whole = sum(time for time, _ in spent)
         return {key: f"{time / whole:.1%}" for time, key in spent[:TOP]}
-
-
-def _now() -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 if __name__ == "__main__":

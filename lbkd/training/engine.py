@@ -17,6 +17,7 @@ from torch._C._distributed_c10d import HashStore
 
 from lbkd.config import RuntimeSettings, TrainingSettings, merge
 from lbkd.errors import ConfigError, LbkdError
+from lbkd.training.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -51,6 +52,7 @@ def start(nproc: int | None = None) -> tuple[int, int]:
     """
     if dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
+    keep_freed_memory()
     cuda = torch.cuda.is_available()
     backend = "cuda:nccl,cpu:gloo" if cuda else "gloo"
     launched = {"RANK", "MASTER_ADDR"} <= os.environ.keys()
@@ -211,6 +213,8 @@ class Engine:
             lr_scheduler=scheduler,
             config=config,
         )
+        if dist.get_world_size() == 1 and not self._engine.zero_optimization():
+            self._engine.enable_backward_allreduce = False  # it would copy all gradients, twice, for nothing
         self.model: torch.nn.Module = self._engine
 
     def backward(self, loss: torch.Tensor) -> None:
