@@ -84,7 +84,13 @@ class HuggingFace:
     def train(self, settings: Settings, batches: Sequence[Ints], padded: bool) -> list[float]:
         """Trainer over the batches in their order; the losses as we define them: start plus end."""
         import datasets
-        from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, default_data_collator
+        from transformers import (
+            DataCollatorWithPadding,
+            PrinterCallback,
+            Trainer,
+            TrainingArguments,
+            default_data_collator,
+        )
         from transformers.utils import logging
 
         logging.set_verbosity_error()
@@ -122,7 +128,9 @@ class HuggingFace:
         model = load_span_model(self.ground.model, dropout=settings.model.dropout)
         collator: Any = default_data_collator if padded else DataCollatorWithPadding(self.tokenizer)
         data = datasets.Dataset.from_list(rows)
-        Recording(model, arguments, collator, train_dataset=data).train()
+        trainer = Recording(model, arguments, collator, train_dataset=data)
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
         return [2 * float(loss) for loss in losses]
 
 
