@@ -113,10 +113,11 @@ class Ground:
 
 def adamw(model: torch.nn.Module, training: TrainingSettings) -> torch.optim.AdamW:
     """The optimizer that our loop and Trainer make: fused, without decay of biases and normalization."""
-    groups = [{"params": [p for p in model.parameters() if p.ndim > 1]}]
-    groups.append({"params": [p for p in model.parameters() if p.ndim == 1], "weight_decay": 0.0})
-    rate, decay = training.learning_rate, training.weight_decay
-    return torch.optim.AdamW(groups, lr=rate, weight_decay=decay, eps=training.adam_eps, fused=True)
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": training.weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=training.learning_rate, eps=training.adam_eps, fused=True)
 
 
 def now() -> float:

@@ -115,7 +115,8 @@ class Steps:
         batch = collate(self.ground.features, ids).to(engine.device())
         with torch.autocast(engine.device().type, self.dtype, self.dtype is not torch.float32):
             logits = span_logits(self.model, batch)
-        self.criterion(logits, batch, taught(self.teachers, batch)).total.backward()
+        loss = self.criterion(logits, batch, taught(self.teachers, batch)).total
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.training.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()

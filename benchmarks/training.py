@@ -93,14 +93,14 @@ class HuggingFace:
         )
         from transformers.utils import logging
 
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        losses: list[float] = []
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        losses: list[torch.Tensor] = []
 
         class Recording(Trainer):
             def compute_loss(self, *given: Any, **named: Any) -> Any:
-                loss = super().compute_loss(*given, **named)
-                losses.append(loss.detach())
+                loss: Any = super().compute_loss(*given, **named)
+                losses.append(2 * loss.detach())
                 return loss
 
         rows = [row for ids in batches for row in self.rows(ids)]
@@ -131,7 +131,7 @@ class HuggingFace:
         trainer = Recording(model, arguments, collator, train_dataset=data)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-        return [2 * float(loss) for loss in losses]
+        return [float(loss) for loss in losses]
 
 
 def check(ground: Ground, peer: HuggingFace, folder: Path) -> dict[str, Any]:
