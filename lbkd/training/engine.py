@@ -16,6 +16,7 @@ from torch._C._distributed_c10d import HashStore
 
 from lbkd.config import RuntimeSettings, TrainingSettings, merge
 from lbkd.errors import ConfigError, LbkdError
+from lbkd.training.allocator import keep_freed_memory
 from lbkd.training.hosts import meet
 from lbkd.training.optimizer import ClippingAdamW, Skips, parameter_groups
 from lbkd.training.user_config import user_config
@@ -41,6 +42,7 @@ def start(nproc: int | None = None) -> tuple[int, int]:
     """
     if dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
+    keep_freed_memory()
     cuda = torch.cuda.is_available()
     backend = "cuda:nccl,cpu:gloo" if cuda else "gloo"
     launched = {"RANK", "MASTER_ADDR"} <= os.environ.keys()
@@ -213,6 +215,8 @@ class Engine:
             lr_scheduler=self._scheduler,
             config=config,
         )
+        if dist.get_world_size() == 1 and not self._engine.zero_optimization():
+            self._engine.enable_backward_allreduce = False  # it would copy all gradients, twice, for nothing
         self.model: torch.nn.Module = self._engine
         self._unwritten: Exception | None = None
         self._engine.checkpoint_engine = files = deepspeed.runtime.engine.TorchCheckpointEngine()

@@ -4,12 +4,14 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from ranks import furthest, settings, trained
+from torch.profiler import profile
 
 from lbkd.config import RuntimeSettings, TrainingSettings
 from lbkd.criterions import Criterion, Loss, registry
@@ -130,6 +132,22 @@ def test_bf16_computes_in_half_and_saves_whole(
     assert half.losses == pytest.approx(full.losses, rel=1e-2)
     assert half.losses[0] != full.losses[0]
     assert 0 < furthest(half.weights, full.weights) < 3e-3
+
+
+def test_one_rank_averages_no_gradients() -> None:
+    """DeepSpeed would gather all of them in one tensor, ask ranks that do not exist, and copy them back."""
+    engine.start()
+    training, model = TrainingSettings(batch_size=4, clip=1e9), torch.nn.Linear(3, 1, bias=False)
+    object.__setattr__(model, "base_model", model)  # as every model of transformers has
+    how = engine.deepspeed_config(training, RuntimeSettings(), 1, 1)
+    with closing(engine.Engine(model, training, how, lambda step: 1.0)) as machine:
+        with profile() as seen:
+            machine.backward(machine.model(torch.tensor([[1.0, 2.0, -3.0]])).sum())
+        assert model.weight.grad is not None
+        assert model.weight.grad.tolist() == [[1.0, 2.0, -3.0]]
+    names = {event.key for event in seen.key_averages()}
+    assert "aten::mm" in names
+    assert "c10d::allreduce_" not in names
 
 
 class Spoilt(Criterion):

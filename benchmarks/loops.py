@@ -1,0 +1,164 @@
+"""What the benchmarks of training share: windows, our own loop, and a clock that any loop can be timed by."""
+
+import itertools
+import json
+import os
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.optim.optimizer import (
+    Optimizer,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+from benchmarks.common import ROOT, corpus, encoder
+from lbkd.config import ModelSettings, Settings, TrainingSettings
+from lbkd.criterions import Criterion
+from lbkd.criterions.nll import Nll
+from lbkd.features.dataset import FeatureSet
+from lbkd.features.tokens import Ints, tokenizer_hash
+from lbkd.models.load import load_span_model, load_tokenizer
+from lbkd.training import engine
+from lbkd.training.loop import seed_everything, train_loop
+from lbkd.training.plan import Plan
+from lbkd.training.taught import Teachers
+from lbkd.training.telemetry import Silent
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A corpus as windows, and the encoder that learns from them."""
+
+    model: str
+    """Its folder."""
+    features: FeatureSet
+
+    @classmethod
+    def of(cls, arguments: Namespace, languages: Sequence[str]) -> "Ground":
+        """As the command line asks for."""
+        texts = corpus(arguments, languages)
+        model = encoder(arguments, texts)
+        tokenizer, how = load_tokenizer(model), ModelSettings()
+        hashed, folder = tokenizer_hash(tokenizer, None), ROOT / "lbkd-work" / "tokens"
+        rule = how.max_length, how.max_question, how.window_step
+        return cls(model, FeatureSet.build(texts, tokenizer, hashed, folder, *rule))
+
+    @cached_property
+    def pairs(self) -> list[tuple[str, str]]:
+        """D: all (passage language, question language)."""
+        return [(k, j) for k in self.features.languages for j in self.features.languages]
+
+    def settings(self, seed: int, steps: int | None, size: int) -> Settings:
+        """The defaults with batches of `size`, less what makes loops hard to compare: dropout and warm-up.
+
+        Without `steps` they are those of one epoch.
+        """
+        training = TrainingSettings(epochs=1, batch_size=size, max_steps=steps, warmup=0.0, log_every=1)
+        return Settings(model=ModelSettings(dropout=0.0), training=training, seed=seed)
+
+    def rounds(self, count: int, steps: int, size: int) -> list[Settings]:
+        """Settings of `count` seeds, less those that meet the epoch's last batch, which is smaller."""
+        seeds = (self.settings(seed, steps, size) for seed in itertools.count(1))
+        full = (how for how in seeds if all(len(ids) == size for ids in self.batches(how)))
+        return list(itertools.islice(full, count))
+
+    def batches(self, settings: Settings) -> list[Ints]:
+        """Feature ids of the batches that our loop learns from."""
+        return [ids for _, ids in Plan(self.features, self.pairs, settings)]
+
+    def shuffled(self, settings: Settings) -> list[Ints]:
+        """The same windows in random order; the first batch, which warms up, stays."""
+        first, *rest = self.batches(settings)
+        order = np.random.default_rng(settings.seed).permutation(np.concatenate(rest))
+        size = settings.training.batch_size
+        return [first, *(order[at : at + size] for at in range(0, len(order), size))]
+
+    def tokens(self, batches: Sequence[Ints]) -> list[int]:
+        """Real tokens of each batch."""
+        return [int(self.features.lengths(ids).sum()) for ids in batches]
+
+    def real_share(self, batches: Sequence[Ints], width: int | None = None) -> float:
+        """Tokens that are no padding, where each batch is padded to its longest window, or all to `width`."""
+        longest = [width or int(self.features.lengths(ids).max()) for ids in batches]
+        places = sum(wide * len(ids) for wide, ids in zip(longest, batches, strict=True))
+        return sum(self.tokens(batches)) / places
+
+    def train(
+        self,
+        settings: Settings,
+        folder: Path,
+        criterion: Criterion | None = None,
+        teachers: Teachers | None = None,
+    ) -> list[dict[str, Any]]:
+        """Our loop under DeepSpeed on a fresh copy of the model; its metrics, step by step."""
+        seed_everything(settings.seed)
+        model = load_span_model(self.model, dropout=settings.model.dropout)
+        folder.mkdir(parents=True)
+        how = criterion or Nll(), teachers, settings, folder, "benchmark", Silent()
+        train_loop(model, self.features, self.pairs, *how)
+        engine.stop()
+        for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):  # or peers would look for other ranks
+            del os.environ[name]
+        return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def adamw(model: torch.nn.Module, training: TrainingSettings) -> torch.optim.AdamW:
+    """The optimizer that our loop and Trainer make: fused, without decay of biases and normalization."""
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": training.weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=training.learning_rate, eps=training.adam_eps, fused=True)
+
+
+def now() -> float:
+    """Seconds, once a GPU has done what it was told to."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+@contextmanager
+def clock() -> Iterator[list[float]]:
+    """The moments at which optimizers, of whatever loop, finished a step."""
+    moments: list[float] = []
+    running: list[Optimizer] = []  # several at once where a step calls that of its base class
+
+    def begin(optimizer: Optimizer, *_: object) -> None:
+        running.append(optimizer)
+
+    def end(optimizer: Optimizer, *_: object) -> None:
+        running.pop()
+        if not running:
+            moments.append(now())
+
+    hooks = register_optimizer_step_pre_hook(begin), register_optimizer_step_post_hook(end)
+    try:
+        yield moments
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def rate(moments: Sequence[float], tokens: Sequence[int]) -> float:
+    """Real tokens per second, from the end of the first step to that of the last."""
+    if len(moments) != len(tokens):
+        raise SystemExit(f"{len(moments)} optimizer steps were seen, {len(tokens)} expected.")
+    return sum(tokens[1:]) / (moments[-1] - moments[0])
+
+
+def must_agree(what: str, ours: Sequence[float], theirs: Sequence[float], tolerance: float) -> float:
+    """The largest difference; ends the benchmark where both sides do not compute the same thing."""
+    worst = float(np.max(np.abs(np.subtract(ours, theirs))))
+    if not worst <= tolerance:
+        raise SystemExit(f"{what}: {list(ours)} here and {list(theirs)} there, more than {tolerance} apart.")
+    return worst

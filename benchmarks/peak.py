@@ -1,0 +1,139 @@
+"""How much of the machine's matrix-product speed training reaches, and where the rest of a step goes.
+
+A student's steps (three teachers' stored logits) under DeepSpeed, each beside the same step of a plain torch
+loop, and beside the speed of `torch.mm` measured just before. Operations are counted by the formula of
+`training_flops`: real tokens only, 6 per weight outside the embeddings, plus attention.
+"""
+
+import statistics
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.common import Row, options, report
+from benchmarks.distillation import Sides, taught
+from benchmarks.loops import Ground, adamw, now
+from lbkd.config import RuntimeSettings, Settings
+from lbkd.features.batches import collate
+from lbkd.features.tokens import Ints
+from lbkd.models.load import load_span_model
+from lbkd.models.span import span_logits
+from lbkd.training import engine
+from lbkd.training.loop import warmup_then_decay
+from lbkd.training.telemetry import encoder_shape, matmul_peak, matrix_weights, training_flops
+
+GOALS = {"cpu": 0.6, "cuda": 0.4}
+PARTS = ("collating", "reading the store", "forward", "backward", "optimizer")
+TOP = 12
+"""Operations of the profile that are told."""
+
+
+def main() -> None:
+    """Step by step, ours and a plain one in turns; then the profile of one step."""
+    parser = options(__doc__)
+    parser.add_argument("--languages", default="en,es,de", help="D of these (%(default)s)")
+    parser.add_argument("--batch-size", type=int, default=16, help="windows a step (%(default)s)")
+    arguments = parser.parse_args()
+    ground = Ground.of(arguments, arguments.languages.split(","))
+    steps, size = (2, 2) if arguments.quick else (1 + arguments.pairs, arguments.batch_size)
+    settings, *_ = ground.rounds(1, steps, size)
+    batches = ground.batches(settings)
+    with tempfile.TemporaryDirectory() as scratch:
+        engine.start()
+        stepper = Steps(ground, settings, Sides(ground, Path(scratch)))
+        found = [(stepper.peak(), stepper.ours(ids), stepper.plain(ids)) for ids in batches][1:]
+        top = stepper.profile(batches[-1])
+        engine.stop()
+    flops = [stepper.flops(ids) for ids in batches[1:]]
+    peaks, parts, plain = zip(*found, strict=True)
+    whole = [sum(step) for step in parts]
+    speeds = [done / taken for done, taken in zip(flops, whole, strict=True)]
+    shares = [speed / peak for speed, peak in zip(speeds, peaks, strict=True)]
+    medians = statistics.median(speeds) / 1e9, statistics.median(peaks) / 1e9
+    goal = GOALS[engine.device().type]
+    rows = [Row("training beside torch.mm", *medians, "GFLOP/s", shares, goal, form="{:.1%}")]
+    ratios = [b / a for a, b in zip(whole, plain, strict=True)]
+    medians = statistics.median(whole), statistics.median(plain)
+    rows.append(Row("a step under DeepSpeed beside plain torch", *medians, "s", ratios))
+    for n, part in enumerate(PARTS):
+        times = [step[n] for step in parts]
+        of_step = [step[n] / sum(step) for step in parts]
+        limit = 0.01 if part == "reading the store" else None
+        what = f"{part}, of a step"
+        rows.append(Row(what, statistics.median(times), None, "s", of_step, limit, True, "{:.2%}"))
+    tokens = sum(ground.tokens(batches[1:])) / sum(whole)
+    report("peak", rows, {"tokens/s": round(tokens), "languages": arguments.languages, "top": top})
+
+
+class Steps:
+    """Optimizer steps on given windows, taken apart."""
+
+    def __init__(self, ground: Ground, settings: Settings, sides: Sides) -> None:
+        self.ground = ground
+        self.criterion = sides.criterion
+        self.teachers = sides.stored(np.concatenate(ground.batches(settings)))
+        self.settings = settings
+        training = settings.training
+        model = load_span_model(ground.model, dropout=0.0, device=engine.device())
+        self.matrices, self.shape = matrix_weights(model), encoder_shape(model)
+        config = engine.deepspeed_config(training, RuntimeSettings(), 1, 1)
+        self.machine = engine.Engine(model, training, config, warmup_then_decay(100, 0.0))
+        self.machine.model.train()
+        self.model = load_span_model(ground.model, dropout=0.0, device=engine.device()).train()
+        self.optimizer = adamw(self.model, training)
+        self.dtype = engine.precision("auto")
+
+    def peak(self) -> float:
+        """FLOP/s of `torch.mm`, now."""
+        return matmul_peak(engine.device(), self.dtype)
+
+    def flops(self, ids: Ints) -> float:
+        """Of a step on the windows."""
+        lengths = self.ground.features.lengths(ids)
+        return training_flops(self.matrices, int(lengths.sum()), int((lengths**2).sum()), *self.shape)
+
+    def ours(self, ids: Ints) -> list[float]:
+        """Seconds of each of `PARTS`."""
+        moments = [now()]
+        batch = collate(self.ground.features, ids).to(engine.device())
+        moments.append(now())
+        soft = taught(self.teachers, batch)
+        moments.append(now())
+        loss = self.criterion(span_logits(self.machine.model, batch), batch, soft).total
+        moments.append(now())
+        self.machine.backward(loss)
+        moments.append(now())
+        self.machine.step()
+        moments.append(now())
+        return [end - begin for begin, end in zip(moments, moments[1:], strict=False)]
+
+    def plain(self, ids: Ints) -> float:
+        """Seconds of the same step as a loop of ten lines takes it."""
+        began = now()
+        batch = collate(self.ground.features, ids).to(engine.device())
+        with torch.autocast(engine.device().type, self.dtype, self.dtype is not torch.float32):
+            logits = span_logits(self.model, batch)
+        loss = self.criterion(logits, batch, taught(self.teachers, batch)).total
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.training.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return now() - began
+
+    def profile(self, ids: Ints) -> dict[str, str]:
+        """The operations that take most of a step of ours, and their shares."""
+        from torch.profiler import ProfilerActivity, profile
+
+        cuda = engine.device().type == "cuda"
+        with profile(activities=[ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU]) as seen:
+            self.ours(ids)
+        name = "self_device_time_total" if cuda else "self_cpu_time_total"
+        spent = sorted(((getattr(row, name), row.key) for row in seen.key_averages()), reverse=True)
+        whole = sum(time for time, _ in spent)
+        return {key: f"{time / whole:.1%}" for time, key in spent[:TOP]}
+
+
+if __name__ == "__main__":
+    main()

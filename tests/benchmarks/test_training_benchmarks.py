@@ -1,0 +1,48 @@
+"""The benchmarks of training run from end to end; how fast anything is, is not asked."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ELSEWHERE = (
+    "import runpy, sys; from pathlib import Path; from benchmarks import common; "
+    "name, common.RESULTS, *sys.argv[1:] = sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]; "
+    "runpy.run_module(f'benchmarks.{name}', run_name='__main__')"
+)
+"""Runs a benchmark whose results must not overwrite those of real runs."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "peers", "differences", "rows"),
+    [
+        ("training", ["accelerate", "datasets"], {"first step, loss apart by": 1e-4}, 3),
+        ("distillation", ["textbrewer"], {"losses apart by": 1e-2}, 3),
+        ("peak", ["textbrewer"], {}, 7),
+    ],
+)
+def test_a_benchmark_of_training_runs(
+    name: str,
+    peers: list[str],
+    differences: dict[str, float],
+    rows: int,
+    tiny_model_folder: Path,
+    tmp_path: Path,
+) -> None:
+    for peer in peers:
+        pytest.importorskip(peer, reason=f"needs {peer}, which is in the extra lbkd[bench]")
+    command = [sys.executable, "-c", ELSEWHERE, name, tmp_path, "--quick", "--model", tiny_model_folder]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / f"{name}.json").read_text())
+    assert len(found["rows"]) == rows
+    assert all(row["ours"] > 0 and math.isfinite(row["figure"]) for row in found["rows"])
+    for key, most in differences.items():
+        assert 0 <= found["details"][key] <= most
