@@ -109,6 +109,11 @@ class FeatureSet:
         )
         return self._answer_tokens(ends, ending=True)
 
+    def text_lengths(self) -> tuple[Ints, Ints]:
+        """(K, Q) tokens of each question's passage, and of each question; -1 where it is absent."""
+        there = self._rows >= 0
+        return np.where(there, self._passage_tokens, -1), np.where(there, self._question_tokens, -1)
+
     def _of_questions(self, number: Callable[[Question], int]) -> Ints:
         """(K, Q) a number of each question; any value where the question is absent."""
         datasets = self.corpus.datasets.values()
