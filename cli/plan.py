@@ -66,8 +66,9 @@ def plan(
 ) -> None:
     """Tell what training will take: windows, tokens, FLOPs, hours, memory and disk; start nothing.
 
-    On this machine a few real steps are taken, to measure. Of other machines, and where numbers stand for a
-    corpus, a share of the peak is assumed. There --model may be LAYERSxHIDDENxVOCABULARY, too.
+    On this machine a few real steps are taken, to measure; of others, a share of the peak is assumed.
+
+    So it is where numbers stand for a corpus; there --model may be LAYERSxHIDDENxVOCABULARY, too.
 
     Example: lbkd plan --corpus my-data --languages en,es,de
 
@@ -96,9 +97,12 @@ def plan(
         raise ConfigError(f"--lang {lang} goes with --task; leave it out for all languages.")
     with running(settings, nproc, json) as project:
         from lbkd.training.advice import advise
-        from lbkd.training.estimate import Estimator
+        from lbkd.training.estimate import Estimator, texts_at_hand
         from lbkd.training.jobs import jobs_of, jobs_of_all
 
+        if size is not None and texts_at_hand(project):
+            place = settings.corpus.dir
+            raise ConfigError(f"--questions {questions}: the texts are there, in {place}; leave it out.")
         jobs = jobs_of_all(project) if task is None else jobs_of(project, task, {**settings.task, **given})
         estimator = Estimator(project, size, where)
         costs = estimator.costs(jobs)
@@ -160,8 +164,8 @@ def _command(task: str | None, estimator: "Estimator", settings: dict[str, str])
                 next(arguments, None)
         elif argument not in ("plan", "--json", "--debug"):
             yield argument
-    if not estimator.at_hand:
-        yield from ("--corpus", "YOUR_DATA")
+    if not estimator.at_hand and not any(argument.startswith("--corpus") for argument in sys.argv):
+        yield from ("--corpus", str(estimator.settings.corpus.dir))
     if estimator.where.ranks > 1:
         yield from ("--nproc", str(estimator.where.ranks))
     for key, value in settings.items():

@@ -82,7 +82,8 @@ def _show_costs(costs: "list[Cost]", estimator: "Estimator") -> None:
         f"\n{len(todo)} of {len(costs)} steps to do: about {sum(c.hours for c in todo):,.1f} hours on this "
         f"machine, and {sum(c.gigabytes for c in todo):,.1f} GB of disk. Evaluation is not counted."
     )
-    out.print(f"Speed {estimator.speed.how}.")
+    if costs:
+        out.print(f"Speed {estimator.speed.how}.")
     if not estimator.at_hand:
         out.print("The texts are not there yet: their number and length are as the recipe assumes.")
 

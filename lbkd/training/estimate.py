@@ -74,7 +74,7 @@ class Estimator:
     def __init__(self, project: Project, size: Size | None = None, where: Hardware | None = None) -> None:
         self.project = project
         self.settings = project.settings
-        self.assumed = None if _at_hand(project) else size
+        self.assumed = None if texts_at_hand(project) else size
         self._named = where
         if self.assumed is None:
             _ = project.train_features  # or the error that says what is missing
@@ -247,6 +247,7 @@ def as_rows(costs: Sequence[Cost]) -> list[dict[str, Any]]:
     return [asdict(cost) for cost in costs]
 
 
-def _at_hand(project: Project) -> bool:
+def texts_at_hand(project: Project) -> bool:
+    """Whether there are training files in all languages."""
     corpus = project.settings.corpus
     return all(project.settings.path(corpus.train, language).exists() for language in corpus.languages)

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from lbkd.config import BUILTIN_CORPUS
+
 NUMBERS = ["--questions", 100_000, "--model", "xlm-roberta-base", "--hardware", "h100x8"]
 
 
@@ -88,6 +90,7 @@ def test_numbers_have_no_settings_of_the_corpus_that_ships(lbkd: Callable[..., A
             ["did you mean 'xlm-roberta-base'", "LAYERSxHIDDENxVOCABULARY"],
         ),
         (["--corpus", "nowhere"], ["nowhere/train.en.json"]),
+        ([*NUMBERS, "--corpus", BUILTIN_CORPUS], ["--questions 100000", "the texts are there"]),
     ],
 )
 def test_refusals(refused: Callable[..., str], arguments: list[Any], parts: list[str]) -> None:
