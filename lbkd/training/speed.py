@@ -103,7 +103,7 @@ class _Clock(Silent):
 def _rate(features: FeatureSet, batches: Sequence[Ints], times: Sequence[float], shape: Shape) -> float:
     """FLOP/s of a forward and backward pass over batches, begun at times[0] and done at times[-1]."""
     lengths = features.lengths(np.concatenate(batches)).astype(np.float64)
-    return shape.flops(lengths.sum(), (lengths**2).sum()) / (times[-1] - times[0])
+    return shape.flops(float(lengths.sum()), float((lengths**2).sum())) / (times[-1] - times[0])
 
 
 def _some_windows(plan: Plan, features: FeatureSet, tokens: int) -> Ints:
