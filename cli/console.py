@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from lbkd.training.estimate import Cost
 
 out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -157,6 +160,26 @@ def scores_table(rows: Sequence[Mapping[str, Any]]) -> None:
     )
     if any(languages.values()):
         out.print("* zero-shot: no training data in this language", style="dim")
+
+
+def costs_table(costs: "Sequence[Cost]") -> None:
+    """What each step of the way takes, one a line."""
+    table(
+        ["step", "state", "optimizer steps", "windows", "million tokens", "PFLOP", "hours", "GB"],
+        [
+            [
+                cost.what,
+                "done" if cost.done else "to do",
+                f"{cost.steps:,}" if cost.steps else "",
+                f"{cost.windows:,}",
+                f"{cost.tokens / 1e6:,.1f}",
+                f"{cost.flops / 1e15:,.4g}",
+                f"{cost.hours:,.2f}",
+                f"{cost.gigabytes:,.2f}",
+            ]
+            for cost in costs
+        ],
+    )
 
 
 def matrix_table(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ import typer
 from lbkd import __version__
 from lbkd.errors import LbkdError
 
-from . import components, data, infer, reproduce, train, translate, trim
+from . import components, data, infer, plan, reproduce, train, translate, trim
 from .console import err
 from .options import rank
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     "[bold]Start with[/] `lbkd demo`, then `lbkd run --corpus YOUR_DATA`.",
     epilog="`lbkd COMMAND --help` shows options and an example. `--debug` shows tracebacks.",
 )
-for module in (train, infer, trim, translate, reproduce, components):
+for module in (train, infer, trim, translate, plan, reproduce, components):
     module.add_to(app)
 app.add_typer(data.app, name="data")
 

@@ -125,6 +125,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     def wrapper(**arguments: Any) -> None:
         shared = {name: arguments.pop(name) for name in chosen}
         named = {key: shared[name] for name, (key, _, _) in chosen.items() if key is not None}
+        if arguments.get("questions") and named["corpus.dir"] is None:
+            named["corpus.dir"] = Path("YOUR_DATA")  # numbers do not stand for the corpus that ships
         settings = make_settings(named, shared["set_"], arguments.get("recipe"))
         extra = {"nproc": shared["nproc"]} if "nproc" in own.parameters else {}
         command(**arguments, settings=settings, **extra)

@@ -8,13 +8,13 @@ import typer
 from lbkd.errors import ConfigError
 from lbkd.workspace import write_json
 
-from .console import out, print_json, table
+from .console import costs_table, out, print_json, table
 from .options import Json, names, with_settings
 from .train import running
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
-    from lbkd.training.estimate import Cost
+    from lbkd.training.estimate import Cost, Estimator
     from lbkd.training.recipe import Recipe
 
 
@@ -54,12 +54,13 @@ def reproduce(
     with running(settings, nproc, json) as project:
         from lbkd.training.estimate import Estimator, as_rows
         from lbkd.training.evaluate import benchmark_exam, own_exam
+        from lbkd.training.jobs import job_of
         from lbkd.training.reproduce import finish, in_order, planned
 
         plan = planned([project.altered(seed=seed) for seed in _seeds(seeds) or how.seeds], chosen)
         if dry_run:
             estimator = Estimator(project, how.size)
-            costs = estimator.costs(in_order(plan))
+            costs = estimator.costs([job_of(run, estimator.at_hand) for run in in_order(plan)])
         else:
             place = settings.corpus.benchmarks
             exam = benchmark_exam(how.benchmark, place, how.columns) if how.benchmark else own_exam(project)
@@ -67,34 +68,23 @@ def reproduce(
     if project.rank:
         return
     if dry_run:
-        print_json(as_rows(costs)) if json else _show_costs(costs, estimator.assumed is not None)
+        print_json(as_rows(costs)) if json else _show_costs(costs, estimator)
         return
     if len(chosen) == len(how.rows):
         write_json(settings.workspace / "reproduce" / f"{Path(recipe).stem}.json", entries)
     print_json(entries) if json else _show(how, entries)
 
 
-def _show_costs(costs: "list[Cost]", assumed: bool) -> None:
+def _show_costs(costs: "list[Cost]", estimator: "Estimator") -> None:
+    costs_table(costs)
     todo = [cost for cost in costs if not cost.done]
-    table(
-        ["step", "state", "optimizer steps", "million tokens", "hours", "GB"],
-        [
-            [
-                cost.what,
-                "done" if cost.done else "to do",
-                f"{cost.steps:,}" if cost.steps else "",
-                f"{cost.tokens / 1e6:,.1f}",
-                f"{cost.hours:,.2f}",
-                f"{cost.gigabytes:.2f}",
-            ]
-            for cost in costs
-        ],
-    )
     out.print(
         f"\n{len(todo)} of {len(costs)} steps to do: about {sum(c.hours for c in todo):,.1f} hours on this "
         f"machine, and {sum(c.gigabytes for c in todo):,.1f} GB of disk. Evaluation is not counted."
     )
-    if assumed:
+    if costs:
+        out.print(f"Speed {estimator.speed.how}.")
+    if not estimator.at_hand:
         out.print("The texts are not there yet: their number and length are as the recipe assumes.")
 
 

@@ -43,7 +43,7 @@ def train(
     """
     given = {"lang": lang, "phrases": None if phrases is None else str(phrases)}
     options = {name: value for name, value in given.items() if value is not None}
-    _check_options(settings, task, options)
+    check_options(settings, task, options)
     _train(settings, nproc, task, options, criterion, weighting, json)
 
 
@@ -178,7 +178,8 @@ def example(settings: "Settings") -> str:
     return f"--question {quote(asked.text)} --passage {quote(data.passages[asked.passage])}"
 
 
-def _check_options(settings: "Settings", task: str, given: dict[str, str]) -> None:
+def check_options(settings: "Settings", task: str, given: dict[str, str]) -> None:
+    """Refuse options of their own that a task does not take, and a task without its language."""
     from lbkd import tasks
 
     takes = {option.name: option for option in tasks.registry.options(task)}

@@ -112,6 +112,12 @@ class FeatureSet:
         """(K, Q) passage token in which the (first) answer ends, -1 where there is none."""
         return self._answer_tokens(2, ending=True)
 
+    def text_lengths(self) -> tuple[Ints, Ints]:
+        """(K, Q) tokens of each question's passage, and of each question; -1 where it is absent."""
+        lengths = self._passage_tokens, self._question_tokens
+        passages, questions = (np.where(self.present, tokens, -1) for tokens in lengths)
+        return passages, questions
+
     def _answer_tokens(self, column: int, *, ending: bool) -> Ints:
         def found(k: int, language: str) -> Ints:
             characters = self._columns(k, language)[column]

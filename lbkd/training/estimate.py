@@ -1,23 +1,29 @@
-"""What runs will cost, before anything starts; evaluation is not counted."""
+"""What runs will cost, before anything starts."""
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-import torch
+import numpy as np
 
-from lbkd.models.load import load_span_model
-from lbkd.training import engine
+from lbkd.features.dataset import LanguagePair
+from lbkd.features.windows import WindowRule
+from lbkd.models import e5_small
+from lbkd.training.hardware import Hardware, this_machine
+from lbkd.training.jobs import Job
 from lbkd.training.plan import Plan
-from lbkd.training.project import Project
-from lbkd.training.recipe import Size
-from lbkd.training.run import Run
-from lbkd.training.telemetry import encoder_shape, matmul_peak, matrix_weights, training_flops
+from lbkd.training.project import Project, window_settings
+from lbkd.training.shape import Shape, shape_of
+from lbkd.training.speed import Speed, assumed_speed, measured_speed
+from lbkd.training.workload import Size, Texts, Workload
 
-PEAK_SHARE = {"cpu": 0.8, "cuda": 0.4}
-"""Assumed share of the matrix product's speed; e5-small on two CPU cores was seen at 0.76 to 0.86."""
+_SPECIALS = 4
+"""Special tokens of a pair that are assumed where there is no tokenizer."""
+_FEW = 2**17
+"""Windows of a run that are counted batch by batch, where which ones it reads is left to chance."""
 
 
 @dataclass(frozen=True)
@@ -27,108 +33,213 @@ class Cost:
     what: str
     done: bool
     """It is there already and valid, and costs nothing."""
+    pairs: int
+    """(question, passage language, question language) that are learnt from in an epoch, or scored."""
+    windows: int
+    """Read in all."""
     steps: int
     """Of the optimizer; 0 where nothing is trained."""
-    tokens: float
+    tokens: int
     """Read in all, padding not counted."""
+    flops: float
+    """Floating-point operations in all."""
     hours: float
     gigabytes: float
     """On disk, in the end."""
 
+    @classmethod
+    def sum(cls, what: str, costs: "Sequence[Cost]") -> "Cost":
+        """Of several steps, as one."""
+        pairs, windows, steps, tokens = (
+            sum(getattr(cost, name) for cost in costs) for name in ("pairs", "windows", "steps", "tokens")
+        )
+        flops, hours, gigabytes = (
+            sum(getattr(cost, name) for cost in costs) for name in ("flops", "hours", "gigabytes")
+        )
+        return cls(what, all(c.done for c in costs), pairs, windows, steps, tokens, flops, hours, gigabytes)
+
 
 class Estimator:
-    """Costs of runs on this machine.
+    """Costs of runs.
 
     Args:
         project: texts and encoder.
-        size: what to assume where they are not at hand.
+        size: what to assume of the texts where they are not at hand.
+        where: on which machine; by default on this one, measured.
 
     Raises:
         LbkdError: the corpus is not at hand, and there is no size to assume.
     """
 
-    def __init__(self, project: Project, size: Size | None) -> None:
+    def __init__(self, project: Project, size: Size | None = None, where: Hardware | None = None) -> None:
         self.project = project
-        self.assumed = None if _at_hand(project) else size
+        self.settings = project.settings
+        self.assumed = None if texts_at_hand(project) else size
+        self._named = where
         if self.assumed is None:
             _ = project.train_features  # or the error that says what is missing
+        self._read: dict[tuple[LanguagePair, ...], tuple[int, Workload, Workload]] = {}
 
-    def costs(self, runs: Sequence[Run]) -> list[Cost]:
-        """Of the runs in their order, each after the teachers' logits that it is the first to need."""
+    @property
+    def at_hand(self) -> bool:
+        """Nothing is assumed of the texts."""
+        return self.assumed is None
+
+    def costs(self, jobs: Sequence[Job]) -> list[Cost]:
+        """Of the jobs in their order, each after the teachers' logits that it is the first to need."""
         found: dict[str, Cost] = {}
-        for run in runs:
-            for cost in (*self._scoring(run), self._training(run)):
+        for job in jobs:
+            *_, seen = self._workload(job.pairs)
+            for teacher in job.teachers:
+                cost = self._scoring(teacher, seen)
                 found.setdefault(cost.what, cost)
+            found.setdefault(job.name, self._training(job))
         return list(found.values())
 
-    def _training(self, run: Run) -> Cost:
-        training, corpus = run.project.settings.training, run.project.settings.corpus
-        windows, tokens = self._epoch(run)
-        steps = training.max_steps or training.epochs * math.ceil(windows / training.batch_size)
-        read = tokens / max(1, windows) * steps * training.batch_size
-        if run.task.masking(corpus.languages, corpus.source) is not None:
-            read *= 2  # as many masked windows beside
-        hours = self._hours(read, tokens / max(1, windows), forward_only=False)
-        return Cost(run.folder.name, self._done(run), steps, read, hours, 4e-9 * self.model.parameters)
+    def _training(self, job: Job) -> Cost:
+        steps, read, _ = self._workload(job.pairs)
+        pairs = self.texts.epoch(job.pairs, self.settings.training.pairs_per_passage).pairs
+        flops = self.shape.flops(read.tokens, read.squares)
+        if job.masked:  # as many masked windows beside
+            frozen = self.settings.training.freeze_embeddings
+            flops = 2 * flops + job.masked * read.tokens * self.shape.head_flops(frozen=frozen)
+            read = read * 2
+        return Cost(
+            job.name,
+            job.done,
+            round(pairs),
+            round(read.windows),
+            steps,
+            round(read.tokens),
+            flops,
+            flops / self.speed.training / 3600,
+            4e-9 * self.shape.parameters,
+        )
 
-    def _scoring(self, run: Run) -> list[Cost]:
-        if not run.teachers:
-            return []
+    def _scoring(self, teacher: Job, seen: Workload) -> Cost:
+        flops = self.shape.flops(seen.tokens, seen.squares) / 3
+        return Cost(
+            f"logits of {teacher.name}",
+            teacher.done and teacher.scored,
+            round(seen.pairs),
+            round(seen.windows),
+            0,
+            round(seen.tokens),
+            flops,
+            flops / self.speed.forward / 3600,
+            4e-9 * seen.tokens,
+        )
+
+    def drawing(self, pairs_per_passage: int) -> "Estimator":
+        """The same with so many question languages drawn."""
+        other = copy(self)
+        training = self.settings.training.model_copy(update={"pairs_per_passage": pairs_per_passage})
+        other.project = self.project.altered(training=training)
+        other.settings, other._read = other.project.settings, {}
+        return other
+
+    def evaluation(self, models: int) -> Cost | None:
+        """Of so many models on the corpus's own test split; None where it is not at hand."""
+        if self.assumed is not None or not self.project.has_test:
+            return None
+        project = self.project
+        windows = window_settings(self.settings.model)
+        texts = Texts.of(project.test_features(project.test_corpus, project.encoder, windows))
+        asked = [(language, language) for language in project.test_corpus.languages]
+        read = texts.epoch(asked) * models
+        flops = self.shape.flops(read.tokens, read.squares) / 3
+        hours = flops / self.speed.forward / 3600
+        counts = round(read.pairs), round(read.windows), 0, round(read.tokens)
+        return Cost(f"evaluation of {models}", False, *counts, flops, hours, 0)
+
+    def token_tables(self) -> float:
+        """Gigabytes of the texts as tokens: an id and two offsets each, and where every text begins."""
+        if self.assumed is not None:
+            size = self.assumed
+            tokens = size.passages * size.passage_tokens + size.questions * size.question_tokens
+            each = 12 * tokens + 8 * (size.passages + size.questions)
+            return 1e-9 * len(self.settings.corpus.languages) * each
+        features = self.project.train_features
+        tables = [*features.passages.values(), *features.questions.values()]
+        return 1e-9 * sum(12 * int(table.rows[-1]) + 8 * len(table.rows) for table in tables)
+
+    def prepared_model(self) -> float:
+        """Gigabytes of the encoder, where the workspace holds a copy with a trimmed vocabulary."""
+        model = self.settings.model
+        return 4e-9 * self.shape.parameters if model.name == e5_small.NAME or model.trim is not None else 0
+
+    def longest(self, job: Job) -> int:
+        """Tokens of the job's longest window; the most that there may be where texts are assumed."""
+        if self.assumed is not None:
+            return self.settings.model.max_length
+        return self.texts.epoch(job.pairs).longest
+
+    @cached_property
+    def where(self) -> Hardware:
+        """The machine."""
+        return self._named or this_machine(self.project)
+
+    @cached_property
+    def speed(self) -> Speed:
+        """Measured where nothing need be assumed."""
+        if self._named is None and self.assumed is None:
+            languages = self.settings.corpus.languages
+            pairs = [(k, j) for k in languages for j in languages]
+            return measured_speed(self.project, pairs, self.shape)
+        return assumed_speed(self.where)
+
+    @cached_property
+    def shape(self) -> Shape:
+        """Of the model."""
+        model = self.settings.model
+        return shape_of(self.project.encoder if self.assumed is None else model.name, model.trust_remote_code)
+
+    @cached_property
+    def texts(self) -> Texts:
+        """Lengths of what is learnt from."""
         if self.assumed is None:
-            seen = Plan(self.project.train_features, run.pairs, run.project.settings).windows
-            windows, tokens = float(len(seen)), float(self.project.train_features.lengths(seen).sum())
-        else:
-            windows, tokens = self._epoch(run)
-        hours = self._hours(tokens, tokens / max(1, windows), forward_only=True)
-        costs = []
-        for teacher in run.teacher_runs().values():
-            name = teacher.folder.name
-            there = (run.project.settings.workspace / "logits" / name / "manifest.json").exists()
-            done = there and self._done(teacher)
-            costs.append(Cost(f"logits of {name}", done, 0, tokens, hours, 4e-9 * tokens))
-        return costs
+            return Texts.of(self.project.train_features)
+        rule = WindowRule(*window_settings(self.settings.model), specials=_SPECIALS)
+        return Texts.assumed(self.assumed, self.settings.corpus.languages, rule)
 
-    def _done(self, run: Run) -> bool:
-        return self.assumed is None and run.done()
+    def _workload(self, pairs: Sequence[LanguagePair]) -> tuple[int, Workload, Workload]:
+        """Optimizer steps of a run, what it reads, and what it reads when a window counts only once."""
+        key = tuple(pairs)
+        if key not in self._read:
+            self._read[key] = self._counted(pairs) or self._expected(pairs)
+        return self._read[key]
 
-    def _epoch(self, run: Run) -> tuple[float, float]:
-        """Windows and tokens of one pass."""
-        if self.assumed is not None:
-            windows = self.assumed.questions * len(run.pairs) * self.assumed.windows_per_pair
-            return windows, windows * self.assumed.window_tokens
-        ids = Plan(self.project.train_features, run.pairs, run.project.settings).first_epoch
-        return len(ids), float(self.project.train_features.lengths(ids).sum())
+    def _expected(self, pairs: Sequence[LanguagePair]) -> tuple[int, Workload, Workload]:
+        training = self.settings.training
+        drawn, whole = (self.texts.epoch(pairs, n) for n in (training.pairs_per_passage, None))
+        each = math.ceil(drawn.windows / training.batch_size)
+        epochs = training.max_steps / each if training.max_steps and each else training.epochs
+        # An epoch that is not finished shows a part of its windows; each epoch draws anew.
+        full, rest = divmod(epochs, 1)
+        share = drawn.windows / whole.windows if whole.windows else 0.0
+        seen = 1 - (1 - share) ** full * (1 - rest * share)
+        return training.max_steps or training.epochs * each, drawn * epochs, whole * seen
 
-    def _hours(self, tokens: float, length: float, *, forward_only: bool) -> float:
-        model = self.model
-        flops = training_flops(
-            model.weights, round(tokens), round(tokens * length), model.layers, model.hidden
-        )
-        return flops / (3 if forward_only else 1) / self.speed / 3600
+    def _counted(self, pairs: Sequence[LanguagePair]) -> tuple[int, Workload, Workload] | None:
+        """Batch by batch, where chance plays a part and the run is short; else None."""
+        training = self.settings.training
+        chance = training.max_steps is not None or training.pairs_per_passage is not None
+        epoch = self.texts.epoch(pairs).windows
+        run = (training.max_steps or 0) * training.batch_size or training.epochs * epoch
+        if self.assumed is not None or not chance or max(epoch, run) > _FEW:
+            return None
+        features = self.project.train_features
+        plan = Plan(features, pairs, self.settings)
+        batches = [ids for _, ids in plan]
+        read = np.concatenate([np.zeros(0, dtype=np.int64), *batches])
 
-    @cached_property
-    def speed(self) -> float:
-        """FLOP/s that are assumed."""
-        device = engine.device()
-        dtype = engine.precision(self.project.settings.runtime.precision)
-        return self.project.world * matmul_peak(device, dtype) * PEAK_SHARE[device.type]
+        def workload(ids: np.ndarray) -> Workload:
+            lengths = features.lengths(ids)
+            firsts = int((features.windows(ids).number == 0).sum())
+            longest = int(np.max(lengths, initial=0))
+            return Workload(firsts, len(ids), int(lengths.sum()), int((lengths**2).sum()), longest)
 
-    @cached_property
-    def model(self) -> Size:
-        """Of the encoder; its texts' numbers are not looked at."""
-        if self.assumed is not None:
-            return self.assumed
-        model = load_span_model(self.project.encoder, self.project.settings.model.trust_remote_code)
-        layers, hidden = encoder_shape(model)
-        return Size(
-            questions=0,
-            window_tokens=0,
-            windows_per_pair=0,
-            weights=matrix_weights(model),
-            parameters=sum(p.numel() for p in torch.nn.Module.parameters(model)),
-            layers=layers,
-            hidden=hidden,
-        )
+        return len(batches), workload(read), workload(np.unique(read))
 
 
 def as_rows(costs: Sequence[Cost]) -> list[dict[str, Any]]:
@@ -136,6 +247,7 @@ def as_rows(costs: Sequence[Cost]) -> list[dict[str, Any]]:
     return [asdict(cost) for cost in costs]
 
 
-def _at_hand(project: Project) -> bool:
+def texts_at_hand(project: Project) -> bool:
+    """Whether there are training files in all languages."""
     corpus = project.settings.corpus
     return all(project.settings.path(corpus.train, language).exists() for language in corpus.languages)

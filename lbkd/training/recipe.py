@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lbkd.config import explain
 from lbkd.errors import ConfigError, nearest
+from lbkd.training.workload import Size
 
 
 class _Part(BaseModel):
@@ -43,22 +44,6 @@ class Row(_Part):
     """Language -> what the paper printed."""
 
 
-class Size(_Part):
-    """What a dry run assumes of texts and encoder where the texts are not at hand."""
-
-    questions: int
-    """Of each language."""
-    window_tokens: float
-    """Mean length of a window."""
-    windows_per_pair: float
-    weights: int
-    """In matrices outside the embeddings."""
-    parameters: int
-    """In all."""
-    layers: int
-    hidden: int
-
-
 class Recipe(_Part):
     """A table: settings that all rows share, what the models are asked, and the rows."""
 
@@ -71,6 +56,7 @@ class Recipe(_Part):
     """Languages of passages and questions."""
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[1], min_length=1)
     size: Size | None = None
+    """What a dry run assumes of texts that are not at hand."""
     rows: list[Row] = Field(min_length=1)
 
     def chosen(self, names: list[str] | None) -> list[Row]:

@@ -91,7 +91,7 @@ def encoder_shape(model: "PreTrainedModel") -> tuple[int, int]:
     )
 
 
-def training_flops(weights: int, tokens: int, squares: int, layers: int, hidden: int) -> float:
+def training_flops(weights: int, tokens: float, squares: float, layers: int, hidden: int) -> float:
     """Floating-point operations of a forward and backward pass.
 
     6 per token and weight outside the embeddings, and 12 * layers * hidden per token and position attended.

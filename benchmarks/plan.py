@@ -1,0 +1,95 @@
+"""Is `lbkd plan` right? It is asked first; then the same is done, and both are put side by side.
+
+A teacher is trained for some steps, and scores what a student of so many steps would see.
+
+    python benchmarks/plan.py --steps 24 --repeat 3
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+LBKD = [sys.executable, "-m", "lbkd_cli"]
+
+
+def run(command: list[str], **options: Any) -> tuple[float, int]:
+    """Seconds, and the most memory that the process held in bytes."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, **options)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{' '.join(command)} failed")
+    return time.perf_counter() - began, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def size(folder: Path, pattern: str) -> int:
+    """Bytes of the files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob(pattern))
+
+
+def once(steps: int, model: str) -> dict[str, tuple[float, float]]:
+    """What was planned and what was measured."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        shared = ["--model", model, "--workspace", folder, "--set", f"training.max_steps={steps}"]
+        shared += ["--set", "corpus.test=none"]  # nothing is evaluated
+        with (place / "plan.json").open("w") as out:
+            run([*LBKD, "plan", *shared, "--json"], stdout=out)
+        planned = json.loads((place / "plan.json").read_text())
+        _, peak = run([*LBKD, "train", "--task", "branch-mrc", "--lang", "en", *shared, "--json"], stdout=-3)
+        trained = json.loads((place / "runs" / "branch-mrc.en" / "run.json").read_text())["seconds"]
+        cache = [*LBKD, "cache-logits", "--lang", "en", *shared, "--json"]
+        (scored, _), (again, base) = (run(cache, stdout=-3) for _ in range(2))  # the second finds all there
+        way = {step["what"]: step for step in planned["steps"]}
+        training, scoring = way["branch-mrc.en"], way["logits of branch-mrc.en"]
+        store = place / "logits" / "branch-mrc.en"
+        return {
+            "training, s": (training["hours"] * 3600, trained),
+            "scoring, s": (scoring["hours"] * 3600, scored - again),
+            "memory of training, MB": (planned["memory"][0]["total"] / 1e6, (peak - base) / 1e6),
+            "store, MB": (scoring["gigabytes"] * 1e3, size(store, "*") / 1e6),
+            "saved model, MB": (
+                training["gigabytes"] * 1e3,
+                size(place / "runs" / "branch-mrc.en" / "model", "*") / 1e6,
+            ),
+            "token tables, MB": (planned["disk"]["tokens"] * 1e3, size(place / "tokens", "*.npy") / 1e6),
+        }
+
+
+def main() -> None:
+    """Print a table and write it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--steps", type=int, default=24, help="of the optimizer")
+    parser.add_argument("--repeat", type=int, default=3, help="pairs of a plan and a run")
+    parser.add_argument("--model", default="e5-small")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "plan.json")
+    options = parser.parse_args()
+    pairs = [once(options.steps, options.model) for _ in range(options.repeat)]
+    rows = []
+    for what in pairs[0]:
+        ratios = [pair[what][0] / pair[what][1] for pair in pairs]
+        planned, measured = (statistics.median(pair[what][side] for pair in pairs) for side in (0, 1))
+        row = {"what": what, "planned": planned, "measured": measured, "ratio": statistics.median(ratios)}
+        rows.append(row | {"ratios": ratios, "within 25 %": abs(row["ratio"] - 1) <= 0.25})
+    print(f"{'':24}{'planned':>12}{'measured':>12}{'planned / measured':>24}")
+    for row in rows:
+        spread = f"{row['ratio']:.2f} ({min(row['ratios']):.2f} to {max(row['ratios']):.2f})"
+        print(f"{row['what']:24}{row['planned']:12,.1f}{row['measured']:12,.1f}{spread:>24}")
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    machine = {"platform": platform.platform(), "cores": os.cpu_count(), "OMP_NUM_THREADS": threads}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(
+        json.dumps({**vars(options), "out": str(options.out), **machine, "rows": rows}, indent=2)
+    )
+
+
+if __name__ == "__main__":
+    main()
