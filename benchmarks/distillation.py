@@ -66,7 +66,7 @@ def main() -> None:
 
 def taught(teachers: Teachers, batch: Batch) -> SpanLogits:
     """The teachers' logits for a batch, read and summed."""
-    return teachers.logits(batch)
+    return teachers.logits(batch, teachers.read(batch))
 
 
 class Sides:

@@ -21,6 +21,7 @@ from lbkd.features.tokens import Ints
 from lbkd.models.load import load_span_model
 from lbkd.models.span import span_logits
 from lbkd.training import engine
+from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.loop import warmup_then_decay
 from lbkd.training.telemetry import encoder_shape, matmul_peak, matrix_weights, training_flops
 
@@ -78,7 +79,7 @@ class Steps:
         training = settings.training
         model = load_span_model(ground.model, dropout=0.0, device=engine.device())
         self.matrices, self.shape = matrix_weights(model), encoder_shape(model)
-        config = engine.deepspeed_config(training, RuntimeSettings(), 1, 1)
+        config = deepspeed_config(training, RuntimeSettings(), 1, 1)
         self.machine = engine.Engine(model, training, config, warmup_then_decay(100, 0.0))
         self.machine.model.train()
         self.model = load_span_model(ground.model, dropout=0.0, device=engine.device()).train()

@@ -1,14 +1,10 @@
 """Is `lbkd plan` right? It is asked first; then the same is done, and both are put side by side.
 
 A teacher is trained for some steps, and scores what a student of so many steps would see.
-
-    python benchmarks/plan.py --steps 24 --repeat 3
 """
 
-import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -17,6 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common import Row, options, report
+
+GOAL = 0.25
 LBKD = [sys.executable, "-m", "lbkd_cli"]
 
 
@@ -65,30 +64,19 @@ def once(steps: int, model: str) -> dict[str, tuple[float, float]]:
 
 
 def main() -> None:
-    """Print a table and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--steps", type=int, default=24, help="of the optimizer")
-    parser.add_argument("--repeat", type=int, default=3, help="pairs of a plan and a run")
-    parser.add_argument("--model", default="e5-small")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "plan.json")
-    options = parser.parse_args()
-    pairs = [once(options.steps, options.model) for _ in range(options.repeat)]
+    """Print what was planned beside what was measured."""
+    parser = options(__doc__, pairs=3)
+    parser.add_argument("--steps", type=int, default=24, help="of the optimizer (%(default)s)")
+    arguments = parser.parse_args()
+    steps, count = (2, 1) if arguments.quick else (arguments.steps, arguments.pairs)
+    pairs = [once(steps, arguments.model or "e5-small") for _ in range(count)]
     rows = []
     for what in pairs[0]:
-        ratios = [pair[what][0] / pair[what][1] for pair in pairs]
         planned, measured = (statistics.median(pair[what][side] for pair in pairs) for side in (0, 1))
-        row = {"what": what, "planned": planned, "measured": measured, "ratio": statistics.median(ratios)}
-        rows.append(row | {"ratios": ratios, "within 25 %": abs(row["ratio"] - 1) <= 0.25})
-    print(f"{'':24}{'planned':>12}{'measured':>12}{'planned / measured':>24}")
-    for row in rows:
-        spread = f"{row['ratio']:.2f} ({min(row['ratios']):.2f} to {max(row['ratios']):.2f})"
-        print(f"{row['what']:24}{row['planned']:12,.1f}{row['measured']:12,.1f}{spread:>24}")
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    machine = {"platform": platform.platform(), "cores": os.cpu_count(), "OMP_NUM_THREADS": threads}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(
-        json.dumps({**vars(options), "out": str(options.out), **machine, "rows": rows}, indent=2)
-    )
+        apart = [abs(pair[what][0] / pair[what][1] - 1) for pair in pairs]
+        name, unit = what.rsplit(", ", 1)
+        rows.append(Row(f"{name}: planned, measured", planned, measured, unit, apart, GOAL, True, "{:.0%}"))
+    report("plan", rows, {"steps": steps})
 
 
 if __name__ == "__main__":

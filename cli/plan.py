@@ -150,6 +150,7 @@ def _disk(estimator: "Estimator", costs: "Sequence[Cost]") -> dict[str, float]:
         "tokens": estimator.token_tables(),
         "logits": logits,
         "models": models + estimator.prepared_model(),
+        "checkpoints": estimator.checkpoints(costs),
     }
 
 

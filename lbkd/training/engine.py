@@ -14,12 +14,11 @@ import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import HashStore
 
-from lbkd.config import RuntimeSettings, TrainingSettings, merge
+from lbkd.config import TrainingSettings
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.training.allocator import keep_freed_memory
 from lbkd.training.hosts import meet
 from lbkd.training.optimizer import ClippingAdamW, Skips, parameter_groups
-from lbkd.training.user_config import user_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -133,53 +132,13 @@ def precision(choice: str) -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
-def deepspeed_config(
-    training: TrainingSettings, runtime: RuntimeSettings, world: int, parts: int
-) -> dict[str, Any]:
-    """DeepSpeed's configuration from our settings, with the user's own file merged over it.
-
-    Args:
-        training: for batch size and clipping.
-        runtime: for ZeRO stage, precision and the user's file.
-        world: number of ranks.
-        parts: micro-batches of an optimizer step.
-
-    Raises:
-        ConfigError: the user's file is unreadable or sets what our settings decide; fp16 with ZeRO.
-    """
-    dtype = precision(runtime.precision)
-    half = dtype is torch.float16
-    stage = runtime.zero_stage if runtime.zero_stage is not None else (2 if world > 1 and not half else 0)
-    micro = max(1, training.batch_size // (world * parts))
-    config: dict[str, Any] = {
-        "train_micro_batch_size_per_gpu": micro,
-        "gradient_accumulation_steps": parts,
-        "gradient_clipping": training.clip,
-        "zero_optimization": {"stage": stage},
-        "zero_allow_untested_optimizer": True,
-        "zero_force_ds_cpu_optimizer": False,
-        "torch_autocast": {"enabled": dtype is not torch.float32, "dtype": str(dtype).removeprefix("torch.")},
-        "steps_per_print": 10**9,
-        "timers": {"throughput": {"enabled": False}},  # it would wait for the GPU twice a micro-batch
-    }
-    if runtime.deepspeed is not None:
-        merge(config, user_config(runtime.deepspeed))
-    zero = config["zero_optimization"]
-    if half and isinstance(zero, dict) and zero.get("stage"):
-        # DeepSpeed 0.19 would clip the scaled gradient, and never lower the scale after an overflow.
-        raise ConfigError(
-            f"precision fp16 goes with ZeRO stage 0 only, not {zero['stage']}; take stage 0, bf16 or fp32."
-        )
-    return config
-
-
 class Engine:
     """A model under DeepSpeed with AdamW and a learning-rate schedule.
 
     Args:
         model: in fp32; goes to this rank's device. Parameters that need no gradient stay as they are.
         training: optimizer settings.
-        config: see `deepspeed_config`.
+        config: see `lbkd.training.deepspeed_config`.
         schedule: optimizer step -> factor on the peak learning rate.
 
     Raises:

@@ -127,7 +127,7 @@ class Estimator:
             round(seen.tokens),
             flops,
             flops / self.speed.forward / 3600,
-            4e-9 * seen.tokens,
+            1e-9 * 2 * (8 * seen.windows + 1.5 * seen.tokens),  # as teachers/packing.py does
         )
 
     def drawing(self, pairs_per_passage: int) -> "Estimator":
@@ -167,6 +167,15 @@ class Estimator:
         """Gigabytes of the encoder, where the workspace holds a copy with a trimmed vocabulary."""
         model = self.settings.model
         return 4e-9 * self.shape.parameters if model.name == e5_small.NAME or model.trim is not None else 0
+
+    def checkpoints(self, costs: Sequence[Cost]) -> float:
+        """Gigabytes that checkpoints take while the runs go, if one takes long enough: two, and one in making."""
+        training = self.settings.training
+        minutes = max((60 * cost.hours for cost in costs if cost.steps and not cost.done), default=0.0)
+        if not 0 < training.checkpoint_minutes <= minutes:
+            return 0.0
+        frozen = self.shape.word_vectors if training.freeze_embeddings else 0
+        return 3e-9 * (12 * self.shape.parameters - 8 * frozen)
 
     def longest(self, job: Job) -> int:
         """Tokens of the job's longest window; the most that there may be where texts are assumed."""

@@ -3,7 +3,6 @@
 import itertools
 import math
 import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 
 from lbkd.config import Settings
-from lbkd.criterions import Criterion, Loss
+from lbkd.criterions import Criterion
 from lbkd.errors import LbkdError
 from lbkd.features.batches import Batch, collate, pinned, share
 from lbkd.features.dataset import FeatureSet
@@ -24,18 +23,12 @@ from lbkd.models.masked import MaskedSpanModel, masked_logits
 from lbkd.models.span import span_logits
 from lbkd.training import engine
 from lbkd.training.checkpoints import Checkpoints, Progress
+from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.masking import MaskedShare, MaskedStream
+from lbkd.training.meter import Meter
 from lbkd.training.plan import Plan
 from lbkd.training.taught import Teachers
-from lbkd.training.telemetry import (
-    Listener,
-    MetricsLog,
-    encoder_shape,
-    head_flops,
-    matmul_peak,
-    matrix_weights,
-    training_flops,
-)
+from lbkd.training.telemetry import Listener, MetricsLog
 from lbkd.workspace import write_json
 
 if TYPE_CHECKING:
@@ -92,14 +85,14 @@ def train_loop(
             write_json(folder / "weighting.json", learned)
     parts = math.ceil(training.batch_size / (world * (training.micro_batch_size or training.batch_size)))
     schedule = warmup_then_decay(total, training.warmup)
-    config = engine.deepspeed_config(training, settings.runtime, world, parts)
+    config = deepspeed_config(training, settings.runtime, world, parts)
     place, device = (rank, world, parts), engine.device()
     network: PreTrainedModel | MaskedSpanModel = model
     stream: Iterable[Iterable[MaskedShare] | None] = itertools.repeat(None)
     if masked is not None:
         network = MaskedSpanModel(model, masked.model)
         stream = masked.steps(training.batch_size, place)
-    meter = _Meter(model, masked.model if masked else None, engine.precision(settings.runtime.precision))
+    meter = Meter(model, masked.model if masked else None, engine.precision(settings.runtime.precision))
     with (
         closing(engine.Engine(network, training, config, schedule)) as machine,
         closing(MetricsLog(folder)) if rank == 0 else nullcontext() as log,
@@ -223,7 +216,7 @@ def _step(
     criterion: Criterion,
     teachers: Teachers | None,
     scale: int,
-    meter: "_Meter",
+    meter: Meter,
 ) -> None:
     """One optimizer step on a global batch, of which `scale` micro-batches are made; waits for no device.
 
@@ -243,69 +236,3 @@ def _step(
         machine.backward(torch.stack([loss.total * (weight * scale) for loss, weight in losses]).sum())
         machine.step()
     meter.end_step(machine.last_skipped)
-
-
-class _Meter:
-    """Means and rates since the last report, over all ranks."""
-
-    def __init__(self, model: "PreTrainedModel", head: torch.nn.Module | None, dtype: torch.dtype) -> None:
-        self.weights = matrix_weights(model)
-        self.head = head_flops(head) if head is not None else 0
-        self.peak = sum(engine.gathered(matmul_peak(engine.device(), dtype)))
-        self.shape = encoder_shape(model)
-        self._reset()
-
-    def _reset(self) -> None:
-        self.step: dict[str, torch.Tensor] = {}
-        self.sums: dict[str, torch.Tensor] = {}
-        """Of all steps; the pairs' weights go by the name ""."""
-        self.tokens = self.squares = self.chosen = 0
-        self.began = time.perf_counter()
-
-    def add(self, losses: Sequence[tuple[Loss, float]], lengths: Ints, chosen: int) -> None:
-        """A micro-batch; waits for no device.
-
-        Args:
-            losses: each with its share of the global batch that it is a mean of; that of the pairs first.
-            lengths: tokens of all windows.
-            chosen: masked tokens.
-        """
-        self._count("", losses[0][1] * torch.ones_like(losses[0][0].total.detach()))
-        for loss, weight in losses:
-            for name, value in {"loss": loss.total.detach(), **loss.parts}.items():
-                self._count(name, weight * value)
-        self.tokens += int(lengths.sum())
-        self.squares += int((lengths**2).sum())
-        self.chosen += chosen
-
-    def _count(self, name: str, value: torch.Tensor) -> None:
-        self.step[name] = self.step.get(name, 0.0) + value
-
-    def end_step(self, skipped: torch.Tensor) -> None:
-        """Count its losses in, unless it was skipped (1, else 0)."""
-        for name, value in self.step.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.masked_fill(skipped > 0, 0.0)
-        self.step = {}
-
-    def report(self, machine: engine.Engine) -> dict[str, float]:
-        """Collects from all ranks, then starts anew."""
-        sums = dict(zip(self.sums, torch.stack([*self.sums.values()]).tolist(), strict=True))
-        everyone = engine.gathered((sums, self.tokens, self.squares, self.chosen))
-        seconds = time.perf_counter() - self.began
-        means = {name: sum(entry[0][name] for entry in everyone) for name in sums}
-        weight = means.pop("")
-        numbers = {name: value / weight for name, value in means.items()} if weight else {}
-        if numbers.get("nll"):
-            numbers |= {"kd_to_nll": numbers["kd"] / numbers["nll"]} if "kd" in numbers else {}
-        tokens, squares, chosen = (sum(entry[i] for entry in everyone) for i in (1, 2, 3))
-        flops = training_flops(self.weights, tokens, squares, *self.shape) + self.head * chosen
-        norm = machine.gradient_norm
-        if norm is not None:
-            numbers["gradient_norm"] = norm
-        self._reset()
-        return numbers | {
-            "learning_rate": machine.learning_rate,
-            "tokens_per_second": tokens / seconds,
-            "peak_share": flops / seconds / self.peak,
-            "skipped_steps": float(machine.skipped()[0]),
-        }

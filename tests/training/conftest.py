@@ -6,7 +6,7 @@ import pytest
 import torch
 from ranks import Ranks
 
-from lbkd.training import engine, loop
+from lbkd.training import engine, meter
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def process_group() -> Iterator[None]:
 def small_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """One thread, nobody asks how fast it is, and the collection of garbage after each training is quick."""
     gc.freeze()
-    monkeypatch.setattr(loop, "matmul_peak", lambda *_: 1e10)
+    monkeypatch.setattr(meter, "matmul_peak", lambda *_: 1e10)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

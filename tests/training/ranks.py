@@ -174,7 +174,7 @@ def trained(
 ) -> Trained:
     """Train on all pairs; with a weighting, on the logits of two made-up teachers too."""
     from lbkd.models.load import load_span_model
-    from lbkd.training import loop
+    from lbkd.training import loop, meter
     from lbkd.training.project import Project
 
     project = Project(how)
@@ -193,7 +193,7 @@ def trained(
     loop.seed_everything(how.seed)
     model = load_span_model(project.encoder, dropout=how.model.dropout)
     folder.mkdir(parents=True, exist_ok=True)
-    with mock.patch.object(loop, "share", share), mock.patch.object(loop, "matmul_peak", lambda *_: 1e10):
+    with mock.patch.object(loop, "share", share), mock.patch.object(meter, "matmul_peak", lambda *_: 1e10):
         weights = loop.train_loop(
             model, features, pairs, loss, teachers, how, folder, "test", project.listener
         )

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 
 from lbkd.config import Settings
 from lbkd.errors import ConfigError, LbkdError
-from lbkd.training import loop
+from lbkd.training import loop, meter
 from lbkd.training.project import Project
 from lbkd.training.steps import train
 from lbkd.workspace import read_json, write_json
@@ -70,7 +70,7 @@ def go(how: Settings, task: str = "mix-mrc", dies_after: int | None = None) -> l
     """Train to the end, or for so many steps more; what was told."""
     listener = Notes()
     with (
-        mock.patch.object(loop, "matmul_peak", lambda *_: 1e10),
+        mock.patch.object(meter, "matmul_peak", lambda *_: 1e10),
         dying_after(dies_after) if dies_after is not None else nullcontext(),
     ):
         train(Project(how, listener), task)

@@ -18,6 +18,7 @@ from lbkd.criterions import Criterion, Loss, registry
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.models.load import load_span_model
 from lbkd.training import engine
+from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.optimizer import parameter_groups
 
 
@@ -26,7 +27,7 @@ def config(world: int = 1, parts: int = 1, own: Any = None, path: Path | None = 
     if path is not None:
         path.write_text(own if isinstance(own, str) else json.dumps(own))
         runtime["deepspeed"] = path
-    return engine.deepspeed_config(TrainingSettings(batch_size=12), RuntimeSettings(**runtime), world, parts)
+    return deepspeed_config(TrainingSettings(batch_size=12), RuntimeSettings(**runtime), world, parts)
 
 
 def test_batch_and_stage_follow_from_the_ranks() -> None:
@@ -139,7 +140,7 @@ def test_one_rank_averages_no_gradients() -> None:
     engine.start()
     training, model = TrainingSettings(batch_size=4, clip=1e9), torch.nn.Linear(3, 1, bias=False)
     object.__setattr__(model, "base_model", model)  # as every model of transformers has
-    how = engine.deepspeed_config(training, RuntimeSettings(), 1, 1)
+    how = deepspeed_config(training, RuntimeSettings(), 1, 1)
     with closing(engine.Engine(model, training, how, lambda step: 1.0)) as machine:
         with profile() as seen:
             machine.backward(machine.model(torch.tensor([[1.0, 2.0, -3.0]])).sum())
@@ -248,7 +249,7 @@ model = torch.nn.Linear(8, 1)
 object.__setattr__(model, "base_model", model)  # as every model of transformers has
 before = model.weight.detach().clone()
 machine = engine.Engine(
-    model, training, engine.deepspeed_config(training, RuntimeSettings(zero_stage=2), 1, 1), lambda step: 1.0
+    model, training, deepspeed_config(training, RuntimeSettings(zero_stage=2), 1, 1), lambda step: 1.0
 )
 for _ in range(2):
     machine.backward(machine.model(torch.ones(4, 8)).square().mean())

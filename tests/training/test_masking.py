@@ -14,7 +14,7 @@ from lbkd.config import BUILTIN_CORPUS, Settings
 from lbkd.corpus.phrases import words_of
 from lbkd.errors import ConfigError, DataError, LbkdError
 from lbkd.tasks import Masking
-from lbkd.training import loop
+from lbkd.training import meter
 from lbkd.training.masking import MaskedStream, masked_stream, masking_of
 from lbkd.training.optimizer import parameter_groups
 from lbkd.training.project import Project
@@ -67,7 +67,7 @@ def trained(
     """The lines of metrics.jsonl, and the saved weights."""
     from safetensors.torch import load_file
 
-    with mock.patch.object(loop, "matmul_peak", lambda *_: 1e10):
+    with mock.patch.object(meter, "matmul_peak", lambda *_: 1e10):
         run = train(Project(how), task, options)
     return lines_of(run), load_file(run / "model" / "model.safetensors")
 
@@ -105,7 +105,7 @@ def test_twenty_steps_on_the_corpus_that_ships(
 def test_the_source_alone_or_all_pairs(lists: Path, how: Settings) -> None:
     """LAKM asks in the source only, whatever is masked: without a weight it is the baseline."""
     project = Project(changed(how, "training", max_steps=3))
-    with mock.patch.object(loop, "matmul_peak", lambda *_: 1e10):
+    with mock.patch.object(meter, "matmul_peak", lambda *_: 1e10):
         for task, plain in (("lakm", "baseline"), ("mix-mrc-lakm", "mix-mrc")):
             masked = train(project, task, {"phrases": str(lists)}, criterion_options={"weight": 0.0})
             for line, other in zip(lines_of(masked), lines_of(train(project, plain)), strict=True):
@@ -115,7 +115,7 @@ def test_the_source_alone_or_all_pairs(lists: Path, how: Settings) -> None:
 
 
 def test_the_weight_decides(lists: Path, how: Settings) -> None:
-    with mock.patch.object(loop, "matmul_peak", lambda *_: 1e10):
+    with mock.patch.object(meter, "matmul_peak", lambda *_: 1e10):
         run = train(Project(how), "lakm", {"phrases": str(lists)}, criterion_options={"weight": 0.5})
     for line in lines_of(run):
         assert line["loss"] == pytest.approx(line["nll"] + 0.5 * line["mlm"], rel=1e-5)

@@ -11,6 +11,7 @@ from lbkd.features.batches import collate
 from lbkd.models.load import load_span_model
 from lbkd.models.span import span_logits
 from lbkd.training import engine
+from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.memory import activations, memory
 from lbkd.training.project import Project
 from lbkd.training.shape import KNOWN, Shape
@@ -98,7 +99,7 @@ def held(how: Settings, stage: int) -> tuple[dict[str, float], int, bool]:
     )
     model = load_span_model(project.encoder)
     parameters = Shape.of(model).parameters
-    config = engine.deepspeed_config(how.training, project.settings.runtime, project.world, 1)
+    config = deepspeed_config(how.training, project.settings.runtime, project.world, 1)
     config["zero_optimization"]["stage3_param_persistence_threshold"] = 0
     machine = engine.Engine(model, how.training, config, lambda _: 1.0)
     batch = collate(project.train_features, project.train_features.features([("en", "en")])[:2])

@@ -21,7 +21,7 @@ from lbkd.models.load import load_config, load_span_model
 from lbkd.models.masked import MaskedSpanModel, masked_logits
 from lbkd.models.span import unpadded
 from lbkd.training import loop
-from lbkd.training.loop import _Meter
+from lbkd.training.meter import Meter
 from lbkd.training.project import Project
 
 pytestmark = [pytest.mark.gpu] if torch.cuda.is_available() else []
@@ -106,7 +106,7 @@ def test_teachers_and_losses_do_not_wait(weigh: str | None, project: Project) ->
     teachers = None if weigh is None else made_up(project, weigh)
     host = collate(features, features.features([("en", "en"), ("es", "en")])[:5])
     stored = None if teachers is None else teachers.read(host)
-    meter = _Meter(load_span_model(project.encoder), None, torch.float32)
+    meter = Meter(load_span_model(project.encoder), None, torch.float32)
     student = [torch.randn(host.mask.shape, device=FAR) for _ in range(2)]
     for name in ("nll",) if weigh is None else ("kd", "combined"):
         with Waits():

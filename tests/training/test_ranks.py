@@ -11,7 +11,7 @@ from ranks import Ranks, RanksFailed, Trained, furthest, made_up, settings, trai
 from lbkd.config import Settings
 from lbkd.criterions import Criterion, Loss, registry
 from lbkd.errors import DataError
-from lbkd.training import engine
+from lbkd.training import engine, meter
 
 STEPS = {"training.max_steps": 20, "training.adam_eps": 1e-5}
 """Gradients that are zero in truth come as roundings, which a small epsilon would blow up to whole steps."""
@@ -197,9 +197,8 @@ def test_stage_three_saves_whole_weights(two_ranks: Ranks, tiny_model_folder: Pa
 
 
 def train_baseline(how: Settings) -> Path:
-    from lbkd.training import loop
     from lbkd.training.project import Project
     from lbkd.training.steps import train
 
-    with mock.patch.object(loop, "matmul_peak", lambda *_: 1e10):
+    with mock.patch.object(meter, "matmul_peak", lambda *_: 1e10):
         return train(Project(how), "baseline")

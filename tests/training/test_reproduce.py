@@ -10,7 +10,7 @@ from ranks import settings
 from lbkd.errors import ConfigError
 from lbkd.evaluation.metrics import score_each
 from lbkd.evaluation.significance import paired_bootstrap
-from lbkd.training import loop, reproduce
+from lbkd.training import meter, reproduce
 from lbkd.training.estimate import Cost, Estimator
 from lbkd.training.evaluate import evaluate, own_exam
 from lbkd.training.jobs import job_of
@@ -68,7 +68,7 @@ def done(
     one = project(tiny_model_folder, workspace)
     projects = [one, one.altered(seed=2)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "matmul_peak", lambda *_: 1e10)
+        patch.setattr(meter, "matmul_peak", lambda *_: 1e10)
         go_on = reproduce.train_run
 
         def stop(run: Run) -> Path:

@@ -10,7 +10,7 @@ from ranks import settings
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.errors import ConfigError, DataError
 from lbkd.models.load import load_span_model
-from lbkd.training import loop
+from lbkd.training import meter
 from lbkd.training.evaluate import Exam, evaluate
 from lbkd.training.project import Project
 from lbkd.training.selection import selection_exam
@@ -45,7 +45,7 @@ def test_the_best_epoch_is_kept(
     tiny_model_folder: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three epochs, of which the second is made to be the best; the model is the second's."""
-    monkeypatch.setattr(loop, "matmul_peak", lambda *_: 1e10)
+    monkeypatch.setattr(meter, "matmul_peak", lambda *_: 1e10)
     mine = project(tiny_model_folder, corpus)
     seen: list[dict[str, torch.Tensor]] = []
 
@@ -68,7 +68,7 @@ def test_f1_is_that_of_the_evaluation(
     tiny_model_folder: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the loop was told of the kept epoch, the evaluation of the saved model finds too."""
-    monkeypatch.setattr(loop, "matmul_peak", lambda *_: 1e10)
+    monkeypatch.setattr(meter, "matmul_peak", lambda *_: 1e10)
     mine = project(tiny_model_folder, corpus)
     run = train(mine, "baseline")
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

@@ -11,7 +11,7 @@ from lbkd.config import Settings
 from lbkd.errors import ConfigError, DataError, LbkdError
 from lbkd.tasks import Teacher
 from lbkd.training import evaluate as evaluation
-from lbkd.training import loop, steps
+from lbkd.training import loop, meter, steps
 from lbkd.training.evaluate import evaluate
 from lbkd.training.project import Project
 from lbkd.training.steps import cache_logits, run_all, train
@@ -66,7 +66,7 @@ def done(
     workspace = tmp_path_factory.mktemp("done")
     whole, notes = project(tiny_model_folder, workspace)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "matmul_peak", lambda *_: 1e10)
+        patch.setattr(meter, "matmul_peak", lambda *_: 1e10)
         rows = run_all(whole)
     return workspace, rows, notes
 
@@ -355,7 +355,7 @@ def test_any_model_folder_can_be_evaluated(
 def two_rank_run(how: Settings) -> list[dict[str, Any]]:
     from unittest import mock
 
-    with mock.patch.object(loop, "matmul_peak", lambda *_: 1e10):
+    with mock.patch.object(meter, "matmul_peak", lambda *_: 1e10):
         return run_all(Project(how))
 
 

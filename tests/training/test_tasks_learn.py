@@ -8,7 +8,7 @@ from ranks import settings
 
 from lbkd import tasks
 from lbkd.models.load import load_span_model
-from lbkd.training import loop
+from lbkd.training import meter
 from lbkd.training.project import Project
 from lbkd.training.steps import train
 
@@ -19,7 +19,7 @@ BUILT_IN = [name for name in tasks.registry.names() if tasks.registry.origin(nam
 def test_twenty_steps(
     name: str, tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "matmul_peak", lambda *_: 1e10)
+    monkeypatch.setattr(meter, "matmul_peak", lambda *_: 1e10)
     project = Project(settings(tiny_model_folder, tmp_path, **{"training.max_steps": 20, "corpus.limit": 6}))
     takes_lang = any(option.name == "lang" for option in tasks.registry.options(name))
     run = train(project, name, {"lang": "es"} if takes_lang else {})

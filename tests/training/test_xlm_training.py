@@ -15,7 +15,7 @@ from lbkd.inference import Answerer
 from lbkd.models.load import load_span_model
 from lbkd.models.span import span_logits
 from lbkd.tasks import Teacher
-from lbkd.training import loop
+from lbkd.training import meter
 from lbkd.training.evaluate import evaluate
 from lbkd.training.project import Project
 from lbkd.training.steps import cache_logits, train
@@ -33,7 +33,7 @@ def project(tiny_xlm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def student(project: Project) -> Path:
     """Two teachers of 20 steps, what they say, and their student, of 20 steps too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "matmul_peak", lambda *_: 1e10)
+        patch.setattr(meter, "matmul_peak", lambda *_: 1e10)
         return train(project, "distill")
 
 

@@ -1,0 +1,91 @@
+"""DeepSpeed's configuration: ours, with the user's own file merged over it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lbkd.config import RuntimeSettings, TrainingSettings, merge
+from lbkd.errors import ConfigError
+from lbkd.training.engine import precision
+
+_OURS = {
+    "train_batch_size": "training.batch_size",
+    "train_micro_batch_size_per_gpu": "training.micro_batch_size",
+    "gradient_accumulation_steps": "training.micro_batch_size",
+    "optimizer": "training.learning_rate, training.weight_decay and training.adam_eps",
+    "scheduler": "training.warmup",
+    "bf16": "runtime.precision",
+    "fp16": "runtime.precision",
+}
+"""What DeepSpeed's file may not set, and what to set instead."""
+
+
+def deepspeed_config(
+    training: TrainingSettings, runtime: RuntimeSettings, world: int, parts: int
+) -> dict[str, Any]:
+    """DeepSpeed's configuration from our settings, with the user's own file merged over it.
+
+    Args:
+        training: for batch size and clipping.
+        runtime: for ZeRO stage, precision and the user's file.
+        world: number of ranks.
+        parts: micro-batches of an optimizer step.
+
+    Raises:
+        ConfigError: the user's file is unreadable or sets what our settings decide; fp16 with ZeRO.
+    """
+    dtype = precision(runtime.precision)
+    half = dtype is torch.float16
+    stage = runtime.zero_stage if runtime.zero_stage is not None else (2 if world > 1 and not half else 0)
+    micro = max(1, training.batch_size // (world * parts))
+    config: dict[str, Any] = {
+        "train_micro_batch_size_per_gpu": micro,
+        "gradient_accumulation_steps": parts,
+        "gradient_clipping": training.clip,
+        "zero_optimization": {"stage": stage},
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+        "torch_autocast": {"enabled": dtype is not torch.float32, "dtype": str(dtype).removeprefix("torch.")},
+        "steps_per_print": 10**9,
+        "timers": {"throughput": {"enabled": False}},  # it would wait for the GPU twice a micro-batch
+    }
+    if runtime.deepspeed is not None:
+        merge(config, _user_config(runtime.deepspeed))
+    zero = config["zero_optimization"]
+    if half and isinstance(zero, dict) and zero.get("stage"):
+        # DeepSpeed 0.19 would clip the scaled gradient, and never lower the scale after an overflow.
+        raise ConfigError(
+            f"precision fp16 goes with ZeRO stage 0 only, not {zero['stage']}; take stage 0, bf16 or fp32."
+        )
+    return config
+
+
+def _user_config(path: Path) -> dict[str, Any]:
+    """What the file sets, without what it leaves to others.
+
+    Raises:
+        ConfigError: it is unreadable, or sets what our settings decide.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"--deepspeed {path}: not a readable JSON file: {error}") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"--deepspeed {path}: expected a JSON object, found {type(value).__name__}.")
+    config = _without_auto(value)
+    for key, setting in _OURS.items():
+        given = config.pop(key, None)
+        if given.get("enabled") or given.get("type") if isinstance(given, dict) else given:
+            raise ConfigError(f"--deepspeed {path}: take {key!r} out and set {setting} instead.")
+    return config
+
+
+def _without_auto(table: dict[str, Any]) -> dict[str, Any]:
+    """Without the values "auto", which files written for the Hugging Face Trainer leave to others."""
+    return {
+        key: _without_auto(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value != "auto"
+    }

@@ -1,0 +1,81 @@
+"""What a training step counts: losses, tokens, operations."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from lbkd.criterions import Loss
+from lbkd.features.tokens import Ints
+from lbkd.training import engine
+from lbkd.training.telemetry import encoder_shape, head_flops, matmul_peak, matrix_weights, training_flops
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class Meter:
+    """Means and rates since the last report, over all ranks."""
+
+    def __init__(self, model: "PreTrainedModel", head: torch.nn.Module | None, dtype: torch.dtype) -> None:
+        self.weights = matrix_weights(model)
+        self.head = head_flops(head) if head is not None else 0
+        self.peak = sum(engine.gathered(matmul_peak(engine.device(), dtype)))
+        self.shape = encoder_shape(model)
+        self._reset()
+
+    def _reset(self) -> None:
+        self.step: dict[str, torch.Tensor] = {}
+        self.sums: dict[str, torch.Tensor] = {}
+        """Of all steps; the pairs' weights go by the name ""."""
+        self.tokens = self.squares = self.chosen = 0
+        self.began = time.perf_counter()
+
+    def add(self, losses: Sequence[tuple[Loss, float]], lengths: Ints, chosen: int) -> None:
+        """A micro-batch; waits for no device.
+
+        Args:
+            losses: each with its share of the global batch that it is a mean of; that of the pairs first.
+            lengths: tokens of all windows.
+            chosen: masked tokens.
+        """
+        self._count("", losses[0][1] * torch.ones_like(losses[0][0].total.detach()))
+        for loss, weight in losses:
+            for name, value in {"loss": loss.total.detach(), **loss.parts}.items():
+                self._count(name, weight * value)
+        self.tokens += int(lengths.sum())
+        self.squares += int((lengths**2).sum())
+        self.chosen += chosen
+
+    def _count(self, name: str, value: torch.Tensor) -> None:
+        self.step[name] = self.step.get(name, 0.0) + value
+
+    def end_step(self, skipped: torch.Tensor) -> None:
+        """Count its losses in, unless it was skipped (1, else 0)."""
+        for name, value in self.step.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.masked_fill(skipped > 0, 0.0)
+        self.step = {}
+
+    def report(self, machine: engine.Engine) -> dict[str, float]:
+        """Collects from all ranks, then starts anew."""
+        sums = dict(zip(self.sums, torch.stack([*self.sums.values()]).tolist(), strict=True))
+        everyone = engine.gathered((sums, self.tokens, self.squares, self.chosen))
+        seconds = time.perf_counter() - self.began
+        means = {name: sum(entry[0][name] for entry in everyone) for name in sums}
+        weight = means.pop("")
+        numbers = {name: value / weight for name, value in means.items()} if weight else {}
+        if numbers.get("nll"):
+            numbers |= {"kd_to_nll": numbers["kd"] / numbers["nll"]} if "kd" in numbers else {}
+        tokens, squares, chosen = (sum(entry[i] for entry in everyone) for i in (1, 2, 3))
+        flops = training_flops(self.weights, tokens, squares, *self.shape) + self.head * chosen
+        norm = machine.gradient_norm
+        if norm is not None:
+            numbers["gradient_norm"] = norm
+        self._reset()
+        return numbers | {
+            "learning_rate": machine.learning_rate,
+            "tokens_per_second": tokens / seconds,
+            "peak_share": flops / seconds / self.peak,
+            "skipped_steps": float(machine.skipped()[0]),
+        }
