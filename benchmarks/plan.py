@@ -59,13 +59,13 @@ def once(steps: int, model: str) -> dict[str, tuple[float, float]]:
                 training["gigabytes"] * 1e3,
                 size(place / "runs" / "branch-mrc.en" / "model", "*") / 1e6,
             ),
-            "token tables, MB": (planned["disk"]["tokens"] * 1e3, size(place / "tokens", "*.npy") / 1e6),
+            "token tables, MB": (planned["disk"]["tokens"] * 1e3, size(place / "tokens", "*") / 1e6),
         }
 
 
 def main() -> None:
     """Print what was planned beside what was measured."""
-    parser = options(__doc__, pairs=3)
+    parser = options(__doc__, pairs=2)
     parser.add_argument("--steps", type=int, default=24, help="of the optimizer (%(default)s)")
     arguments = parser.parse_args()
     steps, count = (2, 1) if arguments.quick else (arguments.steps, arguments.pairs)

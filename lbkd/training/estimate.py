@@ -169,7 +169,7 @@ class Estimator:
         return 4e-9 * self.shape.parameters if model.name == e5_small.NAME or model.trim is not None else 0
 
     def checkpoints(self, costs: Sequence[Cost]) -> float:
-        """Gigabytes that checkpoints take while the runs go, if one takes long enough: two, and one in making."""
+        """Gigabytes of checkpoints while runs go, if one takes long enough: two, and one in the making."""
         training = self.settings.training
         minutes = max((60 * cost.hours for cost in costs if cost.steps and not cost.done), default=0.0)
         if not 0 < training.checkpoint_minutes <= minutes:

@@ -154,7 +154,8 @@ def test_what_it_will_cost(
     assert student.steps == plan.steps == sum(1 for _ in plan)
     assert student.tokens == 3 * tokens
     assert found["logits of branch-mrc.es"].tokens == tokens
-    assert found["logits of branch-mrc.es"].gigabytes == pytest.approx(4e-9 * tokens)
+    packed = 2e-9 * (8 * len(plan.windows) + 1.5 * tokens)
+    assert found["logits of branch-mrc.es"].gigabytes == pytest.approx(packed)
 
 
 def test_what_it_costs_where_the_texts_are_not_at_hand(tiny_model_folder: Path, tmp_path: Path) -> None:
