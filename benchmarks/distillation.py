@@ -129,7 +129,9 @@ class Sides:
         how, student = settings.training, self._model(settings.seed)
         seen: list[int] = []
         distiller = self._distiller(student, cached, seen)
-        with distiller, clock() as moments:
+        dtype = engine.precision("auto")
+        half = torch.autocast(engine.device().type, dtype, enabled=dtype is not torch.float32)
+        with distiller, half, clock() as moments:
             distiller.train(
                 adamw(student, how),
                 self._inputs(batches),

@@ -1,5 +1,6 @@
 """plan."""
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -89,6 +90,8 @@ def plan(
     elif passages or languages_count:
         raise ConfigError("numbers instead of a corpus: --questions is needed.")
     if languages_count is not None:
+        if any(argument.partition("=")[0] == "--languages" for argument in sys.argv):
+            raise ConfigError("--languages and --languages-count say the same: leave one of them out.")
         settings = _with_languages(settings, languages_count)
     given = {} if lang is None else {"lang": lang}
     if task is not None:
@@ -113,6 +116,7 @@ def plan(
         then = estimator.drawing(int(drawn)).costs(jobs) if drawn is not None else costs
     if project.rank:
         return
+    stage = advice.chosen.stage if advice.chosen is not None else 0
     found = {
         "languages": len(settings.corpus.languages),
         "at_hand": estimator.at_hand,
@@ -121,13 +125,13 @@ def plan(
         "speed": asdict(estimator.speed),
         "steps": [asdict(cost) for cost in costs],
         "hours": sum(cost.hours for cost in costs),
-        "disk": _disk(estimator, costs),
+        "disk": _disk(estimator, costs, stage),
         "memory": [asdict(stage) | {"total": stage.total} for stage in advice.stages],
         "recommended": {
             "fits": advice.chosen is not None,
             "settings": advice.settings,
             "hours": sum(cost.hours for cost in then),
-            "gigabytes": sum(_disk(estimator, then).values()),
+            "gigabytes": sum(_disk(estimator, then, stage).values()),
             "command": join(_command(task, estimator, advice.settings)),
         },
     }
@@ -142,7 +146,7 @@ def _with_languages(settings: "Settings", count: int) -> "Settings":
     return settings.model_copy(update={"corpus": corpus})
 
 
-def _disk(estimator: "Estimator", costs: "Sequence[Cost]") -> dict[str, float]:
+def _disk(estimator: "Estimator", costs: "Sequence[Cost]", stage: int) -> dict[str, float]:
     """Gigabytes by kind."""
     logits = sum(cost.gigabytes for cost in costs if not cost.steps)
     models = sum(cost.gigabytes for cost in costs if cost.steps)
@@ -150,21 +154,25 @@ def _disk(estimator: "Estimator", costs: "Sequence[Cost]") -> dict[str, float]:
         "tokens": estimator.token_tables(),
         "logits": logits,
         "models": models + estimator.prepared_model(),
-        "checkpoints": estimator.checkpoints(costs),
+        "checkpoints": estimator.checkpoints(costs, stage),
     }
 
 
 def _command(task: str | None, estimator: "Estimator", settings: dict[str, str]) -> Iterator[str]:
     """The command planned for: the user's own options, those of the corpus to be, and what is recommended."""
     yield from ("lbkd", "run" if task is None else "train")
-    arguments = iter(sys.argv[1:])
+    given = sys.argv[1:]
+    given.remove("plan")
+    arguments = iter(given)
     for argument in arguments:
         name, equals, _ = argument.partition("=")
         if name in (*_OWN, "--nproc", "--zero-stage"):
             if not equals:
                 next(arguments, None)
-        elif argument not in ("plan", "--json", "--debug"):
-            yield argument
+        elif argument not in ("--json", "--debug"):
+            yield re.sub(r"(^|=)\d+x\d+x\d+$", r"\1YOUR_MODEL", argument)
+    if "--languages-count" in {argument.partition("=")[0] for argument in given}:
+        yield from ("--languages", "YOUR_LANGUAGES")
     if not estimator.at_hand and not any(argument.startswith("--corpus") for argument in sys.argv):
         yield from ("--corpus", str(estimator.settings.corpus.dir))
     if estimator.where.ranks > 1:

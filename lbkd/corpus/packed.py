@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, overload
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -117,16 +118,11 @@ def packed_place(path: Path, folder: Path) -> Path:
 def read_packed(path: Path, language: str, folder: Path) -> Dataset:
     """The dataset of a SQuAD-format file, packed under `folder` the first time; errors as `squad.read`."""
     place = packed_place(path, folder)
-    if not place.exists():
-        dataset = squad.read(path, language)
-        folder.mkdir(parents=True, exist_ok=True)
-        beside = place.with_name(f".{place.name}.{os.getpid()}")  # other ranks may be at the same
-        _write(beside, dataset)
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(place)
-        sync_folder(folder)
-    arrays, about = _mapped(place)
+    try:
+        arrays, about = _mapped(place)
+    except (FileNotFoundError, LookupError, ValueError):  # the last two where it is damaged
+        _pack(squad.read(path, language), place)
+        arrays, about = _mapped(place)
 
     def texts(name: str) -> Texts:
         return Texts(arrays[name], arrays[f"{name} ends"], about[name])
@@ -137,6 +133,20 @@ def read_packed(path: Path, language: str, folder: Path) -> Dataset:
     articles = arrays["articles"].tolist()
     titles = tuple(texts("titles"))
     return Packed(path, language, texts("passages"), articles, titles, questions, about["content"])
+
+
+def _pack(dataset: Dataset, place: Path) -> None:
+    """Write the file whole or not at all; ranks of several hosts may do the same at once."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = place.with_name(f".{place.name}.{uuid4().hex}")
+    try:
+        _write(beside, dataset)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(place)
+    finally:
+        beside.unlink(missing_ok=True)
+    sync_folder(place.parent)
 
 
 def _write(place: Path, dataset: Dataset) -> None:
@@ -164,7 +174,12 @@ def _write(place: Path, dataset: Dataset) -> None:
 
 
 def _mapped(place: Path) -> tuple[Mapping[str, npt.NDArray[Any]], dict[str, str]]:
-    """Arrays and notes of a safetensors file; its own reader would read arrays into memory."""
+    """Arrays and notes of a safetensors file; its own reader would read arrays into memory.
+
+    Raises:
+        FileNotFoundError: there is none.
+        LookupError, ValueError: it is cut short or damaged.
+    """
     file = np.memmap(place, np.uint8, "r")
     begin = 8 + int.from_bytes(file[:8].tobytes(), "little")
     header = json.loads(file[8:begin].tobytes())

@@ -169,7 +169,7 @@ class Epoch:
         most = self._batches * self._size
         places = np.arange(section * most, min((section + 1) * most, self.count))
         ids, lengths = self._look_up(np.sort(shuffled(places, self.count, *self._entropy, 3)))
-        rng = np.random.default_rng([*self._entropy, section])
+        rng = np.random.default_rng([*self._entropy, section and section + 3])  # 1 to 3 are taken
         arranged = rng.permutation(len(ids))
         pool = self._size * _POOL
         for at in range(0, len(ids), pool):

@@ -20,7 +20,9 @@ FREQUENT_PIECES = 20_000
 """To keep beside those that texts use: by `lbkd trim`, and of `e5-small` unless model.trim says otherwise."""
 
 
-def prepare(name: str, trim: int | None, texts: Iterable[str], folder: Path, trust: bool = False) -> str:
+def prepare(
+    name: str, trim: int | None, texts: Iterable[str], folder: Path, trust: bool = False, key: str = ""
+) -> str:
     """The folder or hub id to load model `name` from; makes ready what has to be made, once.
 
     Args:
@@ -30,14 +32,17 @@ def prepare(name: str, trim: int | None, texts: Iterable[str], folder: Path, tru
         texts: what the model must be able to read without loss.
         folder: where prepared models are kept.
         trust: run Python code that comes with a hub model.
+        key: what stands for the texts; with it they are read only where the model is to be made.
     """
     if name == e5_small.NAME:
         trim = FREQUENT_PIECES if trim is None else trim
     elif trim is None:
         return name
-    texts = list(texts)
+    if not key:
+        texts = list(texts)
+        key = fingerprint(texts)
     content = folder_hash(Path(name)) if Path(name).is_dir() else name
-    place = folder / f"{Path(name).name}-{fingerprint([content, trim, texts])}"
+    place = folder / f"{Path(name).name}-{fingerprint([content, trim, key])}"
     if not place.exists():
         from lbkd.models.trim import trim_vocabulary
 

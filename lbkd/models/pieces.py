@@ -6,12 +6,45 @@ texts into the same pieces as the whole does (docs/decisions.md says why).
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
 """Stands for one byte of a character that the vocabulary lacks."""
+
+
+def used_by(backend: "Tokenizer", model: Mapping[str, Any], texts: Sequence[str]) -> set[int]:
+    """Ids of what texts are cut into, and of what WordPiece took of a word before it gave it up."""
+    found: set[int] = set()
+    unknown = model["vocab"].get(model["unk_token"]) if model["type"] == "WordPiece" else None
+    for text, encoding in zip(texts, backend.encode_batch(texts, add_special_tokens=False), strict=True):
+        found.update(encoding.ids)
+        if unknown is not None and unknown in encoding.ids:
+            words = {
+                text[slice(*at)] for n, at in zip(encoding.ids, encoding.offsets, strict=True) if n == unknown
+            }
+            for word in words:
+                plain = backend.normalizer.normalize_str(word) if backend.normalizer else word
+                found.update(n for part in plain.split() for n in _dead_end(model, part))
+    return found
+
+
+def _dead_end(model: Mapping[str, Any], word: str) -> list[int]:
+    """The longest pieces from the left, up to where none fits; after a shorter one, another might."""
+    vocabulary, prefix, begin = model["vocab"], model["continuing_subword_prefix"], 0
+    found = []
+    while begin < len(word):
+        pieces = ((end, (prefix if begin else "") + word[begin:end]) for end in range(len(word), begin, -1))
+        longest = next(((end, vocabulary[piece]) for end, piece in pieces if piece in vocabulary), None)
+        if longest is None:
+            break
+        begin, number = longest
+        found.append(number)
+    return found
 
 
 def unigram(model: dict[str, Any], used: set[int], frequent: int) -> set[int]:

@@ -1,13 +1,14 @@
 """Vocabulary trimming: drop the pieces that texts do not use, and their rows of the embedding."""
 
+import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from lbkd.errors import ConfigError
-from lbkd.models.pieces import KEEP, cut
+from lbkd.models.pieces import KEEP, cut, used_by
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -25,9 +26,9 @@ CHUNK = 1000
 def trim_vocabulary(
     model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerBase",
-    texts: Sequence[str],
+    texts: Iterable[str],
     frequent: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> list[int]:
     """Cut the vocabulary of a fast tokenizer (unigram, BPE or WordPiece) and of its model, in place.
 
@@ -40,7 +41,7 @@ def trim_vocabulary(
         tokenizer: its own.
         texts: what is read as before.
         frequent: how many of the most frequent pieces to keep, those that the texts use too included.
-        progress: called with (texts done, texts in all).
+        progress: called with the number of texts read.
 
     Returns:
         The former id of every piece, by its new one, ascending.
@@ -56,10 +57,11 @@ def trim_vocabulary(
             f"{', '.join(KEEP)}. Use the model as it is: leave model.trim unset."
         )
     used: set[int] = set()
-    for at in range(0, len(texts), CHUNK):
-        for encoding in backend.encode_batch(list(texts[at : at + CHUNK]), add_special_tokens=False):
-            used.update(encoding.ids)
-        progress(min(at + CHUNK, len(texts)), len(texts))
+    done, rest = 0, iter(texts)
+    while some := list(itertools.islice(rest, CHUNK)):
+        used |= used_by(backend, state["model"], some)
+        done += len(some)
+        progress(done)
     keep = KEEP[state["model"]["type"]](state["model"], used, frequent)
     keep |= {token["id"] for token in state["added_tokens"]}
     embeddings = cast(torch.nn.Embedding, model.get_input_embeddings())

@@ -54,8 +54,10 @@ def trim_to(
     about = read_json(Path(name) / "run.json")
     folder, settings = (name, ModelSettings()) if name == e5_small.NAME else trained(name)
     whole, trimmed = (_load(folder) for _ in range(2))
+    if whole.model.config.is_encoder_decoder:
+        raise ConfigError(f"model {name!r} has a decoder, too; only encoders can be trimmed.")
     kept = trim_vocabulary(
-        *trimmed, texts, frequent, lambda done, total: progress("texts read", done, total, {})
+        *trimmed, texts, frequent, lambda done: progress("texts read", done, len(texts), {})
     )
     numbers = [whole.sizes, trimmed.sizes]
     with replacing(out) as new:

@@ -34,7 +34,11 @@ def advise(estimator: Estimator, job: Job) -> Advice:
         ConfigError: fewer windows in a batch than ranks.
     """
     settings, where = estimator.settings, estimator.where
-    training = settings.training
+    training, precision = settings.training, settings.runtime.precision
+    if precision not in ("auto", where.precision):
+        raise ConfigError(
+            f"runtime.precision = {precision!r}: {where.name} can only be planned for in {where.precision}."
+        )
     if training.batch_size < where.ranks:
         raise ConfigError(
             f"training.batch_size = {training.batch_size} is less than the {where.ranks} ranks of "
@@ -45,6 +49,8 @@ def advise(estimator: Estimator, job: Job) -> Advice:
     stages = [_memory(estimator, job, stage, micro) for stage in STAGES]
     allowed = (0,) if where.precision == "fp16" else STAGES
     if settings.runtime.zero_stage is not None:
+        if settings.runtime.zero_stage not in allowed:
+            raise ConfigError("precision fp16 goes with ZeRO stage 0 only; leave --zero-stage out.")
         allowed = (settings.runtime.zero_stage,)
     chosen, size = None, micro
     while chosen is None and size:
@@ -71,7 +77,7 @@ def _memory(estimator: Estimator, job: Job, stage: int, micro: int) -> Memory:
 
 
 def _settings(settings: Settings, chosen: Memory | None, precision: str, share: int) -> dict[str, str]:
-    found = {"runtime.precision": precision}
+    found = {"runtime.precision": precision} if settings.runtime.precision == "auto" else {}
     if chosen is not None:
         found["runtime.zero_stage"] = str(chosen.stage)
         if chosen.micro_batch < share:

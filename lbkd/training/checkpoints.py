@@ -21,11 +21,13 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.training import engine
+from lbkd.training.hosts import lost
 from lbkd.training.interrupts import Interrupts
 from lbkd.training.telemetry import Listener, MetricsLog
 from lbkd.workspace import differences, file_hash, put_in_place, read_json, sync_tree, write_json
@@ -112,7 +114,11 @@ class Checkpoints:
         try:
             machine.load(folder)
             _set_random_state(torch.load(folder / _random_file(rank), weights_only=True))
+        except (OSError, torch.OutOfMemoryError, dist.DistError):
+            raise  # the files are sound
         except Exception as error:  # whatever another version of DeepSpeed stumbles over
+            if isinstance(error, RuntimeError) and lost(error) is not None:
+                raise
             raise LbkdError(
                 f"{folder} cannot be taken up ({type(error).__name__}; --debug tells more). Remove "
                 f"{self.folder} to begin the run anew."

@@ -54,6 +54,11 @@ def deepspeed_config(
     if runtime.deepspeed is not None:
         merge(config, _user_config(runtime.deepspeed))
     zero = config["zero_optimization"]
+    if isinstance(zero, dict) and zero.get("compute_grad_norm") is False:
+        raise ConfigError(
+            f"--deepspeed {runtime.deepspeed}: take 'compute_grad_norm' out; without it a gradient that is "
+            "not a number would go into the weights."
+        )
     if half and isinstance(zero, dict) and zero.get("stage"):
         # DeepSpeed 0.19 would clip the scaled gradient, and never lower the scale after an overflow.
         raise ConfigError(

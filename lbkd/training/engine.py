@@ -16,9 +16,10 @@ from torch._C._distributed_c10d import HashStore
 
 from lbkd.config import TrainingSettings
 from lbkd.errors import ConfigError, LbkdError
-from lbkd.training.allocator import keep_freed_memory
 from lbkd.training.hosts import meet
+from lbkd.training.launch import launched
 from lbkd.training.optimizer import ClippingAdamW, Skips, parameter_groups
+from lbkd.training.process import allow_many_files, keep_freed_memory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -42,13 +43,13 @@ def start(nproc: int | None = None) -> tuple[int, int]:
     if dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     keep_freed_memory()
+    allow_many_files()
     cuda = torch.cuda.is_available()
     backend = "cuda:nccl,cpu:gloo" if cuda else "gloo"
-    launched = {"RANK", "MASTER_ADDR"} <= os.environ.keys()
-    world = int(os.environ["WORLD_SIZE"]) if launched else 1
+    world = int(os.environ.get("WORLD_SIZE", 1)) if launched() else 1
     if nproc not in (None, world):
         raise ConfigError(f"--nproc {nproc}, but the number of ranks started is {world}; leave --nproc out.")
-    if launched:
+    if launched():
         meet(backend)
     else:
         os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")  # DeepSpeed reads them

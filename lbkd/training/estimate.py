@@ -168,14 +168,15 @@ class Estimator:
         model = self.settings.model
         return 4e-9 * self.shape.parameters if model.name == e5_small.NAME or model.trim is not None else 0
 
-    def checkpoints(self, costs: Sequence[Cost]) -> float:
+    def checkpoints(self, costs: Sequence[Cost], stage: int) -> float:
         """Gigabytes of checkpoints while runs go, if one takes long enough: two, and one in the making."""
         training = self.settings.training
         minutes = max((60 * cost.hours for cost in costs if cost.steps and not cost.done), default=0.0)
         if not 0 < training.checkpoint_minutes <= minutes:
             return 0.0
-        frozen = self.shape.word_vectors if training.freeze_embeddings else 0
-        return 3e-9 * (12 * self.shape.parameters - 8 * frozen)
+        weights = self.shape.parameters * (2 if training.select_on else 1)  # the best so far beside the last
+        trained = self.shape.parameters - (self.shape.word_vectors if training.freeze_embeddings else 0)
+        return 3e-9 * (4 * weights + (12 if stage in (1, 2) else 8) * trained)
 
     def longest(self, job: Job) -> int:
         """Tokens of the job's longest window; the most that there may be where texts are assumed."""

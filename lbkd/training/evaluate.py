@@ -44,7 +44,7 @@ class Exam:
 
     def golds(self, passage: str, question: str) -> dict[str, list[str]]:
         """Question id -> reference answers, for the questions that both languages have."""
-        asked = {item.id for item in self.corpus.datasets[question].questions}
+        asked = set(self.corpus.datasets[question].ids)
         return {
             item.id: [answer.text for answer in item.answers]
             for item in self.corpus.datasets[passage].questions

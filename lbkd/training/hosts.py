@@ -23,6 +23,12 @@ def meet(backend: str) -> None:
     Raises:
         ConfigError: the others do not come.
     """
+    missing = sorted({"WORLD_SIZE", "MASTER_PORT"} - os.environ.keys())
+    if missing:
+        raise ConfigError(
+            f"RANK and MASTER_ADDR are set, but not {' and '.join(missing)}: a launcher sets them all. Start "
+            "the ranks with torchrun or deepspeed (docs/multi-node.md); for a single process unset RANK."
+        )
     master = os.environ["MASTER_ADDR"]
     towards = interface(master)
     if towards is not None:
@@ -33,7 +39,8 @@ def meet(backend: str) -> None:
         raise ConfigError(
             f"{socket.gethostname()}: the ranks do not meet at {master}:{os.environ['MASTER_PORT']} in "
             f"{_MEETING.seconds} s ({_reason(error)}). Start them on every host, with an address of the "
-            "first host that all of them reach, and no firewall between; see docs/multi-node.md."
+            f"first host that all of them reach, and no firewall between{_loopback(towards)}; see "
+            "docs/multi-node.md."
         ) from error
     _set_pg_timeout(_PATIENCE)
 
@@ -63,6 +70,11 @@ def interface(host: str) -> str | None:
         return None
     names = psutil.net_if_addrs().items()
     return next((name for name, found in names if mine in {entry.address for entry in found}), None)
+
+
+def _loopback(name: str | None) -> str:
+    """What to say where the first host's name means the host itself."""
+    return " (here its name stands for 127.x.x.x, which no other host reaches)" if name == "lo" else ""
 
 
 def _reason(error: RuntimeError) -> str:

@@ -102,6 +102,7 @@ def train_loop(
         closing(prefetched(_shares(plan, stream, so_far.step, features, teachers, place, device))) as steps,
     ):
         machine.model.train()
+        meter.restart()
         for step, (epochs, shares) in enumerate(steps, start=so_far.step + 1):
             _step(machine, shares, criterion, teachers, world * parts, meter)
             if step % training.log_every == 0 or step == total:
@@ -117,7 +118,8 @@ def train_loop(
                 listener.progress(what, step, total, numbers)
             if select is not None and (step == total or epochs.is_integer()):
                 found = _weights(machine, masked is not None)
-                f1 = _judged(select, found)
+                with meter.pause():
+                    f1 = _judged(select, found)
                 listener.note(f"{what}: F1 {f1:.2f} on the selection split after {epochs:.3g} epochs")
                 if log is not None:
                     log.write(step, {"epoch": epochs, "selection_f1": f1})
@@ -125,7 +127,8 @@ def train_loop(
                     so_far.best, so_far.weights = f1, found
             so_far.step = step
             if checkpoints is not None:
-                checkpoints.after_step(machine, so_far, log)
+                with meter.pause():
+                    checkpoints.after_step(machine, so_far, log)
         weights = so_far.weights if select is not None else _weights(machine, masked is not None)
     if not engine.everywhere(torch.tensor(all(bool(w.isfinite().all()) for w in weights.values()))):
         raise LbkdError(f"{what}: the trained weights are not all finite numbers. {_REMEDY}")

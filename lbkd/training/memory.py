@@ -64,6 +64,8 @@ def memory(
     """
     trained = shape.parameters - (shape.word_vectors if frozen else 0)
     bucket = 4 * (_BUCKET if gpu else min(_BUCKET, trained))
+    if half and stage in (1, 2):
+        bucket *= 2  # one for what is exchanged in half precision, one for the rest
     if stage == 0:
         buffers = 4.0 * min(_BUCKET, trained) if ranks > 1 else 0.0
     else:

@@ -1,7 +1,8 @@
 """What a training step counts: losses, tokens, operations."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,9 +24,17 @@ class Meter:
         self.head = head_flops(head) if head is not None else 0
         self.peak = sum(engine.gathered(matmul_peak(engine.device(), dtype)))
         self.shape = encoder_shape(model)
-        self._reset()
+        self.restart()
 
-    def _reset(self) -> None:
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """What is done within is no training, and does not count as time."""
+        began = time.perf_counter()
+        yield
+        self.began += time.perf_counter() - began
+
+    def restart(self) -> None:
+        """Count from now on."""
         self.step: dict[str, torch.Tensor] = {}
         self.sums: dict[str, torch.Tensor] = {}
         """Of all steps; the pairs' weights go by the name ""."""
@@ -42,8 +51,9 @@ class Meter:
         """
         self._count("", losses[0][1] * torch.ones_like(losses[0][0].total.detach()))
         for loss, weight in losses:
-            for name, value in {"loss": loss.total.detach(), **loss.parts}.items():
-                self._count(name, weight * value)
+            for name, value in {"loss": loss.total, **loss.parts}.items():
+                number = torch.as_tensor(value, dtype=torch.float32).detach().reshape(())  # a plugin's, too
+                self._count(name, weight * number.to(loss.total.device, non_blocking=True))
         self.tokens += int(lengths.sum())
         self.squares += int((lengths**2).sum())
         self.chosen += chosen
@@ -72,7 +82,7 @@ class Meter:
         norm = machine.gradient_norm
         if norm is not None:
             numbers["gradient_norm"] = norm
-        self._reset()
+        self.restart()
         return numbers | {
             "learning_rate": machine.learning_rate,
             "tokens_per_second": tokens / seconds,

@@ -50,12 +50,6 @@ class Plan:
             return self.features.features(self.pairs)
         return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(ids for _, ids in self)]))
 
-    @property
-    def first_epoch(self) -> Ints:
-        """(N,) feature ids of the first epoch's windows, ascending."""
-        sample = self._sample(0)
-        return sample[np.arange(len(sample))]
-
     @cached_property
     def _first(self) -> Epoch:
         return self._epoch(0)

@@ -17,7 +17,7 @@ from lbkd.features.tokens import tokenizer_hash
 from lbkd.models.load import language_numbers, load_config, load_tokenizer, longest_input, prepare
 from lbkd.training import engine
 from lbkd.training.telemetry import Listener, Silent
-from lbkd.workspace import differences, replacing
+from lbkd.workspace import differences, fingerprint, replacing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -71,7 +71,9 @@ class Project:
         """Folder or hub id of the pretrained encoder, its vocabulary trimmed if so set."""
         model, folder = self.settings.model, self.settings.workspace / "models"
         return self._first(
-            lambda: prepare(model.name, model.trim, self._texts(), folder, model.trust_remote_code)
+            lambda: prepare(
+                model.name, model.trim, self._texts(), folder, model.trust_remote_code, self._texts_key
+            )
         )
 
     @cached_property
@@ -156,13 +158,21 @@ class Project:
     def _test_languages(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.settings.corpus.languages, *self.settings.corpus.zero_shot)))
 
+    @property
+    def _corpora(self) -> list[ParallelCorpus]:
+        return [self.train_corpus, *([self.test_corpus] if self.has_test else [])]
+
+    @property
+    def _texts_key(self) -> str:
+        """What stands for `_texts`."""
+        return fingerprint([corpus.fingerprint() for corpus in self._corpora])
+
     def _texts(self) -> Iterator[str]:
-        """All texts of the corpus, each once; nothing is read before the first is taken."""
-        found: set[str] = set()
-        for corpus in (self.train_corpus, *([self.test_corpus] if self.has_test else [])):
+        """All texts of the corpus, read one after another."""
+        for corpus in self._corpora:
             for data in corpus.datasets.values():
-                found.update(data.passages, (question.text for question in data.questions))
-        yield from sorted(found)
+                yield from data.passages
+                yield from data.question_texts
 
     def _corpus(self, split: str, languages: tuple[str, ...]) -> ParallelCorpus:
         paths = {language: self.settings.path(split, language) for language in languages}

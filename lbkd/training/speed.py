@@ -79,7 +79,14 @@ def measured_speed(project: Project, pairs: Sequence[LanguagePair], shape: Shape
         store = LogitsStore(Path(folder) / "logits", ids, features.lengths(ids))
         store.prepare({})
         times = [time.perf_counter()]
-        score(model, features, store, budget, progress=lambda *_: times.append(time.perf_counter()))
+        score(
+            model,
+            features,
+            store,
+            budget,
+            dtype=engine.precision(settings.runtime.precision),
+            progress=lambda *_: times.append(time.perf_counter()),
+        )
         batches = list(by_tokens(ids, store.lengths, budget))
         warm = 1 if len(batches) > 1 else 0
         forward = project.world * _rate(features, batches[warm:], times[warm:], shape) / 3

@@ -127,6 +127,7 @@ def cache_logits(
         "tokenizer": project.tokenizer_hash,
         "window settings": list(window_settings(project.settings.model)),
         "teacher weights": file_hash(run.weights),
+        "precision": str(engine.precision(project.settings.runtime.precision)),
     }
     project.alike(ingredients)
     if project.rank == 0:

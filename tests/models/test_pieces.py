@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from lbkd.models.pieces import KEEP, cut
+from lbkd.models.pieces import KEEP, cut, used_by
 
 RARE = ("ǅ ₿", "𝔘𝔫𝔦", "日本語", "e\u0301x", "\u200b", "  ", "a\n\tb", "<0x41>", "[UNK] <s>")
 
@@ -18,7 +18,7 @@ RARE = ("ǅ ₿", "𝔘𝔫𝔦", "日本語", "e\u0301x", "\u200b", "  ", "a\n\
 def trimmed(backend: Tokenizer, texts: Iterable[str], frequent: int) -> tuple[Tokenizer, list[int]]:
     """A tokenizer with what the texts need, and the former ids of its pieces."""
     state = json.loads(backend.to_str())
-    used = {n for text in texts for n in backend.encode(text, add_special_tokens=False).ids}
+    used = used_by(backend, state["model"], list(texts))
     keep = KEEP[state["model"]["type"]](state["model"], used, frequent)
     keep |= {token["id"] for token in state["added_tokens"]}
     new = {old: n for n, old in enumerate(sorted(keep))}
@@ -89,6 +89,27 @@ def test_word_piece_by_hand() -> None:
     assert [*state["vocab"]] == ["[UNK]", "u", "##n", "un", "##affa", "##ble"]
     assert cut_by_hand(model, texts, frequent=5)["vocab"].keys() == {*state["vocab"], "unable"}
     assert check(Tokenizer(model), ["unaffy", *texts], 0) == 6  # a word that is unknown stays unknown
+
+
+def test_a_word_that_is_given_up_stays_unknown() -> None:
+    """ab + c fails, though a + ##bc would do: ab must stay, or abc would be read."""
+    pieces = ["[UNK]", "a", "b", "c", "##a", "##b", "ab", "##bc"]
+    model = models.WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="[UNK]")
+    assert Tokenizer(model).encode("abc").tokens == ["[UNK]"]
+    assert check(Tokenizer(model), ["abc"], 0) == 7  # all but ##bc
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.sets(st.text("abc", min_size=1, max_size=3)),
+    st.sets(st.text("abc", min_size=1, max_size=3)),
+    st.lists(st.text("abc ", max_size=9), max_size=5),
+)
+def test_any_word_pieces(begins: set[str], inner: set[str], texts: list[str]) -> None:
+    pieces = ["[UNK]", *sorted(begins), *(f"##{piece}" for piece in sorted(inner))]
+    backend = Tokenizer(models.WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    check(backend, texts, 0)
 
 
 def test_bytes_stay() -> None:

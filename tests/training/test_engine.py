@@ -241,6 +241,7 @@ import time
 import torch
 from lbkd.config import RuntimeSettings, TrainingSettings
 from lbkd.training import engine
+from lbkd.training.deepspeed_config import deepspeed_config
 
 engine.start()
 began = time.perf_counter()
