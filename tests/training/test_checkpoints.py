@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -119,6 +118,23 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "runs" / "mix-mrc"
 
 
+KILLED = """
+import itertools, os, signal
+from lbkd.training import loop
+from lbkd_cli.main import main
+
+count, kept = itertools.count(), loop._step
+
+def step(*arguments):
+    if next(count) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    kept(*arguments)
+
+loop._step = step
+main()
+"""
+
+
 @pytest.mark.slow
 def test_a_killed_command_goes_on(how: Settings, run: Path, whole: Path, tmp_path: Path) -> None:
     sets = how.model_dump(mode="json", include={"corpus", "model", "training"}, exclude_none=True)
@@ -128,16 +144,10 @@ def test_a_killed_command_goes_on(how: Settings, run: Path, whole: Path, tmp_pat
         for name, value in values.items()
         for word in ("--set", f"{section}.{name}={json.dumps(value)}")
     ]
-    command = [sys.executable, "-m", "lbkd_cli", "train", "--task", "mix-mrc", "--workspace", tmp_path]
-    process = subprocess.Popen(
-        [*map(str, command), *words], env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True
-    )
-    until = time.monotonic() + 120
-    while not list(run.glob("checkpoints/step-[345]")):
-        assert process.poll() is None and time.monotonic() < until
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    command = [sys.executable, "-c", KILLED, "train", "--task", "mix-mrc", "--workspace", str(tmp_path)]
+    done = subprocess.run([*command, *words], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == -signal.SIGKILL
+    assert kept(run) == ["step-3", "step-4"]
     [note] = go(how)
     assert note.startswith("mix-mrc: going on after step ")
     assert " of 8 (checkpoint of 20" in note

@@ -14,12 +14,12 @@ class Stopped(BaseException):
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """SIGTERM raises; SIGHUP is ignored, as under nohup."""
+    """SIGINT and SIGTERM raise; SIGHUP is ignored, as under nohup."""
 
     def stop(*_: Any) -> None:
         raise Stopped
 
-    former = {signal.SIGTERM: stop, signal.SIGHUP: signal.SIG_IGN}
+    former = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: stop, signal.SIGHUP: signal.SIG_IGN}
     before = {number: signal.signal(number, handler) for number, handler in former.items()}
     yield
     after = {number: signal.signal(number, handler) for number, handler in before.items()}

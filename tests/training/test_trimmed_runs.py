@@ -62,7 +62,7 @@ def test_teachers_and_students_with_trimmed_vocabularies(
         train(Project(whole), "distill")
 
     # both trimmed alike: what was computed with the whole vocabulary is computed again, to the same end
-    former = [(store / name).read_bytes() for name in ("manifest.json", "start.f16", "end.f16")]
+    former = [(store / name).read_bytes() for name in ("manifest.json", "start.u12", "end.u12")]
     notes = Notes()
     train(Project(less, notes), "distill")
     again = [note for note in notes.notes if "computed again" in note]
@@ -73,7 +73,7 @@ def test_teachers_and_students_with_trimmed_vocabularies(
     assert any(
         note.startswith(f"{STUDENT}: trained again, since ") and "tokenizer" in note for note in notes.notes
     )
-    manifest, *logits = [(store / name).read_bytes() for name in ("manifest.json", "start.f16", "end.f16")]
+    manifest, *logits = [(store / name).read_bytes() for name in ("manifest.json", "start.u12", "end.u12")]
     assert manifest != former[0]
     assert logits == former[1:]
     assert before < {path.name for path in (workspace / "tokens").iterdir()}
