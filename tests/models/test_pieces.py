@@ -168,7 +168,10 @@ def backend(request: pytest.FixtureRequest, builtin_texts: tuple[str, ...]) -> T
     if request.param == "prefix":
         return marked(builtin_texts, continuing_subword_prefix="##")
     tokenizer: PreTrainedTokenizerFast = request.getfixturevalue(f"{request.param}_tokenizer")
-    return tokenizer.backend_tokenizer
+    own = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # other tests set theirs to cut texts
+    own.no_truncation()
+    own.no_padding()
+    return own
 
 
 Part = tuple[int, int, int] | str
