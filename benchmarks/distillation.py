@@ -175,7 +175,9 @@ class Sides:
     def _inputs(self, batches: Sequence[Ints]) -> list[dict[str, torch.Tensor]]:
         """Batches as it takes them, made beforehand."""
         made = [collate(self.ground.features, ids) for ids in batches]
-        return [{**b.inputs(), "start_positions": b.starts, "end_positions": b.ends} for b in made]
+        golds = [{"start_positions": b.starts, "end_positions": b.ends} for b in made]
+        masks = [{"attention_mask": b.mask.long()} for b in made]  # ours only where padded
+        return [{**b.inputs(), **mask, **gold} for b, mask, gold in zip(made, masks, golds, strict=True)]
 
     def _model(self, seed: int) -> "PreTrainedModel":
         torch.manual_seed(seed)
