@@ -13,7 +13,7 @@ from lbkd.corpus.check import load, shown
 from lbkd.errors import ConfigError, DataError
 
 from .console import err, json_only, matrix_table, print_json, scores_table, table
-from .options import Json, make_settings, model_folder, names, with_settings
+from .options import Json, Workspace, make_settings, model_folder, names, with_settings
 from .train import running
 
 if TYPE_CHECKING:
@@ -117,9 +117,7 @@ def predict(
     question_lang: Annotated[
         str | None, typer.Option(help="Language of the questions. \\[default: that of the passages]")
     ] = None,
-    workspace: Annotated[
-        Path | None, typer.Option(help="Folder of what was computed. \\[default: lbkd-work]")
-    ] = None,
+    workspace: Workspace = None,
     json: Json = False,
 ) -> None:
     """Answer questions: text, probability and place of the n best answers.

@@ -25,6 +25,8 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON value on standard output, all else on standard error.")
 ]
 
+Workspace = Annotated[Path | None, typer.Option(help="Folder of what was computed. \\[default: lbkd-work]")]
+
 _RANKS = ("nproc", "zero_stage", "deepspeed")
 """Shared options that only commands with ranks have."""
 _TRAINING = ("select_on",)

@@ -100,7 +100,7 @@ def plan(
         raise ConfigError(f"--lang {lang} goes with --task; leave it out for all languages.")
     with running(settings, nproc, json) as project:
         from lbkd.training.advice import advise
-        from lbkd.training.estimate import Estimator, texts_at_hand
+        from lbkd.training.estimate import Estimator, as_rows, texts_at_hand
         from lbkd.training.jobs import jobs_of, jobs_of_all
 
         if size is not None and texts_at_hand(project):
@@ -123,7 +123,7 @@ def plan(
         "model": asdict(estimator.shape),
         "machine": asdict(estimator.where),
         "speed": asdict(estimator.speed),
-        "steps": [asdict(cost) for cost in costs],
+        "steps": as_rows(costs),
         "hours": sum(cost.hours for cost in costs),
         "disk": _disk(estimator, costs, stage),
         "memory": [asdict(stage) | {"total": stage.total} for stage in advice.stages],

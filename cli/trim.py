@@ -9,7 +9,7 @@ import typer
 from lbkd.errors import ConfigError, DataError
 
 from .console import Reporter, out, print_json, stoppable, table
-from .options import Json, make_settings
+from .options import Json, Workspace, make_settings
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
@@ -42,9 +42,7 @@ def trim(
         int | None,
         typer.Option(min=0, help="Keep so many of the most frequent pieces beside. \\[default: 20000]"),
     ] = None,
-    workspace: Annotated[
-        Path | None, typer.Option(help="Folder of what was computed. \\[default: lbkd-work]")
-    ] = None,
+    workspace: Workspace = None,
     json: Json = False,
 ) -> None:
     """Cut a model's vocabulary down to what texts use: smaller, with the same answers to them.

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 
 def fingerprint(value: Any) -> str:
@@ -42,16 +43,28 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> str:
     return ", ".join(sorted(key for key in {*old, *new} if old.get(key) != new.get(key)))
 
 
+@contextmanager
+def replacing_file(path: Path) -> Iterator[Path]:
+    """A file to write: it takes the place of `path`, whole, when the block ends without an error.
+
+    Whenever the power fails, `path` is the old file or the new one. Ranks of several hosts may do the same at
+    once.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+    try:
+        yield beside
+        sync_folder(beside)  # a file is synchronized like a folder
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file so that it is either the old one or the whole new one, whenever the power fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    sync_folder(path.parent)
+    with replacing_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:

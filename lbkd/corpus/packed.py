@@ -5,13 +5,11 @@ found by that file's hash: a second start reads no JSON.
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, overload
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +17,7 @@ from safetensors.numpy import save_file
 
 from lbkd.corpus import squad
 from lbkd.corpus.squad import Answer, Dataset, Question
-from lbkd.workspace import file_hash, fingerprint, sync_folder
+from lbkd.workspace import file_hash, fingerprint, replacing_file
 
 VERSION = 1
 T = TypeVar("T")
@@ -121,7 +119,9 @@ def read_packed(path: Path, language: str, folder: Path) -> Dataset:
     try:
         arrays, about = _mapped(place)
     except (FileNotFoundError, LookupError, ValueError):  # the last two where it is damaged
-        _pack(squad.read(path, language), place)
+        dataset = squad.read(path, language)
+        with replacing_file(place) as beside:
+            _write(beside, dataset)
         arrays, about = _mapped(place)
 
     def texts(name: str) -> Texts:
@@ -133,20 +133,6 @@ def read_packed(path: Path, language: str, folder: Path) -> Dataset:
     articles = arrays["articles"].tolist()
     titles = tuple(texts("titles"))
     return Packed(path, language, texts("passages"), articles, titles, questions, about["content"])
-
-
-def _pack(dataset: Dataset, place: Path) -> None:
-    """Write the file whole or not at all; ranks of several hosts may do the same at once."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.{uuid4().hex}")
-    try:
-        _write(beside, dataset)
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(place)
-    finally:
-        beside.unlink(missing_ok=True)
-    sync_folder(place.parent)
 
 
 def _write(place: Path, dataset: Dataset) -> None:

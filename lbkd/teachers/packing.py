@@ -26,6 +26,11 @@ def sizes(lengths: Ints) -> Ints:
     return size
 
 
+def mean_size(windows: float, tokens: float) -> float:
+    """Bytes that so many windows with so many tokens in all take; half a byte more for each of odd length."""
+    return _HEAD * windows + 1.5 * tokens
+
+
 def pack(logits: Logits, lengths: Ints) -> Bytes:
     """The bytes of N windows of `lengths` (N,) tokens, one after another; their finite logits likewise."""
     width = int(np.max(lengths, initial=0)) + 1 & ~1

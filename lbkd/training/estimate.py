@@ -12,6 +12,7 @@ import numpy as np
 from lbkd.features.dataset import LanguagePair
 from lbkd.features.windows import WindowRule
 from lbkd.models import e5_small
+from lbkd.teachers.packing import mean_size
 from lbkd.training.hardware import Hardware, this_machine
 from lbkd.training.jobs import Job
 from lbkd.training.plan import Plan
@@ -117,7 +118,7 @@ class Estimator:
         )
 
     def _scoring(self, teacher: Job, seen: Workload) -> Cost:
-        flops = self.shape.flops(seen.tokens, seen.squares) / 3
+        flops = self.shape.forward_flops(seen.tokens, seen.squares)
         return Cost(
             f"logits of {teacher.name}",
             teacher.done and teacher.scored,
@@ -127,7 +128,7 @@ class Estimator:
             round(seen.tokens),
             flops,
             flops / self.speed.forward / 3600,
-            1e-9 * 2 * (8 * seen.windows + 1.5 * seen.tokens),  # as teachers/packing.py does
+            2e-9 * mean_size(seen.windows, seen.tokens),
         )
 
     def drawing(self, pairs_per_passage: int) -> "Estimator":
@@ -147,7 +148,7 @@ class Estimator:
         texts = Texts.of(project.test_features(project.test_corpus, project.encoder, windows))
         asked = [(language, language) for language in project.test_corpus.languages]
         read = texts.epoch(asked) * models
-        flops = self.shape.flops(read.tokens, read.squares) / 3
+        flops = self.shape.forward_flops(read.tokens, read.squares)
         hours = flops / self.speed.forward / 3600
         counts = round(read.pairs), round(read.windows), 0, round(read.tokens)
         return Cost(f"evaluation of {models}", False, *counts, flops, hours, 0)

@@ -69,6 +69,10 @@ class Shape:
         """Of a forward and backward pass; see `training_flops`."""
         return training_flops(self.weights, tokens, squares, self.layers, self.hidden)
 
+    def forward_flops(self, tokens: float, squares: float) -> float:
+        """Of a forward pass alone."""
+        return self.flops(tokens, squares) / 3
+
     def head_flops(self, *, frozen: bool) -> float:
         """Of a masked token in a language-modelling head, both ways; word vectors may be frozen."""
         return 6.0 * self.hidden**2 + (4 if frozen else 6) * self.word_vectors
