@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # noqa: F401  (before there is a group: see `_deepspeed`)
 from torch._C._distributed_c10d import HashStore
 
 from lbkd.config import TrainingSettings
@@ -44,6 +45,7 @@ def start(nproc: int | None = None) -> tuple[int, int]:
         return dist.get_rank(), dist.get_world_size()
     keep_freed_memory()
     allow_many_files()
+    _deepspeed()
     cuda = torch.cuda.is_available()
     backend = "cuda:nccl,cpu:gloo" if cuda else "gloo"
     world = int(os.environ.get("WORLD_SIZE", 1)) if launched() else 1
@@ -60,13 +62,17 @@ def start(nproc: int | None = None) -> tuple[int, int]:
 
 
 def stop() -> None:
-    """Leave the process group, so that another can be joined."""
+    """Leave the process group, so that another can be joined, and end its threads.
+
+    One that is left while Python ends may abort the process.
+    """
     if not dist.is_initialized():
         return
-    if "deepspeed" in sys.modules and _deepspeed().comm.is_initialized():
+    if _deepspeed().comm.is_initialized():
         _deepspeed().comm.destroy_process_group()  # forgets the groups that it made of ours, too
     else:
         dist.destroy_process_group()
+    gc.collect()  # engines that are gone, with the groups they hold
 
 
 def device() -> torch.device:
@@ -273,7 +279,11 @@ def _read(path: str, map_location: Any = None) -> Any:
 
 
 def _deepspeed() -> Any:
-    """DeepSpeed, quiet, and without the C++ compiler that it would otherwise want at its first start."""
+    """DeepSpeed, quiet, and without the C++ compiler that it would otherwise want at its first start.
+
+    To be imported before there is a process group, as torch.distributed.nn is: both have functions with the
+    group of that moment as a default argument, which would hold on to it for good.
+    """
     os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     with warnings.catch_warnings():
