@@ -154,8 +154,9 @@ def predictions(given: Exam) -> dict[str, str]:
             offsets = given.windows[n]["offset_mapping"]
             if null is None or null > start_logits[0] + end_logits[0]:
                 null = start_logits[0] + end_logits[0]
+            ends = best_indices(end_logits)
             for start in best_indices(start_logits):
-                for end in best_indices(end_logits):
+                for end in ends:
                     if start >= len(offsets) or end >= len(offsets):
                         continue
                     if offsets[start] is None or offsets[end] is None:

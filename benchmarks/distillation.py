@@ -61,7 +61,8 @@ def main() -> None:
         ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
         medians = statistics.median(ours), statistics.median(theirs)
         rows.append(Row(f"distillation beside TextBrewer, {what}", *medians, "tokens/s", ratios, goal))
-    report("distillation", rows, {"losses apart by": apart, "languages": arguments.languages})
+    details = {"losses apart by": apart, "languages": arguments.languages}
+    report("distillation", rows, details, keep=not arguments.quick)
 
 
 def taught(teachers: Teachers, batch: Batch) -> SpanLogits:

@@ -65,7 +65,8 @@ def main() -> None:
         what = f"{part}, of a step"
         rows.append(Row(what, statistics.median(times), None, "s", of_step, limit, True, "{:.2%}"))
     tokens = sum(ground.tokens(batches[1:])) / sum(whole)
-    report("peak", rows, {"tokens/s": round(tokens), "languages": arguments.languages, "top": top})
+    details = {"tokens/s": round(tokens), "languages": arguments.languages, "top": top}
+    report("peak", rows, details, keep=not arguments.quick)
 
 
 class Steps:

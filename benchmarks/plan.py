@@ -76,7 +76,7 @@ def main() -> None:
         apart = [abs(pair[what][0] / pair[what][1] - 1) for pair in pairs]
         name, unit = what.rsplit(", ", 1)
         rows.append(Row(f"{name}: planned, measured", planned, measured, unit, apart, GOAL, True, "{:.0%}"))
-    report("plan", rows, {"steps": steps})
+    report("plan", rows, {"steps": steps}, keep=not arguments.quick)
 
 
 if __name__ == "__main__":

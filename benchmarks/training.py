@@ -48,7 +48,7 @@ def main() -> None:
         medians = statistics.median(ours), statistics.median(theirs)
         rows.append(Row(f"training beside Trainer, {what}", *medians, "tokens/s", ratios, goal))
     epoch = shares(ground, ground.settings(1, None, size))
-    report("training", rows, {**checked, **epoch, "languages": arguments.languages})
+    report("training", rows, {**checked, **epoch, "languages": arguments.languages}, keep=not arguments.quick)
 
 
 class HuggingFace:

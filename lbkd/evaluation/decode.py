@@ -1,6 +1,6 @@
 """Logits to answers: the one decoder behind evaluation and prediction."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -74,11 +74,14 @@ def best_spans(
     owned = torch.from_numpy(windows.owned(width, features.passage_tokens(windows)))
     at = at.clamp(max=batch.input_ids.shape[1] - 1).to(device, non_blocking=True)
     inside, owned = (tensor.to(device, non_blocking=True) for tensor in (inside, owned))
-    start = logits.start.gather(1, at).masked_fill(~(inside & owned), -torch.inf)
+    start = logits.start.gather(1, at).masked_fill(~owned, -torch.inf)
     end = logits.end.gather(1, at).masked_fill(~inside, -torch.inf)
+    end = torch.nn.functional.pad(end, (0, max_answer - 1), value=-torch.inf)
 
     scores, chosen = _best(start, end, n_best, max_answer)
-    mass = (start + _banded(end, max_answer, torch.logaddexp)).logsumexp(1)
+    top = end.amax(1, keepdim=True).clamp(min=torch.finfo(end.dtype).min)
+    ends = torch.nn.functional.avg_pool1d((end - top).double().exp(), max_answer, 1) * max_answer
+    mass = (start + top + ends.log()).logsumexp(1)
     null = logits.start[:, :1] + logits.end[:, :1]
     return torch.cat([part.double() for part in (scores, chosen, null, mass[:, None])], 1)
 
@@ -107,38 +110,15 @@ def _best(start: Tensor, end: Tensor, count: int, max_answer: int) -> tuple[Tens
     """Scores and numbers, both (B, n), of the best spans; a span's number is start * max_answer + length - 1.
 
     The best `count` spans begin at the best `count` starts, each judged by its best span: so all others are
-    left out before spans are made.
+    left out before spans are made. `end` has max_answer - 1 columns of -inf more than `start`.
     """
-    starts = (
-        _ranks(start + _banded(end, max_answer, torch.maximum)).topk(min(count, start.shape[1]), 1).indices
-    )
-    starts = starts.sort(1).values
-    ends = _shifted(end, 0, max_answer - 1).unfold(1, max_answer, 1)
-    ends = ends.gather(1, starts[:, :, None].expand(-1, -1, max_answer))
+    best_end = torch.nn.functional.max_pool1d(end, max_answer, 1)
+    starts = _ranks(start + best_end).topk(min(count, start.shape[1]), 1).indices.sort(1).values
+    ends = end.unfold(1, max_answer, 1).gather(1, starts[:, :, None].expand(-1, -1, max_answer))
     spans = (start.gather(1, starts)[:, :, None] + ends).flatten(1)
     chosen = _ranks(spans).topk(min(count, spans.shape[1]), dim=1).indices
     numbers = starts.gather(1, chosen // max_answer) * max_answer + chosen % max_answer
     return spans.gather(1, chosen), numbers
-
-
-def _banded(values: Tensor, width: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """(B, W) to (B, W): entry s joins the entries s to s + width - 1, from pieces of 1, 2, 4, ... entries.
-
-    `join` gives its one argument where the other is -inf, which stands for entries beyond the last.
-    """
-    joined, reach = torch.full_like(values, -torch.inf), 0
-    piece, size = values, 1
-    while True:
-        if width & size:
-            joined, reach = join(joined, _shifted(piece, reach)), reach + size
-        if 2 * size > width:
-            return joined
-        piece, size = join(piece, _shifted(piece, size)), 2 * size
-
-
-def _shifted(values: Tensor, left: int, more: int = 0) -> Tensor:
-    """Without the first `left` columns, and with as many and `more` of -inf at the end."""
-    return torch.nn.functional.pad(values, (0, left + more), value=-torch.inf)[:, left:]
 
 
 def _ranks(scores: Tensor) -> Tensor:

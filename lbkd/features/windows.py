@@ -86,15 +86,22 @@ class Windows:
         A token that lies in several windows belongs to the one where it has most context, the smaller of
         the tokens to its left and right plus a hundredth of the window's length; the earlier one at a tie.
         """
-        token = self.start[:, None] + np.arange(width)
+        owned = np.arange(width) < (self.stop - self.start)[:, None]
+        several = np.flatnonzero(self.count > 1)
+        token = self.start[several, None] + np.arange(width)
+        count, stride, room, most = (
+            part[several, None] for part in (self.count, self.stride, self.room, passage_tokens)
+        )
 
         def context(number: Ints) -> Ints:
-            start = (number * self.stride)[:, None]
-            stop = np.minimum(start + self.room[:, None], passage_tokens[:, None])
-            inside = (token >= start) & (token < stop) & ((number >= 0) & (number < self.count))[:, None]
+            start = number * stride
+            stop = np.minimum(start + room, most)
+            inside = (token >= start) & (token < stop) & (number >= 0) & (number < count)
             score = 100 * np.minimum(token - start, stop - 1 - token) + stop - start
             return np.where(inside, score, -1)
 
-        mine = context(self.number)
+        number = self.number[several, None]
         # From window to window a token's context rises, then falls: its neighbours tell the best one.
-        return (mine >= 0) & (mine > context(self.number - 1)) & (mine >= context(self.number + 1))
+        owned[several] &= (mine := context(number)) > context(number - 1)
+        owned[several] &= mine >= context(number + 1)
+        return owned

@@ -34,7 +34,7 @@ def launch(command: Sequence[str], nproc: int) -> int:
         "MASTER_PORT": str(_free_port()),
         "WORLD_SIZE": str(nproc),
     }
-    env.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // nproc)))
+    env.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // nproc)))
     ranks: list[subprocess.Popen[bytes]] = []
     interrupts = []
 
@@ -80,6 +80,11 @@ def _wait(ranks: Sequence["subprocess.Popen[bytes]"]) -> None:
 def _exit_code(code: int) -> int:
     """As a shell tells it: 128 + number for a signal."""
     return 128 - code if code < 0 else code
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _free_port() -> int:

@@ -1,12 +1,16 @@
 import math
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
-from ranks import settings
+from ranks import Ranks, settings
 
+from lbkd.config import Settings
 from lbkd.errors import ConfigError
+from lbkd.training import hardware as hardware_module
+from lbkd.training import meter
 from lbkd.training.advice import advise
 from lbkd.training.estimate import Estimator
 from lbkd.training.hardware import GIB, Hardware, hardware
@@ -14,6 +18,7 @@ from lbkd.training.jobs import Job, jobs_of, jobs_of_all
 from lbkd.training.plan import Plan
 from lbkd.training.project import Project
 from lbkd.training.shape import KNOWN
+from lbkd.training.speed import Speed
 from lbkd.training.workload import Size
 
 SIZE = Size(questions=1000, passages=200, passage_tokens=80, question_tokens=16)
@@ -161,3 +166,15 @@ def test_real_steps_are_measured(tiny_model_folder: Path, tmp_path: Path) -> Non
     assert estimator.speed.forward > 0
     assert not (tmp_path / "runs").exists()
     assert not (tmp_path / "logits").exists()
+
+
+def speed(how: Settings) -> Speed:
+    fast = {"matmul_peak": lambda *_: 1e10}
+    with mock.patch.multiple(meter, **fast), mock.patch.multiple(hardware_module, **fast):
+        return Estimator(Project(how)).speed
+
+
+def test_ranks_measure_together(two_ranks: Ranks, tiny_model_folder: Path, tmp_path: Path) -> None:
+    one, other = two_ranks(speed, settings(tiny_model_folder, tmp_path))
+    assert one == other
+    assert one.how.startswith("measured")

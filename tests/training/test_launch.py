@@ -42,7 +42,7 @@ def wait_for(*paths: Path, deadline: float = 60.0) -> None:
 
 def test_ranks_learn_who_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(7)), raising=False)
     names = "RANK LOCAL_RANK WORLD_SIZE MASTER_ADDR MASTER_PORT OMP_NUM_THREADS"
     code = f"{RANK} (here / rank).write_text(' '.join(os.environ[name] for name in {names.split()}))"
     assert launch(command(code, tmp_path), 3) == 0
