@@ -1,6 +1,5 @@
 """What the benchmarks of training share: windows, our own loop, and a clock that any loop can be timed by."""
 
-import itertools
 import json
 import os
 import time
@@ -66,10 +65,20 @@ class Ground:
         return Settings(model=ModelSettings(dropout=0.0), training=training, seed=seed)
 
     def rounds(self, count: int, steps: int, size: int) -> list[Settings]:
-        """Settings of `count` seeds, less those that meet the epoch's last batch, which is smaller."""
-        seeds = (self.settings(seed, steps, size) for seed in itertools.count(1))
-        full = (how for how in seeds if all(len(ids) == size for ids in self.batches(how)))
-        return list(itertools.islice(full, count))
+        """Settings of `count` seeds: those of a hundred whose timed windows are nearest to the mean length.
+
+        Else it would be chance how much padding a few batches, each of windows of like length, can save.
+        Seeds that meet the epoch's last batch, which is smaller, are left out.
+        """
+        lengths = self.features.lengths(self.features.features(self.pairs))
+
+        def apart(how: Settings) -> float:
+            _, *timed = self.batches(how)
+            return abs(sum(self.tokens(timed)) / (len(timed) * size) - float(lengths.mean()))
+
+        seeds = [self.settings(seed, steps, size) for seed in range(1, 101)]
+        full = [how for how in seeds if all(len(ids) == size for ids in self.batches(how))]
+        return sorted(full, key=apart)[:count]
 
     def batches(self, settings: Settings) -> list[Ints]:
         """Feature ids of the batches that our loop learns from."""

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from lbkd import criterions
-from lbkd.features.batches import by_tokens
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.tokens import Ints
 from lbkd.models.load import load_span_model
@@ -28,7 +27,7 @@ PEAK_SHARE = {"cpu": 0.8, "cuda": 0.4}
 STEPS = 5
 """Optimizer steps that are taken to measure; the first one warms up."""
 _BATCHES = 3
-"""Batches that a teacher scores to measure; likewise."""
+"""Batches that a teacher scores to measure."""
 _PAIRS = 9
 """Language pairs that stand for all."""
 
@@ -78,18 +77,9 @@ def measured_speed(project: Project, pairs: Sequence[LanguagePair], shape: Shape
         ids = _some_windows(Plan(features, pairs, settings), features, _BATCHES * budget)
         store = LogitsStore(Path(folder) / "logits", ids, features.lengths(ids))
         store.prepare({})
-        times = [time.perf_counter()]
-        score(
-            model,
-            features,
-            store,
-            budget,
-            dtype=engine.precision(settings.runtime.precision),
-            progress=lambda *_: times.append(time.perf_counter()),
-        )
-        batches = list(by_tokens(ids, store.lengths, budget))
-        warm = 1 if len(batches) > 1 else 0
-        forward = project.world * _rate(features, batches[warm:], times[warm:], shape) / 3
+        began = time.perf_counter()
+        score(model, features, store, budget, dtype=engine.precision(settings.runtime.precision))
+        forward = project.world * _rate(features, [ids], [began, time.perf_counter()], shape) / 3
     share = sum(clock.shares[1:]) / (STEPS - 1)
     found = f"measured on {STEPS - 1} steps: {share:.0%} of the matrix product's speed"
     return Speed(engine.agree(training), engine.agree(forward), engine.agree(found))

@@ -1,5 +1,7 @@
+import itertools
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -9,8 +11,11 @@ from ranks import Ranks, settings
 
 from lbkd.config import Settings
 from lbkd.errors import ConfigError
+from lbkd.features.dataset import FeatureSet
+from lbkd.teachers.store import LogitsStore
 from lbkd.training import hardware as hardware_module
 from lbkd.training import meter
+from lbkd.training import speed as speed_module
 from lbkd.training.advice import advise
 from lbkd.training.estimate import Estimator
 from lbkd.training.hardware import GIB, Hardware, hardware
@@ -166,6 +171,24 @@ def test_real_steps_are_measured(tiny_model_folder: Path, tmp_path: Path) -> Non
     assert estimator.speed.forward > 0
     assert not (tmp_path / "runs").exists()
     assert not (tmp_path / "logits").exists()
+
+
+def test_a_teacher_is_as_fast_as_it_was(
+    tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock goes on by a second whenever it is read; three pass while the teacher scores."""
+    seconds, lengths = itertools.count(), []
+
+    def score(model: object, features: FeatureSet, store: LogitsStore, *_: object, **__: object) -> None:
+        lengths.append(features.lengths(store.features))
+        next(seconds), next(seconds)
+
+    monkeypatch.setattr(speed_module, "score", score)
+    monkeypatch.setattr(speed_module, "time", SimpleNamespace(perf_counter=lambda: float(next(seconds))))
+    estimator = Estimator(Project(settings(tiny_model_folder, tmp_path)))
+    found = estimator.speed.forward
+    (read,) = lengths
+    assert found == pytest.approx(estimator.shape.forward_flops(read.sum(), (read**2).sum()) / 3)
 
 
 def speed(how: Settings) -> Speed:
