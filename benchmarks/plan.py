@@ -66,7 +66,7 @@ def once(steps: int, model: str) -> dict[str, tuple[float, float]]:
 def main() -> None:
     """Print what was planned beside what was measured."""
     parser = options(__doc__, pairs=2)
-    parser.add_argument("--steps", type=int, default=24, help="of the optimizer (%(default)s)")
+    parser.add_argument("--steps", type=int, default=60, help="of the optimizer (%(default)s)")
     arguments = parser.parse_args()
     steps, count = (2, 1) if arguments.quick else (arguments.steps, arguments.pairs)
     pairs = [once(steps, arguments.model or "e5-small") for _ in range(count)]
