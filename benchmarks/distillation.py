@@ -102,7 +102,7 @@ class Sides:
         return Teachers(stores, Fixed())
 
     def check(self, ids: Ints) -> float:
-        """How far the losses of one batch are apart; half-precision storage is in it."""
+        """How far the losses of one batch are apart; what 12 bits a logit lose is in it."""
         batch, teachers = collate(self.ground.features, ids).to(engine.device()), self.stored(ids)
         student = self._model(1)
         with torch.no_grad():

@@ -78,6 +78,8 @@ class Ground:
 
         seeds = [self.settings(seed, steps, size) for seed in range(1, 101)]
         full = [how for how in seeds if all(len(ids) == size for ids in self.batches(how))]
+        if len(full) < count:
+            raise SystemExit(f"{len(full)} of 100 seeds have {steps} full batches of {size}: ask for less.")
         return sorted(full, key=apart)[:count]
 
     def batches(self, settings: Settings) -> list[Ints]:

@@ -101,7 +101,7 @@ class Windows:
             return np.where(inside, score, -1)
 
         number = self.number[several, None]
+        mine = context(number)
         # From window to window a token's context rises, then falls: its neighbours tell the best one.
-        owned[several] &= (mine := context(number)) > context(number - 1)
-        owned[several] &= mine >= context(number + 1)
+        owned[several] &= (mine > context(number - 1)) & (mine >= context(number + 1))
         return owned

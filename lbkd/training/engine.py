@@ -45,12 +45,12 @@ def start(nproc: int | None = None) -> tuple[int, int]:
         return dist.get_rank(), dist.get_world_size()
     keep_freed_memory()
     allow_many_files()
-    _deepspeed()
     cuda = torch.cuda.is_available()
     backend = "cuda:nccl,cpu:gloo" if cuda else "gloo"
     world = int(os.environ.get("WORLD_SIZE", 1)) if launched() else 1
     if nproc not in (None, world):
         raise ConfigError(f"--nproc {nproc}, but the number of ranks started is {world}; leave --nproc out.")
+    _deepspeed()
     if launched():
         meet(backend)
     else:

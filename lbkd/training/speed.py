@@ -23,7 +23,7 @@ from lbkd.training.shape import Shape
 from lbkd.training.telemetry import Silent
 
 PEAK_SHARE = {"cpu": 0.8, "cuda": 0.4}
-"""Assumed share of the matrix product's speed; e5-small on two CPU cores was seen at 0.76 to 0.86."""
+"""Assumed share of the matrix product's speed; e5-small on two CPU cores was seen at 0.75 to 0.86."""
 STEPS = 5
 """Optimizer steps that are taken to measure; the first one warms up."""
 _BATCHES = 3

@@ -273,6 +273,17 @@ def test_probabilities_by_hand(corpus_features: FeatureSet) -> None:
         assert decoded.no_answer == pytest.approx(math.log(6 / 3), abs=1e-6)
 
 
+def test_a_probability_is_at_most_one_whatever_the_logits(corpus_features: FeatureSet) -> None:
+    """The likeliest end by far cannot be reached: in float64, what can be is nothing beside it."""
+    ids = pair_ids(corpus_features, EIGHT)
+    logits = blank(corpus_features, ids)
+    start, end = logits[int(ids[0])]
+    first = position(corpus_features, int(ids[0]), 0)
+    start[first], end[first] = -1600, 800
+    found = decode_one(corpus_features, ids, logits, 3, 2)
+    assert all(0 < answer.probability <= 1 for answer in found.answers)
+
+
 def test_no_answer_is_that_of_the_window_that_doubts_it_most(corpus_features: FeatureSet) -> None:
     features = ruled(corpus_features, 20, 4, 5)
     ids = pair_ids(features, LONG)
@@ -310,7 +321,6 @@ def test_a_batch_of_empty_passages(corpus_features: FeatureSet) -> None:
 
 def test_nothing_to_decode(corpus_features: FeatureSet) -> None:
     assert merge([], {}, 5) == {}
-    assert decode(corpus_features, [], {}, 5, 5) == {}
 
 
 def test_never_in_the_question_or_special_tokens(corpus_features: FeatureSet) -> None:
