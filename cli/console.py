@@ -165,11 +165,10 @@ def scores_table(rows: Sequence[Mapping[str, Any]]) -> None:
 def costs_table(costs: "Sequence[Cost]") -> None:
     """What each step of the way takes, one a line."""
     table(
-        ["step", "state", "optimizer steps", "windows", "million tokens", "PFLOP", "hours", "GB"],
+        ["step", "optimizer steps", "windows", "million tokens", "PFLOP", "hours", "GB"],
         [
             [
-                cost.what,
-                "done" if cost.done else "to do",
+                f"{cost.what} (done)" if cost.done else cost.what,
                 f"{cost.steps:,}" if cost.steps else "",
                 f"{cost.windows:,}",
                 f"{cost.tokens / 1e6:,.1f}",
