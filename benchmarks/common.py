@@ -27,6 +27,7 @@ from rich.table import Table
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.training.launch import cores
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -159,7 +160,7 @@ def machine() -> dict[str, Any]:
     cpu = names[0] if names else cpu
     return {
         "cpu": cpu,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "threads": os.environ.get("OMP_NUM_THREADS", "as many as cores"),
         "python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d"),

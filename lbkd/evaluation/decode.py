@@ -63,9 +63,9 @@ def best_spans(
     then the shorter span.
 
     Returns:
-        (B, 2n + 2) float64, B at least 1, to leave the device in one piece: scores, best first; then for each
-        the number start * max_answer + tokens - 1, counted from the window's first passage token; the CLS
-        token's score; and the log of the sum of exp(score) over all spans.
+        (B, 2n + 2) float64, to leave the device in one piece: scores, best first; then for each the number
+        start * max_answer + tokens - 1, counted from the window's first passage token; the CLS token's score;
+        and the log of the sum of exp(score) over all spans.
     """
     windows, device = batch.windows, logits.start.device
     width = int(np.max(windows.stop - windows.start, initial=1))
@@ -80,7 +80,8 @@ def best_spans(
 
     scores, chosen = _best(start, end, n_best, max_answer)
     top = end.amax(1, keepdim=True).clamp(min=torch.finfo(end.dtype).min)
-    ends = torch.nn.functional.avg_pool1d((end - top).double().exp(), max_answer, 1) * max_answer
+    likely = (end - top).double().exp()[:, None]  # with a channel: without one, no batch may be empty
+    ends = torch.nn.functional.avg_pool1d(likely, max_answer, 1)[:, 0] * max_answer
     mass = (start + top + ends.log()).logsumexp(1).maximum(scores[:, 0])  # ends far below the top sum to 0
     null = logits.start[:, :1] + logits.end[:, :1]
     return torch.cat([part.double() for part in (scores, chosen, null, mass[:, None])], 1)
@@ -112,7 +113,7 @@ def _best(start: Tensor, end: Tensor, count: int, max_answer: int) -> tuple[Tens
     The best `count` spans begin at the best `count` starts, each judged by its best span: so all others are
     left out before spans are made. `end` has max_answer - 1 columns of -inf more than `start`.
     """
-    best_end = torch.nn.functional.max_pool1d(end, max_answer, 1)
+    best_end = torch.nn.functional.max_pool1d(end[:, None], max_answer, 1)[:, 0]
     starts = _ranks(start + best_end).topk(min(count, start.shape[1]), 1).indices.sort(1).values
     ends = end.unfold(1, max_answer, 1).gather(1, starts[:, :, None].expand(-1, -1, max_answer))
     spans = (start.gather(1, starts)[:, :, None] + ends).flatten(1)

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -114,7 +113,7 @@ class Checkpoints:
         try:
             machine.load(folder)
             _set_random_state(torch.load(folder / _random_file(rank), weights_only=True))
-        except (OSError, torch.OutOfMemoryError, dist.DistError):
+        except (OSError, torch.OutOfMemoryError):
             raise  # the files are sound
         except Exception as error:  # whatever another version of DeepSpeed stumbles over
             if isinstance(error, RuntimeError) and lost(error) is not None:

@@ -34,7 +34,7 @@ def launch(command: Sequence[str], nproc: int) -> int:
         "MASTER_PORT": str(_free_port()),
         "WORLD_SIZE": str(nproc),
     }
-    env.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // nproc)))
+    env.setdefault("OMP_NUM_THREADS", str(max(1, cores() // nproc)))
     ranks: list[subprocess.Popen[bytes]] = []
     interrupts = []
 
@@ -82,7 +82,7 @@ def _exit_code(code: int) -> int:
     return 128 - code if code < 0 else code
 
 
-def _cores() -> int:
+def cores() -> int:
     """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -12,7 +12,7 @@ from lbkd_cli import main
 from lbkd.training import launch
 
 WRONG = {
-    "command": (["trian"], ["'trian'", "Did you mean 'train'"]),
+    "command": (["trian"], ["'trian'", "Did you mean 'train', 'trim'?"]),
     "inner command": (["data", "chekc"], ["'chekc'", "Did you mean 'check'?"]),
     "option": (["train", "--tsk", "x"], ["--tsk", "--task"]),
     "missing option": (["train"], ["--task"]),

@@ -321,6 +321,7 @@ def test_a_batch_of_empty_passages(corpus_features: FeatureSet) -> None:
 
 def test_nothing_to_decode(corpus_features: FeatureSet) -> None:
     assert merge([], {}, 5) == {}
+    assert decode(corpus_features, [all_ids(corpus_features)[:0]], {}, 5, 5) == {}
 
 
 def test_never_in_the_question_or_special_tokens(corpus_features: FeatureSet) -> None:
