@@ -27,7 +27,7 @@ from rich.table import Table
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.corpus.parallel import ParallelCorpus
-from lbkd.training.launch import cores
+from lbkd.distributed.launch import cores
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

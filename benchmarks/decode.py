@@ -44,7 +44,7 @@ MAX_LENGTH, MAX_ANSWER, N_BEST, BATCH_TOKENS = 384, 30, 20, 8192
 Array = np.ndarray[Any, Any]
 
 
-class Exam(NamedTuple):
+class EvaluationSet(NamedTuple):
     """What both sides are given of one language."""
 
     features: FeatureSet
@@ -61,7 +61,7 @@ class Exam(NamedTuple):
     """For the peer: (N, 384) each."""
 
 
-def exam(features: FeatureSet, language: str) -> Exam:
+def evaluation_set(features: FeatureSet, language: str) -> EvaluationSet:
     """All questions of a language about its own passages, with drawn logits."""
     rng = np.random.default_rng(0)
     ids = features.features([(language, language)])
@@ -111,10 +111,10 @@ def exam(features: FeatureSet, language: str) -> Exam:
         batches.append((mine, SpanLogits(*(half.masked_fill(~mine.mask, -torch.inf) for half in halves))))
     golds = {example["id"]: example["answers"] for example in examples}
     owners = [window["example_id"] for window in kept]
-    return Exam(features, golds, batches, examples, kept, owners, (start, end))
+    return EvaluationSet(features, golds, batches, examples, kept, owners, (start, end))
 
 
-def ours(given: Exam) -> tuple[dict[str, str], float, float]:
+def ours(given: EvaluationSet) -> tuple[dict[str, str], float, float]:
     """Answers, EM and F1."""
     features = given.features
     cast(Any, normalizer("squad-v1", "en")).cache_clear()
@@ -139,7 +139,7 @@ def best_indices(logits: Array) -> list[int]:
     return found
 
 
-def predictions(given: Exam) -> dict[str, str]:
+def predictions(given: EvaluationSet) -> dict[str, str]:
     """The peer's decoding: n-best lists by a loop over pairs of starts and ends."""
     all_start, all_end = given.logits
     of_example = collections.defaultdict(list)
@@ -209,13 +209,13 @@ def official(golds: Mapping[str, Sequence[str]], answers: Mapping[str, str]) -> 
     return 100 * exact / len(golds), 100 * total / len(golds)
 
 
-def peer(given: Exam) -> tuple[dict[str, str], float, float]:
+def peer(given: EvaluationSet) -> tuple[dict[str, str], float, float]:
     """Answers, EM and F1."""
     answers = predictions(given)
     return answers, *official(given.golds, answers)
 
 
-def timed(side: Callable[[Exam], object], given: Exam) -> float:
+def timed(side: Callable[[EvaluationSet], object], given: EvaluationSet) -> float:
     """Seconds of the processor."""
     return seconds(lambda: side(given), time.process_time)
 
@@ -238,7 +238,7 @@ def main() -> None:
             texts, tokenizer, tokenizer_hash(tokenizer), Path(tokens), MAX_LENGTH, 64, 128
         )
         for language in languages:
-            given = exam(features, language)
+            given = evaluation_set(features, language)
             arrow = given._replace(
                 examples=datasets.Dataset.from_list(given.examples),
                 windows=datasets.Dataset.from_list(given.windows),

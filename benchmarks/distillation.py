@@ -21,15 +21,15 @@ from benchmarks.common import Row, options, report
 from benchmarks.loops import Ground, adamw, clock, must_agree, rate
 from lbkd.config import EvaluationSettings, Settings
 from lbkd.criterions.combined import Combined
+from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.features.batches import Batch, collate
 from lbkd.features.tokens import Ints
 from lbkd.models.load import load_span_model
 from lbkd.models.span import SpanLogits, span_logits
-from lbkd.teachers.score import score
+from lbkd.teachers.compute import compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
-from lbkd.training import engine
 from lbkd.training.loop import warmup_then_decay
-from lbkd.training.taught import Teachers
+from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.weighting.fixed import Fixed
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def main() -> None:
     report("distillation", rows, details, keep=not arguments.quick)
 
 
-def taught(teachers: Teachers, batch: Batch) -> SpanLogits:
+def taught(teachers: TeacherLogits, batch: Batch) -> SpanLogits:
     """The teachers' logits for a batch, read and summed."""
     return teachers.logits(batch, teachers.read(batch))
 
@@ -88,7 +88,7 @@ class Sides:
                 p.data.mul_(1.0 if id(p) in encoder else 10.0)  # else any teacher would do in the check
         return models
 
-    def stored(self, ids: Ints) -> Teachers:
+    def stored(self, ids: Ints) -> TeacherLogits:
         """What the teachers say of the windows, scored and read back."""
         windows = np.unique(ids)
         budget = EvaluationSettings().batch_tokens
@@ -97,13 +97,13 @@ class Sides:
             place = Path(tempfile.mkdtemp(dir=self.folder)) / str(n)
             store = LogitsStore(place, windows, self.ground.features.lengths(windows))
             store.prepare({})
-            score(teacher, self.ground.features, store, budget)
+            compute_logits(teacher, self.ground.features, store, budget)
             stores[str(n)] = store.open({})
-        return Teachers(stores, Fixed())
+        return TeacherLogits(stores, Fixed())
 
     def check(self, ids: Ints) -> float:
         """How far the losses of one batch are apart; what 12 bits a logit lose is in it."""
-        batch, teachers = collate(self.ground.features, ids).to(engine.device()), self.stored(ids)
+        batch, teachers = collate(self.ground.features, ids).to(current_device()), self.stored(ids)
         student = self._model(1)
         with torch.no_grad():
             ours = self.criterion(span_logits(student, batch), batch, taught(teachers, batch)).total
@@ -130,16 +130,16 @@ class Sides:
         how, student = settings.training, self._model(settings.seed)
         seen: list[int] = []
         distiller = self._distiller(student, cached, seen)
-        dtype = engine.precision("auto")
-        half = torch.autocast(engine.device().type, dtype, enabled=dtype is not torch.float32)
+        dtype = compute_dtype("auto")
+        half = torch.autocast(current_device().type, dtype, enabled=dtype is not torch.float32)
         with distiller, half, clock() as moments:
             distiller.train(
                 adamw(student, how),
                 self._inputs(batches),
                 num_epochs=1,
                 scheduler_class=torch.optim.lr_scheduler.LambdaLR,
-                scheduler_args={"lr_lambda": warmup_then_decay(len(batches), how.warmup)},
-                max_grad_norm=how.clip,
+                scheduler_args={"lr_lambda": warmup_then_decay(len(batches), how.warmup_ratio)},
+                max_grad_norm=how.max_grad_norm,
             )
         return rate(moments, seen)
 
@@ -164,7 +164,7 @@ class Sides:
                 "losses": cross_entropy(start, gold[0]) + cross_entropy(end, gold[1]),
             }
 
-        training = TrainingConfig(device=engine.device(), output_dir=str(self.folder / "textbrewer"))
+        training = TrainingConfig(device=current_device(), output_dir=str(self.folder / "textbrewer"))
         distillation = DistillationConfig(
             temperature=TEMPERATURE,
             kd_loss_weight=KD * TEMPERATURE**2,
@@ -182,7 +182,7 @@ class Sides:
 
     def _model(self, seed: int) -> "PreTrainedModel":
         torch.manual_seed(seed)
-        return load_span_model(self.ground.model, dropout=0.0, device=engine.device())
+        return load_span_model(self.ground.model, dropout=0.0, device=current_device())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ file: read, checked, packed and tokenized. For the others, what comes of that (p
 byte for byte) is written at once: with the files it would take 20 minutes of a processor. `--files` does.
 
 What is measured runs in a fresh process that may not take 2 GB (RLIMIT_DATA); the product's own code opens
-the corpus, tells its windows apart and draws the batches (`ParallelCorpus`, `FeatureSet`, `Plan`, `collate`).
+the corpus, tells its windows apart and draws the batches (`ParallelCorpus`, `FeatureSet`, `Schedule`,
+`collate`).
 Times are the processor's, so that what else the machine does is not counted; those of the clock are in the
 JSON file.
 """
@@ -36,7 +37,7 @@ from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.features.batches import collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
-from lbkd.training.plan import Plan
+from lbkd.training.schedule import Schedule
 from lbkd.workspace import fingerprint
 
 WORDS, LETTERS = 30_000, 4
@@ -200,10 +201,12 @@ def draw(folder: Path, languages: int, sample: int | None, steps: int, collated:
     features = build(folder, languages)
     found: dict[str, Any] = {"open": time.process_time() - began}
     settings = Settings()
-    training = settings.training.model_copy(update={"pairs_per_passage": sample, "max_steps": steps})
+    training = settings.training.model_copy(
+        update={"question_languages_per_example": sample, "max_steps": steps}
+    )
     settings = settings.model_copy(update={"training": training})
     pairs = [(k, j) for k in features.languages for j in features.languages]
-    batches = iter(Plan(features, pairs, settings))
+    batches = iter(Schedule(features, pairs, settings))
     first = next(batches)[1]
     found["first ids"] = time.process_time() - began
     collate(features, first)
@@ -221,12 +224,12 @@ def draw(folder: Path, languages: int, sample: int | None, steps: int, collated:
     found["batches"] = drawn
     found["by the clock"] = time.perf_counter() - clock
     found["after drawing"] = memory()
-    late = Plan(features, pairs, settings).after(steps - 1)
+    late = Schedule(features, pairs, settings).after(steps - 1)
     mark = time.process_time()
     last = next(late)[1]
     found["going on at the last"] = time.process_time() - mark
     found["own memory"] = max(own, default=0.0)
-    ids = [last, *(batch for _, batch in islice(Plan(features, pairs, settings), collated - 1))]
+    ids = [last, *(batch for _, batch in islice(Schedule(features, pairs, settings), collated - 1))]
     mark = time.process_time()
     for batch in ids:
         collate(features, batch)
@@ -240,7 +243,9 @@ def main() -> None:
     parser.add_argument("--languages", type=int, default=100)
     parser.add_argument("--passages", type=int, default=20_000, help="in each language (%(default)s)")
     parser.add_argument("--batches", type=int, default=1_000_000, help="that are drawn (%(default)s)")
-    parser.add_argument("--sample", type=int, default=1, help="pairs_per_passage (%(default)s); 0: all pairs")
+    parser.add_argument(
+        "--sample", type=int, default=1, help="question_languages_per_example (%(default)s); 0: all pairs"
+    )
     parser.add_argument("--files", action="store_true", help="write and read SQuAD files in all languages")
     parser.add_argument("--folder", type=Path, help="for the corpus, which is kept; by default it goes")
     parser.add_argument("--child", choices=["index", "draw"], help=argparse.SUPPRESS)

@@ -23,14 +23,14 @@ from benchmarks.common import ROOT, corpus, encoder
 from lbkd.config import ModelSettings, Settings, TrainingSettings
 from lbkd.criterions import Criterion
 from lbkd.criterions.nll import Nll
+from lbkd.distributed import group
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints, tokenizer_hash
 from lbkd.models.load import load_span_model, load_tokenizer
-from lbkd.training import engine
+from lbkd.progress import Silent
 from lbkd.training.loop import seed_everything, train_loop
-from lbkd.training.plan import Plan
-from lbkd.training.taught import Teachers
-from lbkd.training.telemetry import Silent
+from lbkd.training.schedule import Schedule
+from lbkd.training.teacher_logits import TeacherLogits
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Ground:
         model = encoder(arguments, texts)
         tokenizer, how = load_tokenizer(model), ModelSettings()
         hashed, folder = tokenizer_hash(tokenizer, None), ROOT / "lbkd-work" / "tokens"
-        rule = how.max_length, how.max_question, how.window_step
+        rule = how.max_length, how.max_question_tokens, how.window_step
         return cls(model, FeatureSet.build(texts, tokenizer, hashed, folder, *rule))
 
     @cached_property
@@ -61,7 +61,7 @@ class Ground:
 
         Without `steps` they are those of one epoch.
         """
-        training = TrainingSettings(epochs=1, batch_size=size, max_steps=steps, warmup=0.0, log_every=1)
+        training = TrainingSettings(epochs=1, batch_size=size, max_steps=steps, warmup_ratio=0.0, log_every=1)
         return Settings(model=ModelSettings(dropout=0.0), training=training, seed=seed)
 
     def rounds(self, count: int, steps: int, size: int) -> list[Settings]:
@@ -84,7 +84,7 @@ class Ground:
 
     def batches(self, settings: Settings) -> list[Ints]:
         """Feature ids of the batches that our loop learns from."""
-        return [ids for _, ids in Plan(self.features, self.pairs, settings)]
+        return [ids for _, ids in Schedule(self.features, self.pairs, settings)]
 
     def shuffled(self, settings: Settings) -> list[Ints]:
         """The same windows in random order; the first batch, which warms up, stays."""
@@ -108,7 +108,7 @@ class Ground:
         settings: Settings,
         folder: Path,
         criterion: Criterion | None = None,
-        teachers: Teachers | None = None,
+        teachers: TeacherLogits | None = None,
     ) -> list[dict[str, Any]]:
         """Our loop under DeepSpeed on a fresh copy of the model; its metrics, step by step."""
         seed_everything(settings.seed)
@@ -116,7 +116,7 @@ class Ground:
         folder.mkdir(parents=True)
         how = criterion or Nll(), teachers, settings, folder, "benchmark", Silent()
         train_loop(model, self.features, self.pairs, *how)
-        engine.stop()
+        group.stop()
         for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):  # or peers would look for other ranks
             del os.environ[name]
         return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

@@ -16,14 +16,16 @@ from benchmarks.common import Row, options, report
 from benchmarks.distillation import Sides, taught
 from benchmarks.loops import Ground, adamw, now
 from lbkd.config import RuntimeSettings, Settings
+from lbkd.distributed import group
+from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.features.batches import collate
 from lbkd.features.tokens import Ints
+from lbkd.models.flops import encoder_shape, matmul_peak, matrix_weights, training_flops
 from lbkd.models.load import load_span_model
 from lbkd.models.span import span_logits
-from lbkd.training import engine
 from lbkd.training.deepspeed_config import deepspeed_config
+from lbkd.training.engine import Engine
 from lbkd.training.loop import warmup_then_decay
-from lbkd.training.telemetry import encoder_shape, matmul_peak, matrix_weights, training_flops
 
 GOALS = {"cpu": 0.6, "cuda": 0.4}
 PARTS = ("collating", "reading the store", "forward", "backward", "optimizer")
@@ -42,18 +44,18 @@ def main() -> None:
     settings, *_ = ground.rounds(1, steps, size)
     batches = ground.batches(settings)
     with tempfile.TemporaryDirectory() as scratch:
-        engine.start()
+        group.start()
         stepper = Steps(ground, settings, Sides(ground, Path(scratch)))
         found = [(stepper.peak(), stepper.ours(ids), stepper.plain(ids)) for ids in batches][1:]
         top = stepper.profile(batches[-1])
-        engine.stop()
+        group.stop()
     flops = [stepper.flops(ids) for ids in batches[1:]]
     peaks, parts, plain = zip(*found, strict=True)
     whole = [sum(step) for step in parts]
     speeds = [done / taken for done, taken in zip(flops, whole, strict=True)]
     shares = [speed / peak for speed, peak in zip(speeds, peaks, strict=True)]
     medians = statistics.median(speeds) / 1e9, statistics.median(peaks) / 1e9
-    goal = GOALS[engine.device().type]
+    goal = GOALS[current_device().type]
     rows = [Row("training beside torch.mm", *medians, "GFLOP/s", shares, goal, form="{:.1%}")]
     ratios = [b / a for a, b in zip(whole, plain, strict=True)]
     medians = statistics.median(whole), statistics.median(plain)
@@ -78,18 +80,18 @@ class Steps:
         self.teachers = sides.stored(np.concatenate(ground.batches(settings)))
         self.settings = settings
         training = settings.training
-        model = load_span_model(ground.model, dropout=0.0, device=engine.device())
+        model = load_span_model(ground.model, dropout=0.0, device=current_device())
         self.matrices, self.shape = matrix_weights(model), encoder_shape(model)
         config = deepspeed_config(training, RuntimeSettings(), 1, 1)
-        self.machine = engine.Engine(model, training, config, warmup_then_decay(100, 0.0))
+        self.machine = Engine(model, training, config, warmup_then_decay(100, 0.0))
         self.machine.model.train()
-        self.model = load_span_model(ground.model, dropout=0.0, device=engine.device()).train()
+        self.model = load_span_model(ground.model, dropout=0.0, device=current_device()).train()
         self.optimizer = adamw(self.model, training)
-        self.dtype = engine.precision("auto")
+        self.dtype = compute_dtype("auto")
 
     def peak(self) -> float:
         """FLOP/s of `torch.mm`, now."""
-        return matmul_peak(engine.device(), self.dtype)
+        return matmul_peak(current_device(), self.dtype)
 
     def flops(self, ids: Ints) -> float:
         """Of a step on the windows."""
@@ -99,7 +101,7 @@ class Steps:
     def ours(self, ids: Ints) -> list[float]:
         """Seconds of each of `PARTS`."""
         moments = [now()]
-        batch = collate(self.ground.features, ids).to(engine.device())
+        batch = collate(self.ground.features, ids).to(current_device())
         moments.append(now())
         soft = taught(self.teachers, batch)
         moments.append(now())
@@ -114,12 +116,12 @@ class Steps:
     def plain(self, ids: Ints) -> float:
         """Seconds of the same step as a loop of ten lines takes it."""
         began = now()
-        batch = collate(self.ground.features, ids).to(engine.device())
-        with torch.autocast(engine.device().type, self.dtype, self.dtype is not torch.float32):
+        batch = collate(self.ground.features, ids).to(current_device())
+        with torch.autocast(current_device().type, self.dtype, self.dtype is not torch.float32):
             logits = span_logits(self.model, batch)
         loss = self.criterion(logits, batch, taught(self.teachers, batch)).total
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.training.clip)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.training.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return now() - began
@@ -128,7 +130,7 @@ class Steps:
         """The operations that take most of a step of ours, and their shares."""
         from torch.profiler import ProfilerActivity, profile
 
-        cuda = engine.device().type == "cuda"
+        cuda = current_device().type == "cuda"
         with profile(activities=[ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU]) as seen:
             self.ours(ids)
         name = "self_device_time_total" if cuda else "self_cpu_time_total"

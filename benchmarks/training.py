@@ -115,7 +115,7 @@ class HuggingFace:
             learning_rate=how.learning_rate,
             weight_decay=how.weight_decay,
             adam_epsilon=how.adam_eps,
-            max_grad_norm=how.clip / 2,  # its loss is the mean of start and end, ours their sum
+            max_grad_norm=how.max_grad_norm / 2,  # its loss is the mean of start and end, ours their sum
             train_sampling_strategy="sequential",
             dataloader_pin_memory=torch.cuda.is_available(),
             bf16=torch.cuda.is_available(),

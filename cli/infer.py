@@ -48,14 +48,14 @@ def evaluate(
     for option, given in (("--on", on), ("--data", data)):
         if benchmark is None and given is not None:
             raise ConfigError(f"{option} {given}: belongs to a --benchmark; name one.")
-    with running(settings, nproc, json) as project:
-        from lbkd.training.evaluate import benchmark_exam, evaluate, own_exam
+    with running(settings, nproc, json, trains=False) as project:
+        from lbkd.evaluation.evaluate import benchmark_set, evaluate, own_test_set
 
         place = data or settings.corpus.benchmarks
-        exam = None if benchmark is None else benchmark_exam(benchmark, place, names(on))
+        evaluation_set = None if benchmark is None else benchmark_set(benchmark, place, names(on))
         folders = [model_folder(name, settings.workspace) for name in run]
-        exam = replace(exam or own_exam(project), matrix=matrix)
-        rows = [row for folder in folders for row in evaluate(project, folder, exam)]
+        evaluation_set = replace(evaluation_set or own_test_set(project), matrix=matrix)
+        rows = [row for folder in folders for row in evaluate(project, folder, evaluation_set)]
     if project.rank == 0:
         print_json(rows) if json else (matrix_table if matrix else scores_table)(rows)
 

@@ -151,7 +151,7 @@ def make_settings(options: dict[str, Any], sets: list[str] | None, recipe: str |
     overrides |= {key: value for key, value in options.items() if value is not None}
     if recipe is None:
         return load(overrides)
-    from lbkd.training.recipe import read_recipe
+    from lbkd.reproduction.recipe import read_recipe
 
     return load(overrides, recipe=(recipe, read_recipe(recipe).settings))
 
@@ -165,14 +165,14 @@ def names(text: str | None) -> list[str] | None:
 
 def rank() -> int:
     """Which of a launcher's ranks this process is; 0 without a launcher."""
-    from lbkd.training.launch import launched
+    from lbkd.distributed.launch import launched
 
     return int(os.environ["RANK"]) if launched() else 0
 
 
 def relaunch(nproc: int | None) -> None:
     """Start the ranks of `--nproc`, wait, and exit with their code; return at once in a rank."""
-    from lbkd.training.launch import launch, launched, this_command
+    from lbkd.distributed.launch import launch, launched, this_command
 
     if nproc is not None and nproc > 1 and not launched():
         code = launch(this_command(), nproc)

@@ -17,7 +17,7 @@ from .train import check_options, running
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
-    from lbkd.training.estimate import Cost, Estimator
+    from lbkd.planning.estimate import Cost, Estimator
 
 _TEXTS = "Numbers instead of a corpus"
 _OWN = (
@@ -75,8 +75,8 @@ def plan(
 
     Example: lbkd plan --questions 100000 --languages-count 100 --model xlm-roberta-base --hardware h100x8
     """
-    from lbkd.training.hardware import hardware as machine
-    from lbkd.training.workload import Size
+    from lbkd.planning.hardware import hardware as machine
+    from lbkd.planning.workload import Size
 
     where = None if hardware is None else machine(hardware)
     size = None
@@ -99,9 +99,9 @@ def plan(
     elif lang is not None:
         raise ConfigError(f"--lang {lang} goes with --task; leave it out for all languages.")
     with running(settings, nproc, json) as project:
-        from lbkd.training.advice import advise
-        from lbkd.training.estimate import Estimator, as_rows, texts_at_hand
-        from lbkd.training.jobs import jobs_of, jobs_of_all
+        from lbkd.planning.advice import advise
+        from lbkd.planning.estimate import Estimator, as_rows, texts_at_hand
+        from lbkd.planning.jobs import jobs_of, jobs_of_all
 
         if size is not None and texts_at_hand(project):
             place = settings.corpus.dir
@@ -112,7 +112,7 @@ def plan(
         evaluation = estimator.evaluation(len(jobs) if task is None else 1)
         costs += [evaluation] if evaluation is not None else []
         advice = advise(estimator, jobs[-1])
-        drawn = advice.settings.get("training.pairs_per_passage")
+        drawn = advice.settings.get("training.question_languages_per_example")
         then = estimator.drawing(int(drawn)).costs(jobs) if drawn is not None else costs
     if project.rank:
         return
@@ -120,7 +120,7 @@ def plan(
     found = {
         "languages": len(settings.corpus.languages),
         "at_hand": estimator.at_hand,
-        "model": asdict(estimator.shape),
+        "model": asdict(estimator.model_size),
         "machine": asdict(estimator.where),
         "speed": asdict(estimator.speed),
         "steps": as_rows(costs),
@@ -211,7 +211,7 @@ def _show(costs: "Sequence[Cost]", found: dict[str, Any]) -> None:
 
 def _by_kind(costs: "Sequence[Cost]") -> "list[Cost]":
     """One line for all teachers, and one for what they say."""
-    from lbkd.training.estimate import Cost
+    from lbkd.planning.estimate import Cost
 
     kinds: dict[str, list[Cost]] = {}
     for cost in costs:

@@ -14,8 +14,8 @@ from .train import running
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
-    from lbkd.training.estimate import Cost, Estimator
-    from lbkd.training.recipe import Recipe
+    from lbkd.planning.estimate import Cost, Estimator
+    from lbkd.reproduction.recipe import Recipe
 
 
 @with_settings
@@ -42,7 +42,7 @@ def reproduce(
 
     Example: lbkd reproduce table6 --rows "Ours,w/o de" --seeds 1,2,3 --nproc 8
     """
-    from lbkd.training.recipe import read_recipe
+    from lbkd.reproduction.recipe import read_recipe
 
     how = read_recipe(recipe)
     chosen = how.chosen(names(rows))
@@ -52,10 +52,10 @@ def reproduce(
                 f"{kind} = {given}: each row has its own options; write them into a recipe's row."
             )
     with running(settings, nproc, json) as project:
-        from lbkd.training.estimate import Estimator, as_rows
-        from lbkd.training.evaluate import benchmark_exam, own_exam
-        from lbkd.training.jobs import job_of
-        from lbkd.training.reproduce import finish, in_order, planned
+        from lbkd.evaluation.evaluate import benchmark_set, own_test_set
+        from lbkd.planning.estimate import Estimator, as_rows
+        from lbkd.planning.jobs import job_of
+        from lbkd.reproduction.reproduce import finish, in_order, planned
 
         plan = planned([project.altered(seed=seed) for seed in _seeds(seeds) or how.seeds], chosen)
         if dry_run:
@@ -63,8 +63,10 @@ def reproduce(
             costs = estimator.costs([job_of(run, estimator.at_hand) for run in in_order(plan)])
         else:
             place = settings.corpus.benchmarks
-            exam = benchmark_exam(how.benchmark, place, how.columns) if how.benchmark else own_exam(project)
-            entries = finish(plan, exam)
+            evaluation_set = (
+                benchmark_set(how.benchmark, place, how.columns) if how.benchmark else own_test_set(project)
+            )
+            entries = finish(plan, evaluation_set)
     if project.rank:
         return
     if dry_run:

@@ -16,7 +16,7 @@ from .options import Json, names, rank, relaunch, with_settings
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
-    from lbkd.training.project import Project
+    from lbkd.project import Project
 
 Task = Annotated[str, typer.Option(help="What to learn: see `lbkd list tasks`.")]
 CriterionName = Annotated[str, typer.Option("--criterion", help="The loss: see `lbkd list criterions`.")]
@@ -203,7 +203,7 @@ def _train(
 
     weightings.registry.origin(weighting)  # refuses an unknown name, whether the task needs it or not
     with running(settings, nproc, json) as project:
-        from lbkd.training.evaluate import evaluate
+        from lbkd.evaluation.evaluate import evaluate
         from lbkd.training.steps import train
 
         folder = train(project, task, {**settings.task, **options}, criterion, weighting)
@@ -222,8 +222,13 @@ def _train(
 
 
 @contextmanager
-def running(settings: "Settings", nproc: int | None, json: bool) -> "Iterator[Project]":
-    """The project of a command, with progress shown; the ranks of --nproc are started first."""
+def running(
+    settings: "Settings", nproc: int | None, json: bool, *, trains: bool = True
+) -> "Iterator[Project]":
+    """The project of a command, with progress shown; the ranks of --nproc are started first.
+
+    Commands that train nothing say so, and do without DeepSpeed.
+    """
     relaunch(nproc)
     try:
         reporter = None if rank() else Reporter(settings.workspace / "log.txt")
@@ -231,9 +236,14 @@ def running(settings: "Settings", nproc: int | None, json: bool) -> "Iterator[Pr
         raise ConfigError(
             f"workspace {str(settings.workspace)!r} cannot be written: {error}. Name another --workspace."
         ) from error
-    from lbkd.training import engine, hosts
-    from lbkd.training.project import Project
+    from lbkd.distributed import group, hosts
+    from lbkd.distributed.launch import launched
+    from lbkd.project import Project
 
+    if trains and launched():
+        from lbkd.training.engine import import_deepspeed
+
+        import_deepspeed()  # before the ranks meet, see there
     former = signal.signal(signal.SIGTERM, _terminated)
     try:
         message = "stopped; finished steps are kept: the same command goes on after them"
@@ -245,7 +255,7 @@ def running(settings: "Settings", nproc: int | None, json: bool) -> "Iterator[Pr
         raise
     finally:
         signal.signal(signal.SIGTERM, former)
-        engine.stop()
+        group.stop()
 
 
 def _terminated(number: int, frame: object) -> None:

@@ -46,9 +46,9 @@ def translate(
     Example: lbkd translate --corpus my-data --from en --to es,de --backend apertium
     """
     from lbkd import translation
-    from lbkd.corpus.answers import How
-    from lbkd.corpus.translate import REPORT
-    from lbkd.corpus.translate import translate as translate_files
+    from lbkd.corpus_translation.locate import How
+    from lbkd.corpus_translation.translate import REPORT
+    from lbkd.corpus_translation.translate import translate as translate_files
     from lbkd.recovery.markers import check_style
     from lbkd.recovery.recover import check_methods
 

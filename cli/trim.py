@@ -65,7 +65,7 @@ def trim(
         from torch.cuda import is_available
 
         from lbkd.models.load import FREQUENT_PIECES
-        from lbkd.models.trimmed import trim_to
+        from lbkd.models.trimming.trimmed import trim_to
 
         count = FREQUENT_PIECES if frequent is None else frequent
         name = str(run) if (run / "run.json").exists() else model

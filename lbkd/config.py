@@ -72,7 +72,7 @@ class ModelSettings(_Section):
     """Probability of dropping a unit while training; unset: the model's own."""
     max_length: int = Field(default=384, ge=16, le=2**20)
     """Tokens of a window: question, passage part and special tokens."""
-    max_question: int = Field(default=64, ge=4, le=2**20)
+    max_question_tokens: int = Field(default=64, ge=4, le=2**20)
     """Tokens of a question; longer ones are cut."""
     window_step: int = Field(default=128, ge=1, le=2**20)
     """Passage tokens from the start of one window to the start of the next."""
@@ -93,19 +93,19 @@ class TrainingSettings(_Section):
     """Windows per forward pass and rank; unset: the rank's whole share of the batch."""
     learning_rate: float = Field(default=1e-5, gt=0)
     """Peak of the schedule (linear warm-up, linear decay to zero)."""
-    head_rate: float = Field(default=1.0, gt=0)
+    head_lr_multiplier: float = Field(default=1.0, gt=0)
     """Learning rate of the start and end head, which begins at random, relative to the encoder's."""
-    warmup: float = Field(default=0.1, ge=0, le=1)
+    warmup_ratio: float = Field(default=0.1, ge=0, le=1)
     """Share of the steps until the peak."""
     weight_decay: float = Field(default=0.005, ge=0)
     """AdamW's; not applied to biases and normalization."""
     adam_eps: float = Field(default=1e-8, gt=0)
     """AdamW's epsilon."""
-    clip: float = Field(default=5.0, gt=0)
+    max_grad_norm: float = Field(default=5.0, gt=0)
     """Largest norm of the gradient."""
     freeze_embeddings: bool = False
     """Keep the word vectors as they were pretrained."""
-    pairs_per_passage: int | None = Field(default=None, ge=1)
+    question_languages_per_example: int | None = Field(default=None, ge=1)
     """Question languages drawn per passage's question and epoch; unset: all of them."""
     select_on: str | None = None
     """Split, in the source language, by whose F1 the best epoch is kept; unset: the last epoch is."""
@@ -131,7 +131,7 @@ class EvaluationSettings(_Section):
 
     metric: Literal["squad-v1", "squad-v2", "mlqa"] = "squad-v1"
     """Official script to follow: squad-v1 for XQuAD and TyDiQA-GoldP, mlqa for MLQA."""
-    max_answer: int = Field(default=30, ge=1, le=2**20)
+    max_answer_tokens: int = Field(default=30, ge=1, le=2**20)
     """Longest answer in tokens."""
     batch_tokens: int = Field(default=8192, ge=1)
     """Tokens per forward pass when no gradient is needed, padding included."""

@@ -39,7 +39,7 @@ def folder_hash(path: Path) -> str:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """The names of the ingredients in which two descriptions differ, comma-separated; empty if none."""
+    """The names of the provenance in which two descriptions differ, comma-separated; empty if none."""
     return ", ".join(sorted(key for key in {*old, *new} if old.get(key) != new.get(key)))
 
 

@@ -46,7 +46,11 @@ def test_defaults(tmp_path: Path) -> None:
     assert (found.training.epochs, found.training.learning_rate) == (10, 1e-5)
     assert (found.training.weight_decay, found.training.adam_eps) == (0.005, 1e-8)
     # Windows step 128 tokens, a question has at most 64, a window 384
-    assert (found.model.window_step, found.model.max_question, found.model.max_length) == (128, 64, 384)
+    assert (found.model.window_step, found.model.max_question_tokens, found.model.max_length) == (
+        128,
+        64,
+        384,
+    )
 
 
 def test_each_layer_goes_over_the_one_before(tmp_path: Path) -> None:
@@ -61,7 +65,7 @@ def test_each_layer_goes_over_the_one_before(tmp_path: Path) -> None:
     found = load({"training.epochs": 4, "weighting.c": 4}, folder)
     assert found.training.epochs == 4  # the command line's
     assert found.training.batch_size == 3  # of ./lbkd.toml
-    assert found.training.clip == 2.0  # of the corpus
+    assert found.training.max_grad_norm == 2.0  # of the corpus
     assert found.training.learning_rate == 1e-5  # nobody's
     assert found.weighting == {"a": 2, "b": 3, "c": 4}
     assert found.seed == 2
@@ -192,7 +196,11 @@ def test_all_faults_of_a_layer_are_told(tmp_path: Path) -> None:
             math.nan,
             "training.learning_rate = 'nan': Input should be greater than 0",
         ),
-        ("training.warmup", 1.5, "training.warmup = '1.5': Input should be less than or equal to 1"),
+        (
+            "training.warmup_ratio",
+            1.5,
+            "training.warmup_ratio = '1.5': Input should be less than or equal to 1",
+        ),
         ("model.dropout", 1, "model.dropout = '1': Input should be less than 1"),
         ("runtime.zero_stage", 4, "runtime.zero_stage = '4': Input should be 0, 1, 2 or 3"),
         ("runtime.precision", "fp8", "runtime.precision = 'fp8': Input should be 'auto', 'fp32', 'bf16' or"),
@@ -215,8 +223,8 @@ def test_wrong_value(tmp_path: Path, key: str, value: Any, expected: str) -> Non
 
 
 def test_numbers_may_come_as_text(tmp_path: Path) -> None:
-    found = load({"training.epochs": "3", "training.warmup": "0.5", "corpus.limit": "7"}, tmp_path)
-    assert (found.training.epochs, found.training.warmup, found.corpus.limit) == (3, 0.5, 7)
+    found = load({"training.epochs": "3", "training.warmup_ratio": "0.5", "corpus.limit": "7"}, tmp_path)
+    assert (found.training.epochs, found.training.warmup_ratio, found.corpus.limit) == (3, 0.5, 7)
 
 
 def test_a_long_value_is_cut(tmp_path: Path) -> None:
@@ -252,7 +260,7 @@ def test_a_folder_in_the_files_place(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ("training.epochs=3", ("training.epochs", 3)),
-        ("training.clip=1e-3", ("training.clip", 0.001)),
+        ("training.max_grad_norm=1e-3", ("training.max_grad_norm", 0.001)),
         ("model.trust_remote_code=true", ("model.trust_remote_code", True)),
         ("model.name=xlm-roberta-base", ("model.name", "xlm-roberta-base")),
         ("model.name='3'", ("model.name", "3")),

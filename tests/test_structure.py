@@ -12,12 +12,18 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted([*(ROOT / "lbkd").rglob("*.py"), *(ROOT / "cli").rglob("*.py")])
 LAYERS = (
     ("cli",),
+    ("reproduction",),
+    ("planning",),
     ("training",),
-    ("tasks", "criterions", "weighting"),
-    ("teachers", "evaluation", "inference"),
-    ("features", "models"),
-    ("corpus", "recovery", "translation"),
-    ("workspace", "config", "registry", "options", "errors"),
+    ("evaluation", "inference"),
+    ("project",),
+    ("tasks", "criterions", "weighting", "teachers"),
+    ("models",),
+    ("features",),
+    ("corpus_translation",),
+    ("translation", "recovery", "corpus", "datasets", "phrases"),
+    ("distributed",),
+    ("workspace", "config", "registry", "options", "progress", "errors"),
 )
 LAYER = {part: number for number, layer in enumerate(LAYERS) for part in layer}
 KINDS = ("tasks", "criterions", "weighting", "translation")

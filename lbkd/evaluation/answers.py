@@ -25,7 +25,7 @@ def answer(
     ids: Ints,
     *,
     n_best: int,
-    max_answer: int,
+    max_answer_tokens: int,
     batch_tokens: int,
     impossible: bool = False,
     dtype: torch.dtype = torch.float32,
@@ -38,7 +38,7 @@ def answer(
         features: what the feature ids stand for.
         ids: windows; all windows of a pair must be among them.
         n_best: answers to keep of each pair.
-        max_answer: longest answer in tokens.
+        max_answer_tokens: longest answer in tokens.
         batch_tokens: tokens per forward pass, padding included.
         impossible: count "no answer" among the possibilities when probabilities are computed.
         dtype: to compute in.
@@ -50,12 +50,12 @@ def answer(
     batches = (collate(features, own) for own in by_tokens(ids, features.lengths(ids), batch_tokens))
 
     def spans(logits: SpanLogits, batch: Batch) -> Tensor:
-        return best_spans(logits, batch, features, n_best, max_answer)
+        return best_spans(logits, batch, features, n_best, max_answer_tokens)
 
     found, passages, done = [], {}, 0
     with closing(forward_passes(model, batches, spans, dtype)) as passes:
         for batch, best in passes:
-            found.append(candidates(best, batch, features, max_answer))
+            found.append(candidates(best, batch, features, max_answer_tokens))
             for n, pair in enumerate(found[-1].pair):
                 passages[int(pair)] = features.passage_text(batch.windows, n)
             done += len(batch.windows.feature)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lbkd.corpus.parallel import ParallelCorpus
-from lbkd.corpus.sources import MLQA_LANGUAGES, MLQA_SPLITS, XQUAD_LANGUAGES
+from lbkd.datasets.sources import MLQA_LANGUAGES, MLQA_SPLITS, XQUAD_LANGUAGES
 from lbkd.errors import ConfigError, DataError, nearest
 
 

@@ -54,18 +54,18 @@ class Candidates:
 
 
 def best_spans(
-    logits: SpanLogits, batch: Batch, features: FeatureSet, n_best: int, max_answer: int
+    logits: SpanLogits, batch: Batch, features: FeatureSet, n_best: int, max_answer_tokens: int
 ) -> Tensor:
     """The `n_best` spans of each window; computed on the logits' device, without waiting for it.
 
-    A span lies inside the passage, ends at or after its start, has at most `max_answer` tokens, and starts at
-    a token for which this window answers (see `Windows.owned`). Of equal scores, the earlier start is first,
-    then the shorter span.
+    A span lies inside the passage, ends at or after its start, has at most `max_answer_tokens` tokens, and
+    starts at a token for which this window answers (see `Windows.owned`). Of equal scores, the earlier start
+    is first, then the shorter span.
 
     Returns:
         (B, 2n + 2) float64, to leave the device in one piece: scores, best first; then for each the number
-        start * max_answer + tokens - 1, counted from the window's first passage token; the CLS token's score;
-        and the log of the sum of exp(score) over all spans.
+        start * max_answer_tokens + tokens - 1, counted from the window's first passage token; the CLS token's
+        score; and the log of the sum of exp(score) over all spans.
     """
     windows, device = batch.windows, logits.start.device
     width = int(np.max(windows.stop - windows.start, initial=1))
@@ -76,24 +76,24 @@ def best_spans(
     inside, owned = (tensor.to(device, non_blocking=True) for tensor in (inside, owned))
     start = logits.start.gather(1, at).masked_fill(~owned, -torch.inf)
     end = logits.end.gather(1, at).masked_fill(~inside, -torch.inf)
-    end = torch.nn.functional.pad(end, (0, max_answer - 1), value=-torch.inf)
+    end = torch.nn.functional.pad(end, (0, max_answer_tokens - 1), value=-torch.inf)
 
-    scores, chosen = _best(start, end, n_best, max_answer)
+    scores, chosen = _best(start, end, n_best, max_answer_tokens)
     top = end.amax(1, keepdim=True).clamp(min=torch.finfo(end.dtype).min)
     likely = (end - top).double().exp()[:, None]  # with a channel: without one, no batch may be empty
-    ends = torch.nn.functional.avg_pool1d(likely, max_answer, 1)[:, 0] * max_answer
+    ends = torch.nn.functional.avg_pool1d(likely, max_answer_tokens, 1)[:, 0] * max_answer_tokens
     mass = (start + top + ends.log()).logsumexp(1).maximum(scores[:, 0])  # ends far below the top sum to 0
     null = logits.start[:, :1] + logits.end[:, :1]
     return torch.cat([part.double() for part in (scores, chosen, null, mass[:, None])], 1)
 
 
-def candidates(found: Tensor, batch: Batch, features: FeatureSet, max_answer: int) -> Candidates:
+def candidates(found: Tensor, batch: Batch, features: FeatureSet, max_answer_tokens: int) -> Candidates:
     """Where in the passages the `best_spans` of a batch lie; `found` on the CPU."""
     windows = batch.windows
     best, where, rest = np.split(found.numpy(), [found.shape[1] // 2 - 1, found.shape[1] - 2], axis=1)
     best, rest, where = best.astype(np.float32), rest.astype(np.float32), where.astype(np.int64)
-    first = where // max_answer
-    last = first + where % max_answer
+    first = where // max_answer_tokens
+    last = first + where % max_answer_tokens
     begins, ends = np.zeros_like(where), np.zeros_like(where)
     passages = features.passage_rows(windows)
     for k, language in enumerate(features.languages):
@@ -107,18 +107,18 @@ def candidates(found: Tensor, batch: Batch, features: FeatureSet, max_answer: in
     return Candidates(pair, best, begins, ends, *rest.T)
 
 
-def _best(start: Tensor, end: Tensor, count: int, max_answer: int) -> tuple[Tensor, Tensor]:
-    """Scores and numbers, both (B, n), of the best spans; a span's number is start * max_answer + length - 1.
+def _best(start: Tensor, end: Tensor, count: int, max_answer_tokens: int) -> tuple[Tensor, Tensor]:
+    """Scores and numbers, both (B, n), of the best spans, numbered start * max_answer_tokens + length - 1.
 
     The best `count` spans begin at the best `count` starts, each judged by its best span: so all others are
-    left out before spans are made. `end` has max_answer - 1 columns of -inf more than `start`.
+    left out before spans are made. `end` has max_answer_tokens - 1 columns of -inf more than `start`.
     """
-    best_end = torch.nn.functional.max_pool1d(end[:, None], max_answer, 1)[:, 0]
+    best_end = torch.nn.functional.max_pool1d(end[:, None], max_answer_tokens, 1)[:, 0]
     starts = _ranks(start + best_end).topk(min(count, start.shape[1]), 1).indices.sort(1).values
-    ends = end.unfold(1, max_answer, 1).gather(1, starts[:, :, None].expand(-1, -1, max_answer))
+    ends = end.unfold(1, max_answer_tokens, 1).gather(1, starts[:, :, None].expand(-1, -1, max_answer_tokens))
     spans = (start.gather(1, starts)[:, :, None] + ends).flatten(1)
     chosen = _ranks(spans).topk(min(count, spans.shape[1]), dim=1).indices
-    numbers = starts.gather(1, chosen // max_answer) * max_answer + chosen % max_answer
+    numbers = starts.gather(1, chosen // max_answer_tokens) * max_answer_tokens + chosen % max_answer_tokens
     return spans.gather(1, chosen), numbers
 
 

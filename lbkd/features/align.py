@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from lbkd.features.tokens import Ints
 
-_MARKERS = re.compile(r"^(?:##|▁+)|(?:</w>|@@)$")
+_MARKERS = re.compile(r"^(?:##|▁+)|(?:</w>|)$")
 """What vocabularies add to a piece to tell the ends of words."""
 _NEAR = 512
 """Characters that are compared at a time where text and tokens differ: the work grows with their square."""

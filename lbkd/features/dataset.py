@@ -49,7 +49,7 @@ class FeatureSet:
         tokenizer_hash: str,
         folder: Path,
         max_length: int,
-        max_question: int,
+        max_question_tokens: int,
         step: int,
         languages: Mapping[str, int] | None = None,
     ) -> "FeatureSet":
@@ -66,7 +66,7 @@ class FeatureSet:
             questions[language] = stored_tokens(
                 data.question_texts, tokenizer, language, tokenizer_hash, folder
             )
-        rule = WindowRule(max_length, max_question, step, template.specials)
+        rule = WindowRule(max_length, max_question_tokens, step, template.specials)
         return cls(corpus, rule, template, passages, questions)
 
     @property
@@ -168,7 +168,7 @@ class FeatureSet:
     @cached_property
     def long(self) -> npt.NDArray[np.bool_]:
         """(K, Q) whether the passage may need several windows; beside short questions it may not."""
-        return self._passage_tokens > self.rule.room(np.array(self.rule.max_question))
+        return self._passage_tokens > self.rule.room(np.array(self.rule.max_question_tokens))
 
     def counts(self, q: Ints, k: Ints, j: Ints) -> Ints:
         """Windows of (question, passage language, question language), arrays of one shape or broadcast.
@@ -200,7 +200,7 @@ class FeatureSet:
             question_language=j,
             number=number,
             count=self.rule.counts(asked, passage),
-            question_tokens=np.minimum(asked, self.rule.max_question),
+            question_tokens=np.minimum(asked, self.rule.max_question_tokens),
             start=start,
             stop=stop,
             room=room,

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lbkd.corpus.phrases import Phrases
 from lbkd.errors import ConfigError
 from lbkd.features.batches import Batch, collate, pinned
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints, TokenTable
 from lbkd.features.windows import Windows
+from lbkd.phrases import Phrases
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

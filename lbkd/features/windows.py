@@ -13,27 +13,27 @@ from lbkd.features.tokens import Ints
 class WindowRule:
     """How a (question, passage) pair becomes windows.
 
-    A window holds the question (cut to `max_question` tokens) and as many passage tokens as fit into
+    A window holds the question (cut to `max_question_tokens` tokens) and as many passage tokens as fit into
     `max_length`. The next window starts `step` passage tokens later, until one reaches the passage's end.
     """
 
     max_length: int
-    max_question: int
+    max_question_tokens: int
     step: int
     specials: int
     """Special tokens of a pair."""
 
     def __post_init__(self) -> None:
-        if self.max_length <= self.max_question + self.specials:
+        if self.max_length <= self.max_question_tokens + self.specials:
             raise ConfigError(
                 f"model.max_length = {self.max_length} leaves no room for a passage beside "
-                f"{self.max_question} question tokens and {self.specials} special ones; "
-                "raise model.max_length or lower model.max_question."
+                f"{self.max_question_tokens} question tokens and {self.specials} special ones; "
+                "raise model.max_length or lower model.max_question_tokens."
             )
 
     def room(self, question: Ints) -> Ints:
         """Passage tokens that fit into a window beside a question of so many tokens."""
-        return self.max_length - self.specials - np.minimum(question, self.max_question)
+        return self.max_length - self.specials - np.minimum(question, self.max_question_tokens)
 
     def stride(self, question: Ints) -> Ints:
         """Passage tokens between the starts of two windows: `step`, or the room where that is less."""
@@ -61,7 +61,7 @@ class Windows:
     count: Ints
     """Windows of the pair."""
     question_tokens: Ints
-    """After cutting to `max_question`."""
+    """After cutting to `max_question_tokens`."""
     start: Ints
     """First passage token of the window."""
     stop: Ints

@@ -101,7 +101,7 @@ class Answerer:
             features,
             features.features([pair]),
             n_best=2 * top_k,
-            max_answer=min(max_answer_len, rule.max_length),
+            max_answer_tokens=min(max_answer_len, rule.max_length),
             batch_tokens=_BATCH_TOKENS,
             impossible=handle_impossible_answer,
         )
@@ -111,14 +111,14 @@ class Answerer:
 
     def _rule(self, length: int | None, question: int | None, overlap: int | None) -> WindowRule:
         max_length = self.settings.max_length if length is None else length
-        max_question = self.settings.max_question if question is None else question
-        room = max_length - max_question - self.template.specials
+        max_question_tokens = self.settings.max_question_tokens if question is None else question
+        room = max_length - max_question_tokens - self.template.specials
         if max_length > self._most:
             raise ConfigError(f"max_seq_len = {max_length}: this model reads at most {self._most} tokens.")
-        if max_question < 1 or room < 1:
+        if max_question_tokens < 1 or room < 1:
             raise ConfigError(
-                f"max_seq_len = {max_length} and max_question_len = {max_question} leave no room for both a "
-                f"question and a passage beside {self.template.specials} special tokens."
+                f"max_seq_len = {max_length} and max_question_len = {max_question_tokens} leave no room for "
+                f"both a question and a passage beside {self.template.specials} special tokens."
             )
         if overlap is not None and not 0 <= overlap < room:
             raise ConfigError(
@@ -126,7 +126,7 @@ class Answerer:
                 f"window (max_seq_len - max_question_len - {self.template.specials} special ones)."
             )
         step = self.settings.window_step if overlap is None else room - overlap
-        return WindowRule(max_length, max_question, step, self.template.specials)
+        return WindowRule(max_length, max_question_tokens, step, self.template.specials)
 
     def _languages(self, passage: str | None, question: str | None) -> LanguagePair:
         told = takes_language(self.tokenizer) or self.template.languages is not None

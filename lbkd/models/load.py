@@ -44,7 +44,7 @@ def prepare(
     content = folder_hash(Path(name)) if Path(name).is_dir() else name
     place = folder / f"{Path(name).name}-{fingerprint([content, trim, key])}"
     if not place.exists():
-        from lbkd.models.trim import trim_vocabulary
+        from lbkd.models.trimming.trim import trim_vocabulary
 
         model, tokenizer = e5_small.load() if name == e5_small.NAME else load_encoder(name, trust)
         trim_vocabulary(model, tokenizer, texts, trim)

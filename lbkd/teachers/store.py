@@ -62,22 +62,22 @@ class LogitsStore:
         """Which of the features a block holds."""
         return slice(number * BLOCK, min((number + 1) * BLOCK, len(self.features)))
 
-    def prepare(self, ingredients: dict[str, Any]) -> str:
-        """Make the folder ready for writing; blocks that were finished with the same ingredients are kept.
+    def prepare(self, provenance: dict[str, Any]) -> str:
+        """Make the folder ready for writing; blocks that were finished with the same provenance are kept.
 
         One rank calls this, before any of them writes.
 
         Args:
-            ingredients: what the logits depend on, by name; JSON values. Windows and format are added.
+            provenance: what the logits depend on, by name; JSON values. Windows and format are added.
 
         Returns:
-            The names of the ingredients that differ from those of a former store, which is dropped; "".
+            The names of the provenance that differ from those of a former store, which is dropped; "".
         """
-        changed = self._changed(ingredients)
+        changed = self._changed(provenance)
         if changed != "":
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
-            write_json(self.folder / "manifest.json", self._manifest(ingredients))
+            write_json(self.folder / "manifest.json", self._manifest(provenance))
         for half in HALVES:
             for number in range(0, max(1, self.blocks), SHARD):
                 self._file(half, number).touch()
@@ -104,14 +104,14 @@ class LogitsStore:
         with (self.folder / f"blocks.{rank}.jsonl").open("a", encoding="utf-8") as file:
             file.write(f"\n{line}\n")  # the former line may have been cut short
 
-    def open(self, ingredients: dict[str, Any]) -> "StoredLogits":
+    def open(self, provenance: dict[str, Any]) -> "StoredLogits":
         """The store for reading.
 
         Raises:
-            DataError: missing, unfinished, damaged, or computed from other ingredients (which are named).
+            DataError: missing, unfinished, damaged, or computed from other provenance (which are named).
         """
         remedy = "Compute it again with `lbkd cache-logits`."
-        changed = self._changed(ingredients)
+        changed = self._changed(provenance)
         if changed is None:
             raise DataError(f"{self.folder}: no teacher logits here. {remedy}")
         if changed:
@@ -126,20 +126,20 @@ class LogitsStore:
             )
         return StoredLogits(self.features, self.lengths, *(self._map(half) for half in HALVES))
 
-    def _manifest(self, ingredients: dict[str, Any]) -> dict[str, Any]:
+    def _manifest(self, provenance: dict[str, Any]) -> dict[str, Any]:
         """All that the bytes depend on, as JSON gives it back."""
         windows = hashlib.sha256()
         for column in (self.features, self.lengths):
             for number in range(self.blocks):
                 windows.update(column[self.block(number)].astype("<i8").tobytes())
         own = {"format version": VERSION, "set of windows": windows.hexdigest()}
-        described: dict[str, Any] = json.loads(json.dumps({**ingredients, **own}))
+        described: dict[str, Any] = json.loads(json.dumps({**provenance, **own}))
         return described
 
-    def _changed(self, ingredients: dict[str, Any]) -> str | None:
-        """Names of the ingredients that differ from the manifest's; None where there is no manifest."""
+    def _changed(self, provenance: dict[str, Any]) -> str | None:
+        """Names of the provenance that differ from the manifest's; None where there is no manifest."""
         former = read_json(self.folder / "manifest.json")
-        return differences(former, self._manifest(ingredients)) if isinstance(former, dict) else None
+        return differences(former, self._manifest(provenance)) if isinstance(former, dict) else None
 
     def _file(self, half: str, number: int) -> Path:
         """Where a block lies."""

@@ -5,7 +5,7 @@
     random-0.pt         the random number generators of rank 0; one file a rank
     best.safetensors    the best weights so far, where one selects
     metrics.jsonl       what was logged so far
-    state.json          the rest of `Progress`, and what decides whether the run may go on from here
+    state.json          the rest of `TrainingState`, and what decides whether the run may go on from here
     MANIFEST.json       size and sha256 of every file
 """
 
@@ -24,11 +24,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from lbkd.distributed import collectives, group
+from lbkd.distributed.hosts import lost
 from lbkd.errors import ConfigError, LbkdError
-from lbkd.training import engine
-from lbkd.training.hosts import lost
+from lbkd.progress import Listener
+from lbkd.training.engine import Engine
 from lbkd.training.interrupts import Interrupts
-from lbkd.training.telemetry import Listener, MetricsLog
+from lbkd.training.metrics_log import MetricsLog
 from lbkd.workspace import differences, file_hash, put_in_place, read_json, sync_tree, write_json
 
 _KEPT = 2
@@ -37,7 +39,7 @@ _MANIFEST, _STATE, _METRICS, _BEST = "MANIFEST.json", "state.json", "metrics.jso
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """How far a run is."""
 
     step: int = 0
@@ -54,15 +56,15 @@ class Checkpoints:
     Args:
         folder: where they lie; every rank must reach it.
         what: the run's name, for messages.
-        ingredients: what the run's weights depend on.
+        provenance: what the run's weights depend on.
         minutes: from one checkpoint to the next; 0: none are written.
         listener: hears of what goes wrong.
     """
 
     def __init__(
-        self, folder: Path, what: str, ingredients: dict[str, Any], minutes: float, listener: Listener
+        self, folder: Path, what: str, provenance: dict[str, Any], minutes: float, listener: Listener
     ) -> None:
-        self.folder, self.what, self.ingredients = folder, what, ingredients
+        self.folder, self.what, self.provenance = folder, what, provenance
         self.minutes, self.listener = minutes, listener
         self._mine: list[Path] = []
         self._interrupts = Interrupts()
@@ -74,11 +76,11 @@ class Checkpoints:
         return time.monotonic() - self._began
 
     @contextmanager
-    def resumed(self, machine: engine.Engine, total: int, log: MetricsLog | None) -> Iterator[Progress]:
+    def resumed(self, engine: Engine, total: int, log: MetricsLog | None) -> Iterator[TrainingState]:
         """Go on from the newest sound checkpoint of this run, and hold interrupts back until after a step.
 
         Args:
-            machine: just made; every rank calls this.
+            engine: just made; every rank calls this.
             total: steps of the run.
             log: on rank 0, where nothing is logged yet.
 
@@ -89,29 +91,31 @@ class Checkpoints:
             ConfigError: the checkpoint was written by another number of ranks, or at another ZeRO stage.
         """
         with self._interrupts if self.minutes else nullcontext():
-            yield self._resume(machine, total, log)
+            yield self._resume(engine, total, log)
 
-    def after_step(self, machine: engine.Engine, progress: Progress, log: MetricsLog | None) -> None:
+    def after_step(self, engine: Engine, progress: TrainingState, log: MetricsLog | None) -> None:
         """Save if it is time to, or if an interrupt came to any rank, which then takes effect on all."""
         if not self.minutes:
             return
         late = time.monotonic() - self._saved >= 60 * self.minutes
-        due, interrupt = engine.largest(late, self._interrupts.came)
+        due, interrupt = collectives.all_reduce_max(late, self._interrupts.came)
         if due or interrupt:
-            self._save(machine, progress, log)
+            self._save(engine, progress, log)
             self._saved = time.monotonic()
         if interrupt:
             self._interrupts.obey(interrupt)
 
-    def _resume(self, machine: engine.Engine, total: int, log: MetricsLog | None) -> Progress:
-        rank, world = engine.start()
-        mine = (world, machine.stage)
-        found = engine.agree(engine.together(lambda: self._newest(*mine) if rank == 0 else None))
+    def _resume(self, engine: Engine, total: int, log: MetricsLog | None) -> TrainingState:
+        rank, world = group.start()
+        mine = (world, engine.stage)
+        found = collectives.broadcast_object(
+            collectives.raise_on_all_ranks(lambda: self._newest(*mine) if rank == 0 else None)
+        )
         if found is None:
-            return Progress()
+            return TrainingState()
         folder, state = found
         try:
-            machine.load(folder)
+            engine.load(folder)
             _set_random_state(torch.load(folder / _random_file(rank), weights_only=True))
         except (OSError, torch.OutOfMemoryError):
             raise  # the files are sound
@@ -123,7 +127,7 @@ class Checkpoints:
                 f"{self.folder} to begin the run anew."
             ) from error
         best = folder / _BEST
-        progress = Progress(**state["progress"])
+        progress = TrainingState(**state["progress"])
         progress.weights = load_file(best) if rank == 0 and best.exists() else {}
         if log is not None:
             log.repeat(folder / _METRICS)
@@ -139,7 +143,7 @@ class Checkpoints:
         for folder in sorted(self.folder.glob("step-*"), key=lambda f: (len(f.name), f.name), reverse=True):
             fault = _damage(folder)
             state = read_json(folder / _STATE)
-            if not fault and (changed := differences(state["ingredients"], self.ingredients)):
+            if not fault and (changed := differences(state["provenance"], self.provenance)):
                 fault = f"{changed} changed"
             if fault:
                 self.listener.note(f"{self.what}: not going on from {folder}, since {fault}")
@@ -154,13 +158,13 @@ class Checkpoints:
                 return folder, state
         return None
 
-    def _save(self, machine: engine.Engine, progress: Progress, log: MetricsLog | None) -> None:
+    def _save(self, engine: Engine, progress: TrainingState, log: MetricsLog | None) -> None:
         place = self.folder / f"step-{progress.step}"
         first = log is not None
         try:
-            engine.together(self._begin if first else _nothing)
-            engine.together(lambda: self._fill(machine, progress, log))
-            engine.together((lambda: self._finish(place)) if first else _nothing)
+            collectives.raise_on_all_ranks(self._begin if first else _nothing)
+            collectives.raise_on_all_ranks(lambda: self._fill(engine, progress, log))
+            collectives.raise_on_all_ranks((lambda: self._finish(place)) if first else _nothing)
         except LbkdError as error:
             shutil.rmtree(self._beside, ignore_errors=True)
             self.listener.note(
@@ -173,10 +177,10 @@ class Checkpoints:
             shutil.rmtree(self._beside, ignore_errors=True)
             self._beside.mkdir(parents=True)
 
-    def _fill(self, machine: engine.Engine, progress: Progress, log: MetricsLog | None) -> None:
+    def _fill(self, engine: Engine, progress: TrainingState, log: MetricsLog | None) -> None:
         """What every rank does."""
-        rank, world = engine.start()
-        machine.save(self._beside)
+        rank, world = group.start()
+        engine.save(self._beside)
         with _writing():
             torch.save(_random_state(), self._beside / _random_file(rank))
             if log is None:
@@ -189,8 +193,8 @@ class Checkpoints:
                 "progress": counts,
                 "time": time.strftime("%Y-%m-%d %H:%M"),
                 "seconds": self.seconds,
-                "ranks and ZeRO stage": [world, machine.stage],
-                "ingredients": self.ingredients,
+                "ranks and ZeRO stage": [world, engine.stage],
+                "provenance": self.provenance,
             }
             write_json(self._beside / _STATE, state)
 

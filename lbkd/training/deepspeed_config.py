@@ -7,15 +7,15 @@ from typing import Any
 import torch
 
 from lbkd.config import RuntimeSettings, TrainingSettings, merge
+from lbkd.distributed.device import compute_dtype
 from lbkd.errors import ConfigError
-from lbkd.training.engine import precision
 
 _OURS = {
     "train_batch_size": "training.batch_size",
     "train_micro_batch_size_per_gpu": "training.micro_batch_size",
     "gradient_accumulation_steps": "training.micro_batch_size",
     "optimizer": "training.learning_rate, training.weight_decay and training.adam_eps",
-    "scheduler": "training.warmup",
+    "scheduler": "training.warmup_ratio",
     "bf16": "runtime.precision",
     "fp16": "runtime.precision",
 }
@@ -36,14 +36,14 @@ def deepspeed_config(
     Raises:
         ConfigError: the user's file is unreadable or sets what our settings decide; fp16 with ZeRO.
     """
-    dtype = precision(runtime.precision)
+    dtype = compute_dtype(runtime.precision)
     half = dtype is torch.float16
     stage = runtime.zero_stage if runtime.zero_stage is not None else (2 if world > 1 and not half else 0)
     micro = max(1, training.batch_size // (world * parts))
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": micro,
         "gradient_accumulation_steps": parts,
-        "gradient_clipping": training.clip,
+        "gradient_clipping": training.max_grad_norm,
         "zero_optimization": {"stage": stage},
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,

@@ -1,4 +1,4 @@
-"""DeepSpeed, and the process group it runs in: the only file that knows of either, but for how ranks meet."""
+"""A model under DeepSpeed: the only file that imports it."""
 
 import gc
 import logging
@@ -8,135 +8,23 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn  # noqa: F401  (before there is a group: see `_deepspeed`)
-from torch._C._distributed_c10d import HashStore
 
 from lbkd.config import TrainingSettings
+from lbkd.distributed import group
+from lbkd.distributed.device import current_device
 from lbkd.errors import ConfigError, LbkdError
-from lbkd.training.hosts import meet
-from lbkd.training.launch import launched
 from lbkd.training.optimizer import ClippingAdamW, Skips, parameter_groups
-from lbkd.training.process import allow_many_files, keep_freed_memory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from lbkd.models.masked import MaskedSpanModel
 
-T = TypeVar("T")
-
 _TAG = "deepspeed"  # the folder of its files in a checkpoint
-
-
-def start(nproc: int | None = None) -> tuple[int, int]:
-    """Join the process group, or make one of our own for a single process.
-
-    Args:
-        nproc: the number of ranks that was asked for, if any.
-
-    Returns:
-        (rank, number of ranks).
-    """
-    if dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
-    keep_freed_memory()
-    allow_many_files()
-    cuda = torch.cuda.is_available()
-    backend = "cuda:nccl,cpu:gloo" if cuda else "gloo"
-    world = int(os.environ.get("WORLD_SIZE", 1)) if launched() else 1
-    if nproc not in (None, world):
-        raise ConfigError(f"--nproc {nproc}, but the number of ranks started is {world}; leave --nproc out.")
-    _deepspeed()
-    if launched():
-        meet(backend)
-    else:
-        os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")  # DeepSpeed reads them
-        dist.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
-    if cuda:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
-    return dist.get_rank(), dist.get_world_size()
-
-
-def stop() -> None:
-    """Leave the process group, so that another can be joined, and end its threads.
-
-    One that is left while Python ends may abort the process.
-    """
-    if not dist.is_initialized():
-        return
-    if _deepspeed().comm.is_initialized():
-        _deepspeed().comm.destroy_process_group()  # forgets the groups that it made of ours, too
-    else:
-        dist.destroy_process_group()
-    gc.collect()  # engines that are gone, with the groups they hold
-
-
-def device() -> torch.device:
-    """Where this rank computes."""
-    return (
-        torch.device("cuda", torch.cuda.current_device())
-        if torch.cuda.is_available()
-        else torch.device("cpu")
-    )
-
-
-def agree(value: Any) -> Any:
-    """Rank 0's value, on every rank."""
-    box = [value]
-    if dist.is_initialized() and dist.get_world_size() > 1:
-        dist.broadcast_object_list(box, src=0)
-    return box[0]
-
-
-def gathered(value: Any) -> list[Any]:
-    """Every rank's value, in the order of ranks, on every rank."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return [value]
-    values = [None] * dist.get_world_size()
-    dist.all_gather_object(values, value)
-    return values
-
-
-def together(work: Callable[[], T]) -> T:
-    """Do something on every rank; an LbkdError of any rank is raised on all of them."""
-    error: LbkdError | None = None
-    try:
-        value = work()
-    except LbkdError as raised:
-        error = raised
-    for failure in gathered(error):
-        if failure is not None:
-            raise failure
-    return value
-
-
-def everywhere(flag: torch.Tensor) -> bool:
-    """Whether a boolean scalar is true on every rank."""
-    if dist.get_world_size() > 1:
-        flag = flag.to(torch.int32)
-        dist.all_reduce(flag, dist.ReduceOp.MIN)
-    return bool(flag)
-
-
-def largest(*numbers: int) -> list[int]:
-    """The largest of all ranks' numbers, one by one."""
-    found = torch.tensor(numbers)
-    if dist.get_world_size() > 1:
-        dist.all_reduce(found, dist.ReduceOp.MAX)
-    return [int(number) for number in found]
-
-
-def precision(choice: str) -> torch.dtype:
-    """The type to compute in: bf16 on GPUs that have it, else fp16; fp32 on CPU."""
-    if choice != "auto":
-        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[choice]
-    if not torch.cuda.is_available():
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
 class Engine:
@@ -159,7 +47,8 @@ class Engine:
         config: dict[str, Any],
         schedule: Callable[[int], float],
     ) -> None:
-        deepspeed = _deepspeed()
+        deepspeed = import_deepspeed()
+        group.start_alone()
         try:
             checked = deepspeed.DeepSpeedConfig(config)
         except (AssertionError, TypeError, ValueError) as error:
@@ -171,12 +60,14 @@ class Engine:
         if checked.zero_optimization_stage:
             optimizer: torch.optim.AdamW = torch.optim.AdamW(groups, lr=rate, eps=eps, fused=True)
         else:  # DeepSpeed's clipping would wait for the GPU, and it would write NaN into the weights
-            optimizer = self._own = ClippingAdamW(groups, rate, eps, checked.gradient_clipping, device())
+            optimizer = self._own = ClippingAdamW(
+                groups, rate, eps, checked.gradient_clipping, current_device()
+            )
             config = {**config, "gradient_clipping": 0.0}
-        self._skips = self._own.skips if self._own is not None else Skips(device())
+        self._skips = self._own.skips if self._own is not None else Skips(current_device())
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
         self._engine, *_ = deepspeed.initialize(
-            model=torch.nn.Module.to(model, device()),
+            model=torch.nn.Module.to(model, current_device()),
             optimizer=optimizer,
             lr_scheduler=self._scheduler,
             config=config,
@@ -202,7 +93,7 @@ class Engine:
         self._engine.step()
         if last and self._own is None:
             skipped = not self._engine.was_step_applied()
-            self._skips.add(torch.full((), float(skipped), device=device()))
+            self._skips.add(torch.full((), float(skipped), device=current_device()))
             if skipped:
                 with warnings.catch_warnings(action="ignore"):  # that the optimizer has not stepped before
                     self._scheduler.step()
@@ -278,11 +169,11 @@ def _read(path: str, map_location: Any = None) -> Any:
         return torch.load(path, map_location=map_location, weights_only=True)
 
 
-def _deepspeed() -> Any:
+def import_deepspeed() -> Any:
     """DeepSpeed, quiet, and without the C++ compiler that it would otherwise want at its first start.
 
-    To be imported before there is a process group, as torch.distributed.nn is: both have functions with the
-    group of that moment as a default argument, which would hold on to it for good.
+    To be called before there is a process group, as torch.distributed.nn is imported: both have functions
+    with the group of that moment as a default argument, which would hold on to it for good.
     """
     os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
@@ -294,4 +185,14 @@ def _deepspeed() -> Any:
     logger = logging.getLogger("DeepSpeed")
     logger.handlers = [logging.StreamHandler(sys.stderr)]
     logger.setLevel(logging.ERROR)
+
+    group.before_leaving(_release_group)
     return deepspeed
+
+
+def _release_group() -> None:
+    """Let DeepSpeed destroy the process group: then it forgets the groups that it made of ours, too."""
+    import deepspeed
+
+    if deepspeed.comm.is_initialized():
+        deepspeed.comm.destroy_process_group()

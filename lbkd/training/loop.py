@@ -14,6 +14,8 @@ import torch
 
 from lbkd.config import Settings
 from lbkd.criterions import Criterion
+from lbkd.distributed import collectives, group
+from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import LbkdError
 from lbkd.features.batches import Batch, collate, pinned, share
 from lbkd.features.dataset import FeatureSet
@@ -21,14 +23,15 @@ from lbkd.features.prefetch import prefetched
 from lbkd.features.tokens import Ints
 from lbkd.models.masked import MaskedSpanModel, masked_logits
 from lbkd.models.span import span_logits
-from lbkd.training import engine
-from lbkd.training.checkpoints import Checkpoints, Progress
+from lbkd.progress import Listener
+from lbkd.training.checkpoints import Checkpoints, TrainingState
 from lbkd.training.deepspeed_config import deepspeed_config
+from lbkd.training.engine import Engine
 from lbkd.training.masking import MaskedShare, MaskedStream
 from lbkd.training.meter import Meter
-from lbkd.training.plan import Plan
-from lbkd.training.taught import Teachers
-from lbkd.training.telemetry import Listener, MetricsLog
+from lbkd.training.metrics_log import MetricsLog
+from lbkd.training.schedule import Schedule
+from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.workspace import write_json
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ def train_loop(
     features: FeatureSet,
     pairs: Sequence[tuple[str, str]],
     criterion: Criterion,
-    teachers: Teachers | None,
+    teachers: TeacherLogits | None,
     settings: Settings,
     folder: Path,
     what: str,
@@ -70,10 +73,10 @@ def train_loop(
         LbkdError: nothing to learn from, a loss that is not a number too often, or such weights in the end.
     """
     training = settings.training
-    rank, world = engine.start()
+    rank, world = group.start()
     seed_everything(settings.seed, rank)
     model.get_input_embeddings().requires_grad_(not training.freeze_embeddings)
-    plan = Plan(features, pairs, settings)
+    plan = Schedule(features, pairs, settings)
     total = plan.steps
     if not total:
         raise LbkdError(f"{what}: the corpus has no question for the language pairs {list(pairs)}.")
@@ -84,30 +87,30 @@ def train_loop(
         if rank == 0:
             write_json(folder / "weighting.json", learned)
     parts = math.ceil(training.batch_size / (world * (training.micro_batch_size or training.batch_size)))
-    schedule = warmup_then_decay(total, training.warmup)
+    schedule = warmup_then_decay(total, training.warmup_ratio)
     config = deepspeed_config(training, settings.runtime, world, parts)
-    place, device = (rank, world, parts), engine.device()
+    place, device = (rank, world, parts), current_device()
     network: PreTrainedModel | MaskedSpanModel = model
     stream: Iterable[Iterable[MaskedShare] | None] = itertools.repeat(None)
     if masked is not None:
         network = MaskedSpanModel(model, masked.model)
         stream = masked.steps(training.batch_size, place)
-    meter = Meter(model, masked.model if masked else None, engine.precision(settings.runtime.precision))
+    meter = Meter(model, masked.model if masked else None, compute_dtype(settings.runtime.precision))
     with (
-        closing(engine.Engine(network, training, config, schedule)) as machine,
+        closing(Engine(network, training, config, schedule)) as engine,
         closing(MetricsLog(folder)) if rank == 0 else nullcontext() as log,
-        checkpoints.resumed(machine, total, log)
+        checkpoints.resumed(engine, total, log)
         if checkpoints is not None
-        else nullcontext(Progress()) as so_far,
+        else nullcontext(TrainingState()) as so_far,
         closing(prefetched(_shares(plan, stream, so_far.step, features, teachers, place, device))) as steps,
     ):
-        machine.model.train()
+        engine.model.train()
         meter.restart()
         for step, (epochs, shares) in enumerate(steps, start=so_far.step + 1):
-            _step(machine, shares, criterion, teachers, world * parts, meter)
+            _step(engine, shares, criterion, teachers, world * parts, meter)
             if step % training.log_every == 0 or step == total:
-                numbers = meter.report(machine) | {"epoch": epochs}
-                row = machine.skipped()[1]
+                numbers = meter.report(engine) | {"epoch": epochs}
+                row = engine.skipped()[1]
                 if row > _MOST_SKIPS:
                     raise LbkdError(
                         f"{what}: the loss or its gradient is not a number, {row} steps in a row "
@@ -117,7 +120,7 @@ def train_loop(
                     log.write(step, numbers)
                 listener.progress(what, step, total, numbers)
             if select is not None and (step == total or epochs.is_integer()):
-                found = _weights(machine, masked is not None)
+                found = _weights(engine, masked is not None)
                 with meter.pause():
                     f1 = _judged(select, found)
                 listener.note(f"{what}: F1 {f1:.2f} on the selection split after {epochs:.3g} epochs")
@@ -128,21 +131,25 @@ def train_loop(
             so_far.step = step
             if checkpoints is not None:
                 with meter.pause():
-                    checkpoints.after_step(machine, so_far, log)
-        weights = so_far.weights if select is not None else _weights(machine, masked is not None)
-    if not engine.everywhere(torch.tensor(all(bool(w.isfinite().all()) for w in weights.values()))):
+                    checkpoints.after_step(engine, so_far, log)
+        weights = so_far.weights if select is not None else _weights(engine, masked is not None)
+    if not collectives.all_reduce_and(all(bool(w.isfinite().all()) for w in weights.values())):
         raise LbkdError(f"{what}: the trained weights are not all finite numbers. {_REMEDY}")
     return weights
 
 
 def _judged(select: Callable[[Weights], float], weights: Weights) -> float:
     """What rank 0 finds, on every rank."""
-    return float(engine.agree(engine.together(lambda: select(weights) if engine.start()[0] == 0 else 0.0)))
+    return float(
+        collectives.broadcast_object(
+            collectives.raise_on_all_ranks(lambda: select(weights) if group.rank() == 0 else 0.0)
+        )
+    )
 
 
-def _weights(machine: engine.Engine, masked: bool) -> Weights:
+def _weights(engine: Engine, masked: bool) -> Weights:
     """The span model's weights, on the CPU."""
-    weights = MaskedSpanModel.span_weights(machine.weights()) if masked else machine.weights()
+    weights = MaskedSpanModel.span_weights(engine.weights()) if masked else engine.weights()
     return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
 
 
@@ -176,18 +183,18 @@ class _Share(NamedTuple):
     weight: float
     """Share of the global batch's pairs."""
     stored: torch.Tensor | None
-    """What the teachers said of them (see `Teachers.read`)."""
+    """What the teachers said of them (see `TeacherLogits.read`)."""
     beside: MaskedShare | None
     lengths: Ints
     """Tokens of all its windows that count."""
 
 
 def _shares(
-    plan: Plan,
+    plan: Schedule,
     stream: Iterable[Iterable[MaskedShare] | None],
     done: int,
     features: FeatureSet,
-    teachers: Teachers | None,
+    teachers: TeacherLogits | None,
     place: tuple[int, int, int],
     device: torch.device,
 ) -> Iterator[tuple[float, list[_Share]]]:
@@ -214,10 +221,10 @@ def _shares(
 
 
 def _step(
-    machine: engine.Engine,
+    engine: Engine,
     shares: Iterable[_Share],
     criterion: Criterion,
-    teachers: Teachers | None,
+    teachers: TeacherLogits | None,
     scale: int,
     meter: Meter,
 ) -> None:
@@ -226,16 +233,16 @@ def _step(
     A micro-batch of pairs and one of masked windows go through the model in one call, and back in one.
     """
     for batch, weight, stored, beside, lengths in shares:
-        batch = batch.to(engine.device())
+        batch = batch.to(current_device())
         soft = teachers.logits(batch, stored) if teachers is not None and stored is not None else None
         if beside is None:
-            losses = [(criterion(span_logits(machine.model, batch), batch, soft), weight)]
+            losses = [(criterion(span_logits(engine.model, batch), batch, soft), weight)]
         else:
-            hidden = beside.batch.to(engine.device())
-            spans, tokens = masked_logits(machine.model, batch, hidden)
+            hidden = beside.batch.to(current_device())
+            spans, tokens = masked_logits(engine.model, batch, hidden)
             losses = [(criterion(spans, batch, soft), weight)]
             losses.append((criterion.masked(tokens, hidden.labels), beside.weight))
         meter.add(losses, lengths, len(beside.batch.labels) if beside is not None and len(beside.ids) else 0)
-        machine.backward(torch.stack([loss.total * (weight * scale) for loss, weight in losses]).sum())
-        machine.step()
-    meter.end_step(machine.last_skipped)
+        engine.backward(torch.stack([loss.total * (weight * scale) for loss, weight in losses]).sum())
+        engine.step()
+    meter.end_step(engine.last_skipped)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lbkd import criterions
 from lbkd.config import Settings
-from lbkd.corpus.phrases import Phrases, mine, read_phrases
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.features.batches import Epoch, share
 from lbkd.features.masks import MaskedBatch, Masker
 from lbkd.features.tokens import Ints
 from lbkd.models.load import load_masked_language_model
+from lbkd.phrases import Phrases, mine, read_phrases
+from lbkd.project import Project
 from lbkd.tasks import Masking, Task
-from lbkd.training.project import Project
 from lbkd.workspace import fingerprint
 
 if TYPE_CHECKING:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from lbkd.criterions import Loss
+from lbkd.distributed import collectives
+from lbkd.distributed.device import current_device
 from lbkd.features.tokens import Ints
-from lbkd.training import engine
-from lbkd.training.telemetry import encoder_shape, head_flops, matmul_peak, matrix_weights, training_flops
+from lbkd.models.flops import encoder_shape, head_flops, matmul_peak, matrix_weights, training_flops
+from lbkd.training.engine import Engine
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -22,7 +24,7 @@ class Meter:
     def __init__(self, model: "PreTrainedModel", head: torch.nn.Module | None, dtype: torch.dtype) -> None:
         self.weights = matrix_weights(model)
         self.head = head_flops(head) if head is not None else 0
-        self.peak = sum(engine.gathered(matmul_peak(engine.device(), dtype)))
+        self.peak = sum(collectives.all_gather_objects(matmul_peak(current_device(), dtype)))
         self.shape = encoder_shape(model)
         self.restart()
 
@@ -67,10 +69,10 @@ class Meter:
             self.sums[name] = self.sums.get(name, 0.0) + value.masked_fill(skipped > 0, 0.0)
         self.step = {}
 
-    def report(self, machine: engine.Engine) -> dict[str, float]:
+    def report(self, engine: Engine) -> dict[str, float]:
         """Collects from all ranks, then starts anew."""
         sums = dict(zip(self.sums, torch.stack([*self.sums.values()]).tolist(), strict=True))
-        everyone = engine.gathered((sums, self.tokens, self.squares, self.chosen))
+        everyone = collectives.all_gather_objects((sums, self.tokens, self.squares, self.chosen))
         seconds = time.perf_counter() - self.began
         means = {name: sum(entry[0][name] for entry in everyone) for name in sums}
         weight = means.pop("")
@@ -79,13 +81,13 @@ class Meter:
             numbers |= {"kd_to_nll": numbers["kd"] / numbers["nll"]} if "kd" in numbers else {}
         tokens, squares, chosen = (sum(entry[i] for entry in everyone) for i in (1, 2, 3))
         flops = training_flops(self.weights, tokens, squares, *self.shape) + self.head * chosen
-        norm = machine.gradient_norm
+        norm = engine.gradient_norm
         if norm is not None:
             numbers["gradient_norm"] = norm
         self.restart()
         return numbers | {
-            "learning_rate": machine.learning_rate,
+            "learning_rate": engine.learning_rate,
             "tokens_per_second": tokens / seconds,
             "peak_share": flops / seconds / self.peak,
-            "skipped_steps": float(machine.skipped()[0]),
+            "skipped_steps": float(engine.skipped()[0]),
         }

@@ -90,6 +90,6 @@ def parameter_groups(
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for p in model.parameters():
         if p.requires_grad:
-            rate = training.learning_rate * (1.0 if id(p) in encoder else training.head_rate)
+            rate = training.learning_rate * (1.0 if id(p) in encoder else training.head_lr_multiplier)
             groups.setdefault((rate, training.weight_decay if p.ndim > 1 else 0.0), []).append(p)
     return [{"params": group, "lr": rate, "weight_decay": decay} for (rate, decay), group in groups.items()]

@@ -6,16 +6,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lbkd import criterions, tasks, weighting
+from lbkd import criterions, tasks
+from lbkd import weighting as weightings
 from lbkd.criterions import Criterion
+from lbkd.distributed.device import compute_dtype
 from lbkd.errors import ConfigError
+from lbkd.evaluation.evaluate import EvaluationSet
 from lbkd.features.dataset import LanguagePair
+from lbkd.project import Project
 from lbkd.tasks import Masking, Task, Teacher
-from lbkd.training import engine
-from lbkd.training.evaluate import Exam
 from lbkd.training.masking import masking_ingredients, masking_of, without_place
-from lbkd.training.project import Project
-from lbkd.training.selection import selection_exam
+from lbkd.training.selection import selection_set
 from lbkd.weighting import Weighting
 from lbkd.workspace import differences, file_hash, folder_hash, read_json
 
@@ -42,7 +43,7 @@ class Run:
     weighting: Weighting | None
     masking: Masking | None
     """What is masked beside, if anything is."""
-    selection: Exam | None
+    selection: EvaluationSet | None
     """What the best epoch is chosen by, if it is."""
 
     @classmethod
@@ -52,7 +53,7 @@ class Run:
         task: str,
         options: Mapping[str, Any] | None = None,
         criterion: str | None = None,
-        weigh: str = "impurity",
+        weighting: str = "impurity",
         criterion_options: Mapping[str, Any] | None = None,
     ) -> "Run":
         """Make and check all components.
@@ -62,7 +63,7 @@ class Run:
             task: name of the task.
             options: of the task, instead of those in the settings.
             criterion: name of the criterion; by default the task's.
-            weigh: name of the weighting, for tasks with teachers.
+            weighting: name of the weighting, for tasks with teachers.
             criterion_options: of the criterion, instead of those in the settings.
 
         Raises:
@@ -79,7 +80,7 @@ class Run:
             raise ConfigError(
                 f"criterion {name!r} needs teachers, and task {task!r} has none; use task 'distill'."
             )
-        strategy = weighting.registry.create(weigh, settings.weighting) if taught else None
+        strategy = weightings.registry.create(weighting, settings.weighting) if taught else None
         if strategy is not None:
             strategy.check([who.name for who in taught])
         split = settings.training.select_on
@@ -92,10 +93,10 @@ class Run:
             name,
             how,
             loss,
-            weigh if taught else None,
+            weighting if taught else None,
             strategy,
             masking_of(settings, task, chosen, name),
-            selection_exam(project, split) if split else None,
+            selection_set(project, split) if split else None,
         )
 
     @property
@@ -122,17 +123,25 @@ class Run:
             "criterion": [criterions.registry.origin(self.criterion_name), self.criterion_name]
             + [dict(self.criterion_options)],
             "weighting": self.weighting_name
-            and [weighting.registry.origin(self.weighting_name), self.weighting_name]
+            and [weightings.registry.origin(self.weighting_name), self.weighting_name]
             + [self.project.settings.weighting],
             "seed": self.project.settings.seed,
         }
 
-    def ingredients(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """What the weights depend on; its teachers must be trained."""
         settings, encoder = self.project.settings, Path(self.project.encoder)
         training = settings.training.model_dump(mode="json", exclude=_INDIFFERENT)
-        deepspeed, exam = settings.runtime.deepspeed, self.selection
-        chosen = [exam.corpus.fingerprint(), exam.metric, settings.evaluation.max_answer] if exam else None
+        deepspeed, evaluation_set = settings.runtime.deepspeed, self.selection
+        chosen = (
+            [
+                evaluation_set.corpus.fingerprint(),
+                evaluation_set.metric,
+                settings.evaluation.max_answer_tokens,
+            ]
+            if evaluation_set
+            else None
+        )
         return {
             **self.asked,
             "selection": chosen,
@@ -143,21 +152,21 @@ class Run:
             "tokenizer": self.project.tokenizer_hash,
             **{f"training.{name}": value for name, value in training.items()},
             **{f"model.{name}": value for name, value in settings.model.model_dump(mode="json").items()},
-            "precision": str(engine.precision(settings.runtime.precision)),
+            "precision": str(compute_dtype(settings.runtime.precision)),
             "deepspeed": file_hash(deepspeed) if deepspeed else None,
         }
 
-    def changed(self, ingredients: dict[str, Any]) -> str | None:
-        """Which of the ingredients differ from those of what lies in the folder; None where nothing does."""
+    def changed(self, provenance: dict[str, Any]) -> str | None:
+        """Which of the provenance differ from those of what lies in the folder; None where nothing does."""
         found = read_json(self.folder / "run.json")
-        return None if found is None else differences(found["ingredients"], ingredients)
+        return None if found is None else differences(found["provenance"], provenance)
 
     def done(self) -> bool:
         """Whether it, and its teachers before it, were trained and are still valid."""
         return (
             all(run.done() for run in self.teacher_runs().values())
             and (self.folder / "run.json").exists()
-            and self.changed(self.ingredients()) == ""
+            and self.changed(self.provenance()) == ""
         )
 
     @property

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
 from lbkd.evaluation.answers import answers_by_question
 from lbkd.evaluation.benchmarks import BENCHMARKS
+from lbkd.evaluation.evaluate import EvaluationSet
 from lbkd.evaluation.metrics import score_predictions
-from lbkd.training import engine
-from lbkd.training.evaluate import Exam
-from lbkd.training.project import Project, window_settings
+from lbkd.project import Project, window_settings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Weights = Mapping[str, torch.Tensor]
 
 
-def selection_exam(project: Project, split: str) -> Exam:
+def selection_set(project: Project, split: str) -> EvaluationSet:
     """The questions of `training.select_on`, in the source language.
 
     Raises:
@@ -41,32 +41,36 @@ def selection_exam(project: Project, split: str) -> Exam:
                 "model that was chosen by its test questions would be judged by them too; name another "
                 "split, or another corpus.test if this one is not what you test on."
             )
-    return Exam(split, corpus, settings.evaluation.metric)
+    return EvaluationSet(split, corpus, settings.evaluation.metric)
 
 
-def selector(project: Project, exam: Exam, model: "PreTrainedModel") -> Callable[[Weights], float]:
+def selector(
+    project: Project, evaluation_set: EvaluationSet, model: "PreTrainedModel"
+) -> Callable[[Weights], float]:
     """What gives F1 in percent of the model with given weights; for rank 0 alone, whatever the ZeRO stage."""
     source, how = project.settings.corpus.source, project.settings.evaluation
-    dtype = engine.precision(project.settings.runtime.precision)
-    features = project.test_features(exam.corpus, project.encoder, window_settings(project.settings.model))
-    golds = exam.golds(source, source)
+    dtype = compute_dtype(project.settings.runtime.precision)
+    features = project.test_features(
+        evaluation_set.corpus, project.encoder, window_settings(project.settings.model)
+    )
+    golds = evaluation_set.golds(source, source)
     judge = deepcopy(model) if project.rank == 0 else model
 
     def f1(weights: Weights) -> float:
         judge.load_state_dict(dict(weights))
-        torch.nn.Module.to(judge, engine.device())
+        torch.nn.Module.to(judge, current_device())
         found = answers_by_question(
             judge,
             features,
             (source, source),
             n_best=1,
-            max_answer=how.max_answer,
+            max_answer_tokens=how.max_answer_tokens,
             batch_tokens=how.batch_tokens,
             dtype=dtype,
         )
         answers = {id_: decoded.answers[0].text for id_, decoded in found}
         torch.nn.Module.to(judge, "cpu")
-        return score_predictions(golds, answers, exam.metric, source).f1
+        return score_predictions(golds, answers, evaluation_set.metric, source).f1
 
     return f1
 

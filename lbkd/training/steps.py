@@ -11,21 +11,22 @@ import torch
 
 import lbkd
 from lbkd import tasks
+from lbkd.distributed import collectives
+from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
+from lbkd.evaluation.evaluate import evaluate
 from lbkd.features.tokens import Ints
 from lbkd.models.load import load_span_model
-from lbkd.teachers.score import score
+from lbkd.project import Project, window_settings
+from lbkd.teachers.compute import compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
-from lbkd.training import engine
 from lbkd.training.checkpoints import Checkpoints
-from lbkd.training.evaluate import evaluate
 from lbkd.training.loop import seed_everything, train_loop
 from lbkd.training.masking import masked_stream
-from lbkd.training.plan import Plan
-from lbkd.training.project import Project, window_settings
 from lbkd.training.run import Run, teacher_run
+from lbkd.training.schedule import Schedule
 from lbkd.training.selection import selector
-from lbkd.training.taught import Teachers
+from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.workspace import file_hash, read_json, write_json
 
 
@@ -34,11 +35,11 @@ def train(
     task: str,
     options: Mapping[str, Any] | None = None,
     criterion: str | None = None,
-    weigh: str = "impurity",
+    weighting: str = "impurity",
     criterion_options: Mapping[str, Any] | None = None,
 ) -> Path:
     """Train a model on a task; its run folder. Arguments and errors are those of `Run.of`."""
-    return train_run(Run.of(project, task, options, criterion, weigh, criterion_options))
+    return train_run(Run.of(project, task, options, criterion, weighting, criterion_options))
 
 
 def train_run(run: Run) -> Path:
@@ -48,9 +49,9 @@ def train_run(run: Run) -> Path:
     """
     project, settings = run.project, run.project.settings
     _train_missing(project, run.teachers)
-    ingredients = run.ingredients()
-    project.alike(ingredients)
-    changed = engine.agree(run.changed(ingredients))
+    provenance = run.provenance()
+    project.alike(provenance)
+    changed = collectives.broadcast_object(run.changed(provenance))
     name = run.folder.name
     if changed == "":
         project.listener.note(f"{name}: done before, still valid ({run.folder})")
@@ -59,16 +60,16 @@ def train_run(run: Run) -> Path:
         project.listener.note(f"{name}: trained again, since {changed} changed")
     teachers = None
     if run.weighting is not None:
-        windows = Plan(project.train_features, run.pairs, settings).windows
+        windows = Schedule(project.train_features, run.pairs, settings).windows
         lengths = project.train_features.lengths(windows)
         stores = {who.name: cache_logits(project, who, windows, lengths) for who in run.teachers}
-        teachers = Teachers(stores, run.weighting)
+        teachers = TeacherLogits(stores, run.weighting)
     seed_everything(settings.seed)
     model = load_span_model(project.encoder, settings.model.trust_remote_code, settings.model.dropout)
     masked = masked_stream(project, run.masking)
     select = selector(project, run.selection, model) if run.selection is not None else None
     minutes = settings.training.checkpoint_minutes
-    checkpoints = Checkpoints(run.folder / "checkpoints", name, ingredients, minutes, project.listener)
+    checkpoints = Checkpoints(run.folder / "checkpoints", name, provenance, minutes, project.listener)
     with project.replacing(run.folder) as folder:
         weights = train_loop(
             model,
@@ -96,7 +97,7 @@ def train_run(run: Run) -> Path:
                 "ranks": project.world,
                 "versions": versions(),
                 "settings": settings.model_dump(mode="json"),
-                "ingredients": ingredients,
+                "provenance": provenance,
             }
             write_json(folder / "run.json", about)
     return run.folder
@@ -111,61 +112,63 @@ def cache_logits(
         project: texts and encoder.
         who: the teacher; trained first if the workspace lacks it.
         windows: (N,) feature ids, ascending; by default those that a student of all pairs learns from: all,
-            unless `max_steps` or `pairs_per_passage` leaves some out.
+            unless `max_steps` or `question_languages_per_example` leaves some out.
         lengths: (N,) their tokens, where they are at hand: teachers' stores share them.
     """
     features = project.train_features
     if windows is None:
         pairs = [(k, j) for k in features.languages for j in features.languages]
-        windows = Plan(features, pairs, project.settings).windows
+        windows = Schedule(features, pairs, project.settings).windows
     _train_missing(project, [who])
     run = teacher_run(project, who)
     folder = project.settings.workspace / "logits" / run.folder.name
     store = LogitsStore(folder, windows, features.lengths(windows) if lengths is None else lengths)
-    ingredients = {
+    provenance = {
         "corpus": project.train_corpus.fingerprint(),
         "tokenizer": project.tokenizer_hash,
         "window settings": list(window_settings(project.settings.model)),
         "teacher weights": file_hash(run.weights),
-        "precision": str(engine.precision(project.settings.runtime.precision)),
+        "precision": str(compute_dtype(project.settings.runtime.precision)),
     }
-    project.alike(ingredients)
+    project.alike(provenance)
     if project.rank == 0:
-        changed = store.prepare(ingredients)
+        changed = store.prepare(provenance)
         if changed:
             project.listener.note(f"{folder}: computed again, since {changed} changed")
-    engine.agree(None)
-    finished = engine.agree(len(store.finished()))
+    collectives.barrier()
+    finished = collectives.broadcast_object(len(store.finished()))
     if finished < store.blocks:
         there = f"{finished} of {store.blocks} blocks are there already"
         project.listener.note(
             f"{run.folder.name}: scoring {len(windows)} windows" + (f" ({there})" if finished else "")
         )
-        teacher = load_span_model(str(run.folder / "model"), device=engine.device())
-        engine.together(
-            lambda: score(
+        teacher = load_span_model(str(run.folder / "model"), device=current_device())
+        collectives.raise_on_all_ranks(
+            lambda: compute_logits(
                 teacher,
                 features,
                 store,
                 project.settings.evaluation.batch_tokens,
                 rank=project.rank,
                 world=project.world,
-                dtype=engine.precision(project.settings.runtime.precision),
+                dtype=compute_dtype(project.settings.runtime.precision),
                 progress=lambda done, total: project.listener.progress(
                     f"{run.folder.name} scores", done, total, {}
                 ),
             )
         )
-    return store.open(ingredients)
+    return store.open(provenance)
 
 
-def run_all(project: Project, criterion: str | None = None, weigh: str = "impurity") -> list[dict[str, Any]]:
+def run_all(
+    project: Project, criterion: str | None = None, weighting: str = "impurity"
+) -> list[dict[str, Any]]:
     """Everything: baseline, teachers, their logits, student, and the scores of all; see `results.json`.
 
     The settings' criterion options are the student's: baseline and teachers learn with plain NLL.
     """
     _ = project.test_corpus  # what is wrong with it is told now, not after the training
-    student = Run.of(project, "distill", None, criterion, weigh)
+    student = Run.of(project, "distill", None, criterion, weighting)
     first = [Run.of(project, "baseline", {}, criterion_options={}), *student.teacher_runs().values()]
     models = [train_run(run) for run in (*first, student)]
     rows = [row for model in models for row in evaluate(project, model)]
@@ -188,7 +191,9 @@ def _train_missing(project: Project, teachers: Sequence[tasks.Teacher]) -> None:
     A teacher that is there is taken as it is, whatever settings it was trained with.
     """
     runs = {who.name: teacher_run(project, who) for who in teachers}
-    found = engine.agree({name: read_json(run.folder / "run.json") for name, run in runs.items()})
+    found = collectives.broadcast_object(
+        {name: read_json(run.folder / "run.json") for name, run in runs.items()}
+    )
     missing = [name for name in runs if found[name] is None]
     if missing:
         names = ", ".join(runs[name].folder.name for name in missing)
@@ -196,7 +201,7 @@ def _train_missing(project: Project, teachers: Sequence[tasks.Teacher]) -> None:
     for name, run in runs.items():
         if found[name] is None:
             train_run(run)
-        elif found[name]["ingredients"]["tokenizer"] != project.tokenizer_hash:
+        elif found[name]["provenance"]["tokenizer"] != project.tokenizer_hash:
             raise ConfigError(
                 f"{run.folder}: this teacher reads another tokenizer than the student {project.encoder}, "
                 "so that their logits cannot be compared. Train it again with the student's --model, or use "

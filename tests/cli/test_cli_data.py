@@ -129,7 +129,7 @@ def test_stats_follow_the_settings(
 ) -> None:
     options = ["data", "stats", "--model", tiny_model_folder, *two_languages, "--json"]
     assert [row["branch_pairs"] for row in lbkd(*options).json] == [12, 12]
-    shorter = lbkd(*options, "--set", "model.max_length=40", "--set", "model.max_question=16").json
+    shorter = lbkd(*options, "--set", "model.max_length=40", "--set", "model.max_question_tokens=16").json
     assert all(row["branch_windows"] > 12 for row in shorter)
 
 

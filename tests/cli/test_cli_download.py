@@ -15,8 +15,8 @@ import pytest
 from fileserver import FileServer, serve
 
 from lbkd.config import BUILTIN_CORPUS, load
-from lbkd.corpus import fetch, sources
-from lbkd.corpus.sources import DATASETS, Source
+from lbkd.datasets import fetch, sources
+from lbkd.datasets.sources import DATASETS, Source
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_refusals(
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     code = """
 import sys
-from lbkd.corpus import sources
+from lbkd.datasets import sources
 from lbkd_cli.main import main
 sys.argv = ["lbkd", "data", "download", "squad", "--mirror", sys.argv[1]]
 main()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lbkd_cli import main
 
-from lbkd.training import launch
+from lbkd.distributed import launch
 
 WRONG = {
     "command": (["trian"], ["'trian'", "Did you mean 'train', 'trim'?"]),
@@ -90,7 +90,7 @@ WRONG = {
     "teacher's lang": (["cache-logits", "--lang", "fr"], ["'fr'", "en, es"]),
     "setting": (
         ["data", "stats", "--set", "training.epoch=3"],
-        ["the command line", "'training.epoch'", "did you mean 'training.epochs'?", "training.clip"],
+        ["the command line", "'training.epoch'", "did you mean 'training.epochs'?", "training.max_grad_norm"],
     ),
     "section": (["data", "stats", "--set", "trainin.epochs=3"], ["'trainin'", "did you mean 'training'?"]),
     "value": (["data", "stats", "--set", "training.epochs=many"], ["training.epochs", "'many'", "integer"]),

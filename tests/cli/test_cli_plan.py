@@ -50,7 +50,7 @@ def test_a_hundred_languages_from_numbers(lbkd: Callable[..., Any]) -> None:
     steps = {step["what"]: step for step in found["steps"]}
     assert len(steps) == 2 + 100 + 100
     assert steps["distill"]["pairs"] == steps["logits of branch-mrc.en-100"]["pairs"] == 10**9
-    assert found["recommended"]["settings"]["training.pairs_per_passage"] == "7"
+    assert found["recommended"]["settings"]["training.question_languages_per_example"] == "7"
     assert found["recommended"]["hours"] < found["hours"] / 2
     shown = lbkd("plan", *NUMBERS, "--languages-count", 100).out
     assert [line.split("  ")[0] for line in shown.splitlines()[1:5]] == [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lbkd.training.recipe import read_recipe
+from lbkd.reproduction.recipe import read_recipe
 
 RECIPE = """
 title = "Small"

@@ -8,8 +8,8 @@ import pytest
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.corpus.parallel import ParallelCorpus
-from lbkd.corpus.sources import DATASETS
 from lbkd.corpus.squad import Answer, Dataset, read
+from lbkd.datasets.sources import DATASETS
 from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.benchmarks import BENCHMARKS
 

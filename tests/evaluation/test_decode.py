@@ -76,12 +76,12 @@ def corpus_features(tmp_path_factory: pytest.TempPathFactory) -> FeatureSet:
     corpus = ParallelCorpus(datasets, "en", tuple(str(n) for n in range(5)))
     folder = tmp_path_factory.mktemp("tokens")
     return FeatureSet.build(
-        corpus, fast, tokenizer_hash(fast), folder, max_length=32, max_question=4, step=10
+        corpus, fast, tokenizer_hash(fast), folder, max_length=32, max_question_tokens=4, step=10
     )
 
 
-def ruled(features: FeatureSet, max_length: int, max_question: int, step: int) -> FeatureSet:
-    return replace(features, rule=WindowRule(max_length, max_question, step, SPECIALS))
+def ruled(features: FeatureSet, max_length: int, max_question_tokens: int, step: int) -> FeatureSet:
+    return replace(features, rule=WindowRule(max_length, max_question_tokens, step, SPECIALS))
 
 
 def all_ids(features: FeatureSet) -> Ints:
@@ -128,7 +128,7 @@ def decode(
     batches: Sequence[Ints],
     logits: Logits,
     n_best: int,
-    max_answer: int,
+    max_answer_tokens: int,
     impossible: bool = False,
 ) -> dict[int, Decoded]:
     found, passages = [], {}
@@ -140,15 +140,17 @@ def decode(
             length = len(logits[int(feature)][0])
             start[n, :length] = torch.from_numpy(logits[int(feature)][0])
             end[n, :length] = torch.from_numpy(logits[int(feature)][1])
-        best = best_spans(SpanLogits(start, end), batch, features, n_best, max_answer)
-        found.append(candidates(best, batch, features, max_answer))
+        best = best_spans(SpanLogits(start, end), batch, features, n_best, max_answer_tokens)
+        found.append(candidates(best, batch, features, max_answer_tokens))
         for n, pair in enumerate(found[-1].pair):
             passages[int(pair)] = features.passage_text(batch.windows, n)
     return merge(found, passages, n_best, impossible)
 
 
-def decode_one(features: FeatureSet, ids: Ints, logits: Logits, n_best: int, max_answer: int) -> Decoded:
-    (decoded,) = decode(features, [ids], logits, n_best, max_answer).values()
+def decode_one(
+    features: FeatureSet, ids: Ints, logits: Logits, n_best: int, max_answer_tokens: int
+) -> Decoded:
+    (decoded,) = decode(features, [ids], logits, n_best, max_answer_tokens).values()
     return decoded
 
 
@@ -164,7 +166,9 @@ class Expected(NamedTuple):
     passage: str
 
 
-def brute_force(features: FeatureSet, ids: Ints, logits: Logits, max_answer: int) -> dict[int, Expected]:
+def brute_force(
+    features: FeatureSet, ids: Ints, logits: Logits, max_answer_tokens: int
+) -> dict[int, Expected]:
     """Every span of every pair, best first, by loops over tokens."""
     windows = features.windows(ids)
     of_pair: dict[tuple[int, int, int], list[int]] = defaultdict(list)
@@ -185,7 +189,7 @@ def brute_force(features: FeatureSet, ids: Ints, logits: Logits, max_answer: int
             for s in range(begin, stop):
                 if answers_for(windows.start[members], windows.stop[members], s) != members.index(n):
                     continue
-                for e in range(s, min(s + max_answer, stop)):
+                for e in range(s, min(s + max_answer_tokens, stop)):
                     score = float(start[at + s] + end[at + e])
                     spans.append(Span(-score, int(table.begins[row + s]), int(table.ends[row + e])))
         number = (question * 3 + passage_language) * 3 + question_language
@@ -206,17 +210,19 @@ def answers_for(starts: Ints, stops: Ints, token: int) -> int:
 @pytest.mark.parametrize("seed", range(40))
 def test_equals_brute_force(corpus_features: FeatureSet, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    max_question = int(rng.integers(1, 8))
+    max_question_tokens = int(rng.integers(1, 8))
     room = int(rng.integers(3, 40))
-    features = ruled(corpus_features, SPECIALS + max_question + room, max_question, int(rng.integers(1, 20)))
+    features = ruled(
+        corpus_features, SPECIALS + max_question_tokens + room, max_question_tokens, int(rng.integers(1, 20))
+    )
     ids = all_ids(features)
     logits = random_logits(features, ids, rng, coarse=bool(seed % 2))
-    max_answer = int(rng.choice([1, 2, 7, 30, 100]))
+    max_answer_tokens = int(rng.choice([1, 2, 7, 30, 100]))
     n_best = int(rng.choice([1, 3, 20]))
     impossible = bool(rng.integers(2))
     batches = np.array_split(rng.permutation(ids), int(rng.integers(1, 30)))
-    found = decode(features, batches, logits, n_best, max_answer, impossible)
-    expected = brute_force(features, ids, logits, max_answer)
+    found = decode(features, batches, logits, n_best, max_answer_tokens, impossible)
+    expected = brute_force(features, ids, logits, max_answer_tokens)
 
     assert found.keys() == expected.keys()
     assert len(found) == 5 * 9
@@ -355,18 +361,18 @@ def test_ties_between_windows(corpus_features: FeatureSet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("max_answer", "text"), [(1, "h"), (3, "f g h"), (6, "c d e f g h"), (7, "b c d e f g h")]
+    ("max_answer_tokens", "text"), [(1, "h"), (3, "f g h"), (6, "c d e f g h"), (7, "b c d e f g h")]
 )
-def test_longest_answer(corpus_features: FeatureSet, max_answer: int, text: str) -> None:
+def test_longest_answer(corpus_features: FeatureSet, max_answer_tokens: int, text: str) -> None:
     ids = pair_ids(corpus_features, EIGHT)
     logits = blank(corpus_features, ids)
     first = position(corpus_features, int(ids[0]), 0)
     start, end = logits[int(ids[0])]
     start[first : first + 8] = [0, 10, 9, 8, 7, 6, 5, 4]
     end[first + 7] = 20
-    decoded = decode_one(corpus_features, ids, logits, 100, max_answer)
+    decoded = decode_one(corpus_features, ids, logits, 100, max_answer_tokens)
     assert decoded.answers[0].text == text
-    assert max(len(answer.text.split()) for answer in decoded.answers) == max_answer
+    assert max(len(answer.text.split()) for answer in decoded.answers) == max_answer_tokens
 
 
 def test_an_answer_in_the_overlap_is_counted_once(corpus_features: FeatureSet) -> None:

@@ -86,11 +86,11 @@ def build(
     tokenizer: PreTrainedTokenizerFast,
     folder: Path,
     max_length: int,
-    max_question: int,
+    max_question_tokens: int,
     step: int,
 ) -> FeatureSet:
     return FeatureSet.build(
-        corpus, tokenizer, tokenizer_hash(tokenizer), folder, max_length, max_question, step
+        corpus, tokenizer, tokenizer_hash(tokenizer), folder, max_length, max_question_tokens, step
     )
 
 

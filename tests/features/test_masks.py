@@ -8,12 +8,12 @@ import torch
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.corpus.parallel import ParallelCorpus
-from lbkd.corpus.phrases import Phrases, words_of
 from lbkd.errors import ConfigError
 from lbkd.features.batches import collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.masks import Masker, token_spans
 from lbkd.features.tokens import Ints, TokenTable, tokenize
+from lbkd.phrases import Phrases, words_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

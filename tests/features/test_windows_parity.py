@@ -37,10 +37,10 @@ class Reference:
     """What run_qa does with a pair; the question is cut beforehand, and `step` stands in for its overlap."""
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, max_length: int, max_question: int, step: int
+        self, tokenizer: PreTrainedTokenizerFast, max_length: int, max_question_tokens: int, step: int
     ) -> None:
         self.backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-        self.max_length, self.max_question, self.step = max_length, max_question, step
+        self.max_length, self.max_question_tokens, self.step = max_length, max_question_tokens, step
         self.specials = self.backend.num_special_tokens_to_add(is_pair=True)
         self.encode: Callable[[str], Encoding] = lru_cache(4096)(self._encode)
 
@@ -51,7 +51,7 @@ class Reference:
     def rows(self, question: str, passage: str, answer: tuple[int, int]) -> list[Row]:
         """Every window; `answer` is its first character and one past its last."""
         asked, told = self._encode(question), self.encode(passage)
-        asked.truncate(self.max_question)
+        asked.truncate(self.max_question_tokens)
         kept = asked.offsets
         room = self.max_length - self.specials - len(kept)
         self.backend.enable_truncation(
@@ -138,7 +138,7 @@ def compare(
             assert ours == expected.pop(0)
             seen["windows"] += 1
             seen["answered"] += ours.start > 0
-            seen["cut questions"] += int(windows.question_tokens[n]) == features.rule.max_question
+            seen["cut questions"] += int(windows.question_tokens[n]) == features.rule.max_question_tokens
     assert not expected, "windows are missing"
     return seen
 

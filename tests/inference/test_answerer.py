@@ -205,7 +205,7 @@ def test_windows_follow_the_options(answerer: Answerer, monkeypatch: pytest.Monk
     answerer(question=QUESTION, context=LONG)
     answerer(question=QUESTION, context=LONG, max_seq_len=128, doc_stride=32)
     answerer(question=QUESTION, context=LONG, max_seq_len=64, max_question_len=8)
-    assert [(rule.max_length, rule.max_question, rule.step) for rule in seen] == [
+    assert [(rule.max_length, rule.max_question_tokens, rule.step) for rule in seen] == [
         (384, 64, 128),
         (128, 64, 128 - 64 - 3 - 32),  # BERT's three special tokens
         (64, 8, 128),
@@ -253,7 +253,7 @@ def test_answers_as_the_evaluation_does(answerer: Answerer, tmp_path: Path) -> N
     corpus = ParallelCorpus.read({language: path}, language, limit=6)
     features = FeatureSet.build(corpus, answerer.tokenizer, "hash", tmp_path, 80, 24, 20)
     pair = (language, language)
-    options = {"n_best": 3, "max_answer": 12, "batch_tokens": 1000}
+    options = {"n_best": 3, "max_answer_tokens": 12, "batch_tokens": 1000}
     expected = dict(answers_by_question(answerer.model, features, pair, **options))
     data = corpus.datasets[language]
     assert expected.keys() == {question.id for question in data.questions}
@@ -359,10 +359,12 @@ def run_folder(model: Path, folder: Path, **settings: Any) -> Path:
 def test_a_run_is_read_as_it_was_trained(
     tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answerer: Answerer
 ) -> None:
-    run = Answerer(run_folder(tiny_model_folder, tmp_path, max_length=96, max_question=16, window_step=30))
+    run = Answerer(
+        run_folder(tiny_model_folder, tmp_path, max_length=96, max_question_tokens=16, window_step=30)
+    )
     seen = rule_seen(monkeypatch)
     found = run(question=QUESTION, context=LONG)
-    assert (seen[0].max_length, seen[0].max_question, seen[0].step) == (96, 16, 30)
+    assert (seen[0].max_length, seen[0].max_question_tokens, seen[0].step) == (96, 16, 30)
     alike = answerer(question=QUESTION, context=LONG, max_seq_len=96, max_question_len=16, doc_stride=47)
     assert seen[1] == seen[0]
     assert same(found, alike)

@@ -6,9 +6,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from lbkd.errors import ConfigError
+from lbkd.models.flops import head_flops
 from lbkd.models.load import load_masked_language_model, load_span_model
 from lbkd.models.masked import MaskedSpanModel
-from lbkd.training.telemetry import head_flops
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast

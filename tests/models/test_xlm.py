@@ -22,6 +22,7 @@ from lbkd.errors import ConfigError
 from lbkd.features.batches import Batch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
+from lbkd.models.flops import matrix_weights
 from lbkd.models.load import (
     language_numbers,
     load_config,
@@ -33,7 +34,6 @@ from lbkd.models.load import (
     trained,
 )
 from lbkd.models.span import SpanLogits, span_logits
-from lbkd.training.telemetry import matrix_weights
 
 
 @pytest.fixture(scope="module")

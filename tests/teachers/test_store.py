@@ -232,10 +232,10 @@ def test_changed_ingredients(store: LogitsStore, changes: dict[str, object], nam
 
 
 def test_ingredients_are_compared_as_json_gives_them_back(store: LogitsStore) -> None:
-    ingredients = {"languages": ("en", "de"), "by length": {384: 1}}
-    assert store.prepare(ingredients) == ""
+    provenance = {"languages": ("en", "de"), "by length": {384: 1}}
+    assert store.prepare(provenance) == ""
     store.write(0, *contents(store, 0), 0)
-    assert store.prepare(ingredients) == ""
+    assert store.prepare(provenance) == ""
     assert store.finished() == {0}
 
 

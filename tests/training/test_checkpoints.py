@@ -21,15 +21,15 @@ from safetensors.torch import load_file
 
 from lbkd.config import Settings
 from lbkd.errors import ConfigError, LbkdError
+from lbkd.project import Project
 from lbkd.training import loop, meter
-from lbkd.training.project import Project
 from lbkd.training.steps import train
 from lbkd.workspace import read_json, write_json
 
 STEPS = {
     "model.dropout": 0.2,
     "training.max_steps": 8,
-    "training.pairs_per_passage": 2,
+    "training.question_languages_per_example": 2,
     "training.checkpoint_minutes": 1e-9,  # after every step
 }
 TIMES = {"tokens_per_second", "peak_share"}

@@ -15,10 +15,12 @@ from torch.profiler import profile
 
 from lbkd.config import RuntimeSettings, TrainingSettings
 from lbkd.criterions import Criterion, Loss, registry
+from lbkd.distributed import group
+from lbkd.distributed.device import compute_dtype
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.models.load import load_span_model
-from lbkd.training import engine
 from lbkd.training.deepspeed_config import deepspeed_config
+from lbkd.training.engine import Engine
 from lbkd.training.optimizer import parameter_groups
 
 
@@ -67,7 +69,7 @@ def test_the_users_file_is_merged_over_ours(tmp_path: Path) -> None:
         ({"train_batch_size": 64}, "take 'train_batch_size' out and set training.batch_size instead"),
         ({"gradient_accumulation_steps": 4}, "set training.micro_batch_size instead"),
         ({"optimizer": {"type": "Adam"}}, "set training.learning_rate"),
-        ({"scheduler": {"type": "WarmupLR"}}, "set training.warmup instead"),
+        ({"scheduler": {"type": "WarmupLR"}}, "set training.warmup_ratio instead"),
         ({"bf16": {"enabled": True}}, "set runtime.precision instead"),
     ],
 )
@@ -116,7 +118,7 @@ def test_precision(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
-    assert engine.precision(choice) is expected
+    assert compute_dtype(choice) is expected
 
 
 @pytest.mark.parametrize("stage", [0, 2])
@@ -137,11 +139,11 @@ def test_bf16_computes_in_half_and_saves_whole(
 
 def test_one_rank_averages_no_gradients() -> None:
     """DeepSpeed would gather all of them in one tensor, ask ranks that do not exist, and copy them back."""
-    engine.start()
+    group.start()
     training, model = TrainingSettings(batch_size=4, clip=1e9), torch.nn.Linear(3, 1, bias=False)
     object.__setattr__(model, "base_model", model)  # as every model of transformers has
     how = deepspeed_config(training, RuntimeSettings(), 1, 1)
-    with closing(engine.Engine(model, training, how, lambda step: 1.0)) as machine:
+    with closing(Engine(model, training, how, lambda step: 1.0)) as machine:
         with profile() as seen:
             machine.backward(machine.model(torch.tensor([[1.0, 2.0, -3.0]])).sum())
         assert model.weight.grad is not None
@@ -173,7 +175,7 @@ class Spoilt(Criterion):
 def test_a_loss_that_is_no_number_is_skipped(
     stage: int, tiny_model_folder: Path, workspace: Path, tmp_path: Path
 ) -> None:
-    how = {"training.max_steps": 5, "training.warmup": 0.0, "runtime.zero_stage": stage}
+    how = {"training.max_steps": 5, "training.warmup_ratio": 0.0, "runtime.zero_stage": stage}
     run = trained(settings(tiny_model_folder, workspace, **how), tmp_path, criterion=Spoilt({1, 3}))
     assert [line["skipped_steps"] for line in run.lines] == [1, 1, 2, 2, 2]
     for name in ("loss", "gradient_norm"):
@@ -225,15 +227,15 @@ def test_weights_that_are_no_numbers_are_not_handed_over(
 def test_a_group_can_follow_another(tiny_model_folder: Path, workspace: Path, tmp_path: Path) -> None:
     how = settings(tiny_model_folder, workspace, **{"training.max_steps": 1, "runtime.zero_stage": 2})
     first = trained(how, tmp_path / "first")
-    engine.stop()
-    engine.stop()
+    group.stop()
+    group.stop()
     assert furthest(trained(how, tmp_path / "second").weights, first.weights) == 0
 
 
 def test_ranks_that_were_not_started_are_missed() -> None:
-    engine.stop()
+    group.stop()
     with pytest.raises(ConfigError, match="--nproc 2, but the number of ranks started is 1"):
-        engine.start(2)
+        group.start(2)
 
 
 TWO_STEPS = """
@@ -241,7 +243,7 @@ import time
 from pathlib import Path
 import torch
 from lbkd.config import RuntimeSettings, TrainingSettings
-from lbkd.training import engine
+from lbkd.training.engine import Engine
 from lbkd.training.deepspeed_config import deepspeed_config
 
 
@@ -250,7 +252,7 @@ def two_steps():
     model = torch.nn.Linear(8, 1)
     object.__setattr__(model, "base_model", model)  # as every model of transformers has
     before = model.weight.detach().clone()
-    machine = engine.Engine(
+    machine = Engine(
         model, training, deepspeed_config(training, RuntimeSettings(zero_stage=2), 1, 1), lambda step: 1.0
     )
     for _ in range(2):
@@ -259,10 +261,10 @@ def two_steps():
     assert not torch.equal(machine.weights()["weight"], before)
     machine.close()
 
-engine.start()
+group.start()
 began = time.perf_counter()
 two_steps()
-engine.stop()
+group.stop()
 threads = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]  # none but on Linux
 assert not [name for name in threads if "gloo" in name], threads  # they may abort Python while it ends
 assert time.perf_counter() - began < 30
@@ -287,7 +289,9 @@ def test_no_compiler_is_needed_and_standard_output_stays_free(tmp_path: Path) ->
 def test_the_head_learns_at_a_rate_of_its_own(tiny_model_folder: Path) -> None:
     model = load_span_model(str(tiny_model_folder))
     model.get_input_embeddings().requires_grad_(False)
-    groups = parameter_groups(model, TrainingSettings(learning_rate=1e-3, head_rate=20, weight_decay=0.5))
+    groups = parameter_groups(
+        model, TrainingSettings(learning_rate=1e-3, head_lr_multiplier=20, weight_decay=0.5)
+    )
     how = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
     named = {name: how[id(p)] for name, p in model.named_parameters() if p.requires_grad}
     assert len(how) == len(named) == sum(len(group["params"]) for group in groups)

@@ -13,9 +13,9 @@ from lbkd.evaluation.answers import answer
 from lbkd.features.batches import by_tokens, collate
 from lbkd.models.forward import forward_passes
 from lbkd.models.load import load_span_model
+from lbkd.project import Project
 from lbkd.training import loop
-from lbkd.training.plan import Plan
-from lbkd.training.project import Project
+from lbkd.training.schedule import Schedule
 
 pytestmark = [
     pytest.mark.gpu,
@@ -25,9 +25,9 @@ pytestmark = [
 HOW: dict[str, Any] = {"training.max_steps": 20, "training.log_every": 5, "runtime.precision": "bf16"}
 
 
-@pytest.mark.parametrize("weigh", [None, *weighting.registry.names()])
+@pytest.mark.parametrize("weighting", [None, *weighting.registry.names()])
 def test_twenty_steps_in_bf16_wait_for_nothing(
-    weigh: str | None, tiny_model_folder: Path, workspace: Path, tmp_path: Path
+    weighting: str | None, tiny_model_folder: Path, workspace: Path, tmp_path: Path
 ) -> None:
     how = settings(tiny_model_folder, workspace, **HOW)
     kept = loop._step
@@ -40,14 +40,14 @@ def test_twenty_steps_in_bf16_wait_for_nothing(
             torch.cuda.set_sync_debug_mode("default")
 
     with mock.patch.object(loop, "_step", step):
-        run = trained(how, tmp_path, weigh)
+        run = trained(how, tmp_path, weighting)
     assert [line["step"] for line in run.lines] == [5, 10, 15, 20]
     assert run.lines[-1]["skipped_steps"] == 0
     assert run.losses[-1] < run.losses[0] - 0.1
     assert {tensor.dtype for tensor in run.weights.values()} == {torch.float32}
     features = Project(how).train_features
     pairs = [(k, j) for k in features.languages for j in features.languages]
-    assert run.batches == [ids.tolist() for _, ids in Plan(features, pairs, how)]
+    assert run.batches == [ids.tolist() for _, ids in Schedule(features, pairs, how)]
 
 
 def test_bf16_learns_what_fp32_learns(tiny_model_folder: Path, workspace: Path, tmp_path: Path) -> None:
@@ -88,6 +88,6 @@ def test_logits_and_answers_are_those_of_the_cpu(
     for exact, close, rough in zip(cpu, fp32, bf16, strict=True):
         assert torch.allclose(exact, close, atol=1e-4)
         assert torch.allclose(exact, rough, rtol=5e-2, atol=5e-2)
-    options: dict[str, Any] = {"n_best": 2, "max_answer": 30, "batch_tokens": 2000}
+    options: dict[str, Any] = {"n_best": 2, "max_answer_tokens": 30, "batch_tokens": 2000}
     mine, theirs = (answer(model, features, ids, **options) for model in models)
     assert [d.answers[0].text for d in mine.values()] == [d.answers[0].text for d in theirs.values()]

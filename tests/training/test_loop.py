@@ -14,14 +14,17 @@ from lbkd.config import Settings
 from lbkd.errors import LbkdError
 from lbkd.features.batches import Epoch, collate
 from lbkd.features.dataset import FeatureSet
+from lbkd.models import flops
+from lbkd.models.flops import matmul_peak, matrix_weights, training_flops
 from lbkd.models.load import load_span_model
+from lbkd.progress import Silent
+from lbkd.project import Project
 from lbkd.teachers.packing import pack
 from lbkd.teachers.store import StoredLogits
-from lbkd.training import taught, telemetry
+from lbkd.training import teacher_logits
 from lbkd.training.loop import train_loop, warmup_then_decay
-from lbkd.training.project import Project
-from lbkd.training.taught import Teachers
-from lbkd.training.telemetry import MetricsLog, Silent, matmul_peak, matrix_weights, training_flops
+from lbkd.training.metrics_log import MetricsLog
+from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.weighting import TeacherContext, Weighting
 
 
@@ -60,7 +63,7 @@ def test_ten_steps_are_those_of_plain_torch(
     features: FeatureSet, how: Settings, tiny_model_folder: Path, tmp_path: Path
 ) -> None:
     """AdamW with decay on matrices alone, clipping, warm-up and decay, written out."""
-    how = changed(how, max_steps=10, warmup=0.3, weight_decay=0.1, clip=4.0, adam_eps=1e-5)
+    how = changed(how, max_steps=10, warmup_ratio=0.3, weight_decay=0.1, clip=4.0, adam_eps=1e-5)
     ours = trained(how, tmp_path)
 
     model = load_span_model(str(tiny_model_folder), dropout=0.0)
@@ -170,7 +173,7 @@ def test_epochs_and_steps(epochs: int, most: int | None, steps: int, how: Settin
 def test_pairs_per_passage_draws_question_languages_anew(
     features: FeatureSet, how: Settings, tmp_path: Path
 ) -> None:
-    run = trained(changed(how, epochs=2, max_steps=None, pairs_per_passage=1), tmp_path)
+    run = trained(changed(how, epochs=2, max_steps=None, question_languages_per_example=1), tmp_path)
     assert len(run.batches) == 6  # 9 questions in 2 passage languages, 8 at a time, twice
     epochs = [np.sort(sum(run.batches[at : at + 3], [])) for at in (0, 3)]
     for ids in epochs:
@@ -212,7 +215,7 @@ def test_teachers_logits_are_summed_with_their_weights(features: FeatureSet) -> 
     }
     weighting = Given()
     batch = collate(features, ids)
-    teachers = Teachers(stores, weighting)
+    teachers = TeacherLogits(stores, weighting)
     logits = teachers.logits(batch, teachers.read(batch))
     t = torch.arange(float(long))
     # starts of en: t, of es: -2t; ends: t + 1 and -2t + 1
@@ -243,7 +246,7 @@ def test_a_weighting_learns_from_every_window_in_an_order_of_chance(
     features: FeatureSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All logits of the n-th stored window are n for the one teacher, and -n for the other."""
-    monkeypatch.setattr(taught, "_EXAMPLES", 10)
+    monkeypatch.setattr(teacher_logits, "_EXAMPLES", 10)
     ids = features.features(all_pairs(features))
     lengths = features.lengths(ids)
     rows = np.repeat(np.arange(len(ids)), lengths).astype(np.float32)
@@ -252,7 +255,7 @@ def test_a_weighting_learns_from_every_window_in_an_order_of_chance(
         for language, sign in (("en", 1), ("es", -1))
     }
     weighting = Collector()
-    assert Teachers(stores, weighting).fit(features) == {"batches": 4}  # 36 windows, 10 at a time
+    assert TeacherLogits(stores, weighting).fit(features) == {"batches": 4}  # 36 windows, 10 at a time
     seen = []
     for half, (logits, known) in enumerate(weighting.examples):
         n = logits[0, :, 0].long()
@@ -271,7 +274,7 @@ def test_a_weighting_learns_from_every_window_in_an_order_of_chance(
 
 
 def test_a_weighting_that_learns_nothing_reads_nothing(features: FeatureSet) -> None:
-    assert Teachers({}, Given()).fit(features) == {}  # the first look at a store would fail
+    assert TeacherLogits({}, Given()).fit(features) == {}  # the first look at a store would fail
 
 
 def test_flops_by_hand() -> None:
@@ -303,7 +306,7 @@ def test_flops_are_those_that_torch_counts(features: FeatureSet, tiny_model_fold
 def test_matmul_peak_is_a_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a made-up clock, on which the products take 4, 2, 3, 4 and 4 seconds."""
     times = iter(np.cumsum([0, 4, 0, 2, 0, 3, 0, 4, 0, 4]).tolist())
-    monkeypatch.setattr(telemetry.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(flops.time, "perf_counter", lambda: next(times))
     monkeypatch.setattr(torch, "mm", lambda a, b: None)
     assert matmul_peak(torch.device("cpu"), torch.float32) == 2 * 1536**3 / 2
 

@@ -11,13 +11,13 @@ from ranks import Ranks, furthest, settings
 
 from lbkd import tasks
 from lbkd.config import BUILTIN_CORPUS, Settings
-from lbkd.corpus.phrases import words_of
 from lbkd.errors import ConfigError, DataError, LbkdError
+from lbkd.phrases import words_of
+from lbkd.project import Project
 from lbkd.tasks import Masking
 from lbkd.training import meter
 from lbkd.training.masking import MaskedStream, masked_stream, masking_of
 from lbkd.training.optimizer import parameter_groups
-from lbkd.training.project import Project
 from lbkd.training.steps import run_all, train
 from lbkd.workspace import read_json
 
@@ -80,7 +80,7 @@ def test_twenty_steps_on_the_corpus_that_ships(
     """With mined phrases and with lists: both losses fall, and a plain span model is saved."""
     from transformers import AutoModelForQuestionAnswering
 
-    more = {"corpus.limit": None, "training.warmup": 0.0, "training.learning_rate": 5e-3}
+    more = {"corpus.limit": None, "training.warmup_ratio": 0.0, "training.learning_rate": 5e-3}
     how = settings(tiny_model_folder, tmp_path, **(TWENTY | more))
     lines, weights = trained(how, task, {"phrases": str(lists)} if own else {})
     assert [line["step"] for line in lines] == [*range(1, 21)]
@@ -178,7 +178,7 @@ def test_both_heads_learn_at_the_heads_rate(lists: Path, how: Settings) -> None:
 
     project = Project(how)
     model = MaskedSpanModel(load_span_model(project.encoder), stream(project, lists).model)
-    training = how.training.model_copy(update={"learning_rate": 1e-4, "head_rate": 20.0})
+    training = how.training.model_copy(update={"learning_rate": 1e-4, "head_lr_multiplier": 20.0})
     rates = {id(p): group["lr"] for group in parameter_groups(model, training) for p in group["params"]}
     encoder = {id(p) for p in model.base_model.parameters()}
     for name, parameter in model.named_parameters():
@@ -249,7 +249,7 @@ def test_the_lists_are_an_ingredient(lists: Path, how: Settings, tmp_path: Path)
 
     first = time()
     about = read_json(tmp_path / "runs" / "lakm" / "run.json")
-    assert len(about["ingredients"]["phrases"]) == 16
+    assert len(about["provenance"]["phrases"]) == 16
     (own / "en.txt").write_text("\n" + (own / "en.txt").read_text(encoding="utf-8"), encoding="utf-8")
     assert time() == first  # the same phrases
     own = own.rename(tmp_path / "elsewhere")

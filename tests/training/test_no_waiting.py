@@ -13,16 +13,16 @@ from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForMaskedLM, AutoModelForQuestionAnswering
 
 from lbkd import criterions, weighting
-from lbkd.corpus.phrases import Phrases
 from lbkd.features.batches import collate
 from lbkd.features.masks import Masker
 from lbkd.models.attention import fused_attention
 from lbkd.models.load import load_config, load_span_model
 from lbkd.models.masked import MaskedSpanModel, masked_logits
 from lbkd.models.span import unpadded
+from lbkd.phrases import Phrases
+from lbkd.project import Project
 from lbkd.training import loop
 from lbkd.training.meter import Meter
-from lbkd.training.project import Project
 
 pytestmark = [pytest.mark.gpu] if torch.cuda.is_available() else []
 
@@ -75,10 +75,11 @@ def test_what_waits_is_noticed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weigh", "parts"), [(None, {}), ("impurity", {"training.micro_batch_size": 4}), ("language-match", {})]
+    ("weighting", "parts"),
+    [(None, {}), ("impurity", {"training.micro_batch_size": 4}), ("language-match", {})],
 )
 def test_a_step_asks_nothing_of_the_device(
-    weigh: str | None, parts: dict[str, Any], tiny_model_folder: Path, workspace: Path, tmp_path: Path
+    weighting: str | None, parts: dict[str, Any], tiny_model_folder: Path, workspace: Path, tmp_path: Path
 ) -> None:
     """With DeepSpeed and all that belongs to it; on the CPU the same operations are called as on a GPU."""
     watched = []
@@ -90,7 +91,7 @@ def test_a_step_asks_nothing_of_the_device(
     kept = loop._step
     how = settings(tiny_model_folder, workspace, **parts, **{"training.log_every": 2})
     with mock.patch.object(loop, "_step", step):
-        run = trained(how, tmp_path, weigh)
+        run = trained(how, tmp_path, weighting)
     assert len(watched) == 5
     assert [line["step"] for line in run.lines] == [2, 4, 5]
 
@@ -100,22 +101,22 @@ def project(tiny_model_folder: Path, workspace: Path) -> Project:
     return Project(settings(tiny_model_folder, workspace))
 
 
-@pytest.mark.parametrize("weigh", [None, *sorted(weighting.registry.names())])
-def test_teachers_and_losses_do_not_wait(weigh: str | None, project: Project) -> None:
+@pytest.mark.parametrize("weighting", [None, *sorted(weighting.registry.names())])
+def test_teachers_and_losses_do_not_wait(weighting: str | None, project: Project) -> None:
     features = project.train_features
-    teachers = None if weigh is None else made_up(project, weigh)
+    teachers = None if weighting is None else made_up(project, weighting)
     host = collate(features, features.features([("en", "en"), ("es", "en")])[:5])
     stored = None if teachers is None else teachers.read(host)
     meter = Meter(load_span_model(project.encoder), None, torch.float32)
     student = [torch.randn(host.mask.shape, device=FAR) for _ in range(2)]
-    for name in ("nll",) if weigh is None else ("kd", "combined"):
+    for name in ("nll",) if weighting is None else ("kd", "combined"):
         with Waits():
             batch = host.to(FAR)
             soft = None if teachers is None or stored is None else teachers.logits(batch, stored)
             loss = criterions.registry.create(name)(unpadded(*student, batch), batch, soft)
             meter.add([(loss, 1.0)], features.lengths(host.windows.feature), 0)
             meter.end_step(torch.zeros((), device=FAR))
-    assert meter.sums.keys() >= {"loss", "nll" if weigh is None else "kd"}
+    assert meter.sums.keys() >= {"loss", "nll" if weighting is None else "kd"}
     assert all(value.device.type == FAR.type for value in meter.sums.values())
 
 

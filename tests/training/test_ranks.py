@@ -10,8 +10,9 @@ from ranks import Ranks, RanksFailed, Trained, furthest, made_up, settings, trai
 
 from lbkd.config import Settings
 from lbkd.criterions import Criterion, Loss, registry
+from lbkd.distributed import collectives, group
 from lbkd.errors import DataError
-from lbkd.training import engine, meter
+from lbkd.training import meter
 
 STEPS = {"training.max_steps": 20, "training.adam_eps": 1e-5}
 """Gradients that are zero in truth come as roundings, which a small epsilon would blow up to whole steps."""
@@ -20,7 +21,7 @@ IN_PARTS = {
     "training.max_steps": 8,
     "training.batch_size": 6,
     "training.micro_batch_size": 2,
-    "training.clip": 3.0,
+    "training.max_grad_norm": 3.0,
 }
 
 
@@ -30,20 +31,20 @@ def fail_on_rank_one() -> None:
 
 
 def rank_and_world() -> tuple[int, int]:
-    return engine.start()
+    return group.start()
 
 
 def gathered_and_agreed() -> tuple[Any, Any, str]:
-    rank, _ = engine.start()
+    rank, _ = group.start()
 
     def work() -> None:
         if rank == 1:
             raise DataError("rank 1 only")
 
     try:
-        engine.together(work)
+        collectives.raise_on_all_ranks(work)
     except DataError as error:
-        return engine.gathered(rank), engine.agree(rank), str(error)
+        return collectives.all_gather_objects(rank), collectives.broadcast_object(rank), str(error)
     return None, None, ""
 
 
@@ -74,13 +75,13 @@ def test_ranks_talk(two_ranks: Ranks) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weigh", "sizes"),
+    ("weighting", "sizes"),
     [
         (None, {"training.batch_size": 8}),  # 36 windows: the last batch has 4
         (None, {"training.batch_size": 5}),  # the last has 1, and nothing for rank 1
         (None, {"training.batch_size": 7, "training.micro_batch_size": 2}),
         ("impurity", {"training.batch_size": 5, "training.micro_batch_size": 1}),
-        ("impurity", {"training.batch_size": 8, "training.pairs_per_passage": 1}),
+        ("impurity", {"training.batch_size": 8, "training.question_languages_per_example": 1}),
         ("learned", {"training.batch_size": 5}),
     ],
 )
@@ -89,18 +90,18 @@ def test_two_ranks_do_what_one_does(
     tiny_model_folder: Path,
     workspace: Path,
     tmp_path: Path,
-    weigh: str | None,
+    weighting: str | None,
     sizes: dict[str, int],
 ) -> None:
     how = settings(tiny_model_folder, workspace, **STEPS, **sizes)
-    alone = trained(how, tmp_path / "alone", weigh)
-    first, second = two_ranks(trained, how, tmp_path / "together", weigh)
+    alone = trained(how, tmp_path / "alone", weighting)
+    first, second = two_ranks(trained, how, tmp_path / "together", weighting)
     check_shares(alone, first, second, how.training.micro_batch_size)
     assert len(alone.losses) == 20
     assert first.losses == pytest.approx(alone.losses, abs=1e-5)
     assert alone.losses[-1] < alone.losses[0] - 0.1
     assert furthest(first.weights, alone.weights) < 5e-5
-    assert ("kd" in alone.lines[0]) == (weigh is not None)
+    assert ("kd" in alone.lines[0]) == (weighting is not None)
     for one, other in zip(alone.lines, first.lines, strict=True):
         for name in ("nll", "kd", "kd_to_nll", "learning_rate", "epoch"):
             assert one.get(name) == pytest.approx(other.get(name), abs=1e-5)
@@ -116,7 +117,7 @@ def test_a_weighting_is_fitted_alike_on_every_rank(
 
 
 def learned(how: Settings) -> dict[str, float]:
-    from lbkd.training.project import Project
+    from lbkd.project import Project
 
     project = Project(how)
     return made_up(project, "learned").fit(project.train_features)
@@ -197,7 +198,7 @@ def test_stage_three_saves_whole_weights(two_ranks: Ranks, tiny_model_folder: Pa
 
 
 def train_baseline(how: Settings) -> Path:
-    from lbkd.training.project import Project
+    from lbkd.project import Project
     from lbkd.training.steps import train
 
     with mock.patch.object(meter, "matmul_peak", lambda *_: 1e10):

@@ -9,11 +9,11 @@ from ranks import settings
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.errors import ConfigError, DataError
+from lbkd.evaluation.evaluate import EvaluationSet, evaluate
 from lbkd.models.load import load_span_model
+from lbkd.project import Project
 from lbkd.training import meter
-from lbkd.training.evaluate import Exam, evaluate
-from lbkd.training.project import Project
-from lbkd.training.selection import selection_exam
+from lbkd.training.selection import selection_set
 from lbkd.training.steps import train
 
 
@@ -72,21 +72,21 @@ def test_f1_is_that_of_the_evaluation(
     mine = project(tiny_model_folder, corpus)
     run = train(mine, "baseline")
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    [row] = evaluate(mine, run, selection_exam(mine, "dev"))
+    [row] = evaluate(mine, run, selection_set(mine, "dev"))
     assert row["f1"] == max(line["selection_f1"] for line in lines if "selection_f1" in line)
-    assert "selection" in json.loads((run / "run.json").read_text())["ingredients"]
+    assert "selection" in json.loads((run / "run.json").read_text())["provenance"]
 
 
 def refused(project: Project, split: str) -> str:
     with pytest.raises(ConfigError) as caught:
-        selection_exam(project, split)
+        selection_set(project, split)
     return str(caught.value)
 
 
 def test_a_test_set_does_not_select(tiny_model_folder: Path, corpus: Path) -> None:
     mine = project(tiny_model_folder, corpus)
-    assert isinstance(selection_exam(mine, "dev"), Exam)
-    assert isinstance(selection_exam(mine, "train"), Exam)
+    assert isinstance(selection_set(mine, "dev"), EvaluationSet)
+    assert isinstance(selection_set(mine, "train"), EvaluationSet)
     message = refused(mine, "test")
     assert "training.select_on = 'test': 27 of its questions are in the test set of the corpus" in message
     assert str(corpus / "test.en.json") in message
@@ -115,4 +115,4 @@ def test_a_downloaded_benchmark_is_a_test_set(tiny_model_folder: Path, corpus: P
 
 def test_no_such_split(tiny_model_folder: Path, corpus: Path) -> None:
     with pytest.raises(DataError, match="devv.en.json"):
-        selection_exam(project(tiny_model_folder, corpus), "devv")
+        selection_set(project(tiny_model_folder, corpus), "devv")

@@ -9,11 +9,11 @@ from ranks import Ranks, settings
 
 from lbkd.config import Settings
 from lbkd.errors import ConfigError, DataError, LbkdError
+from lbkd.evaluation import evaluate as evaluation
+from lbkd.evaluation.evaluate import evaluate
+from lbkd.project import Project
 from lbkd.tasks import Teacher
-from lbkd.training import evaluate as evaluation
 from lbkd.training import loop, meter, steps
-from lbkd.training.evaluate import evaluate
-from lbkd.training.project import Project
 from lbkd.training.steps import cache_logits, run_all, train
 
 STUDENT = "distill.combined.impurity"
@@ -103,9 +103,9 @@ def test_run_all_leaves_everything_behind(done: tuple[Path, list[dict[str, Any]]
     assert (about["name"], about["task"], about["seed"], about["ranks"]) == (STUDENT, "distill", 1, 1)
     assert about["versions"].keys() == {"lbkd", "torch", "transformers", "deepspeed", "tokenizers", "numpy"}
     assert Settings.model_validate(about["settings"]).training.max_steps == 2
-    assert about["ingredients"]["weighting"] == ["lbkd", "impurity", {}]
+    assert about["provenance"]["weighting"] == ["lbkd", "impurity", {}]
     needed = {"teacher en", "teacher es", "corpus", "encoder", "tokenizer", "training.max_steps"}
-    assert needed <= about["ingredients"].keys()
+    assert needed <= about["provenance"].keys()
 
 
 def test_the_rows_of_the_results(done: tuple[Path, list[dict[str, Any]], Notes]) -> None:
@@ -149,13 +149,13 @@ def test_nothing_is_done_twice(copy: Path, tiny_model_folder: Path) -> None:
     [
         ({"training.log_every": 2, "runtime.zero_stage": 2}, [], "", set()),
         ({"training.micro_batch_size": 2}, [], "", set()),
-        ({"evaluation.max_answer": 5}, [], "", {f"{name} answers" for name in MODELS}),
+        ({"evaluation.max_answer_tokens": 5}, [], "", {f"{name} answers" for name in MODELS}),
         ({"weighting.temperature": 2.0}, [STUDENT], "weighting", {STUDENT, f"{STUDENT} answers"}),
         ({"criterion.temperature": 3.0}, [STUDENT], "criterion", {STUDENT, f"{STUDENT} answers"}),
         (
-            {"training.learning_rate": 2e-3, "training.clip": 1.0},
+            {"training.learning_rate": 2e-3, "training.max_grad_norm": 1.0},
             MODELS,
-            "training.clip, training.learning_rate",
+            "training.max_grad_norm, training.learning_rate",
             {*MODELS, *(f"{name} {work}" for name in MODELS for work in ("answers", "scores"))}
             - {"baseline scores", f"{STUDENT} scores"},
         ),
@@ -209,8 +209,8 @@ def test_ablations_share_the_teachers_and_what_they_said(copy: Path, tiny_model_
     assert run.name == "distill.combined.impurity.es"
     assert not notes.notes
     assert notes.worked == {run.name}
-    ingredients = json.loads((run / "run.json").read_text())["ingredients"]
-    assert [name for name in ingredients if name.startswith("teacher")] == ["teacher es"]
+    provenance = json.loads((run / "run.json").read_text())["provenance"]
+    assert [name for name in provenance if name.startswith("teacher")] == ["teacher es"]
     assert {path: was for path, was in files(copy).items() if path in before and "logits" not in path} == {
         path: was for path, was in before.items() if "logits" not in path
     }
@@ -242,7 +242,7 @@ def test_what_a_weighting_learned_is_told_and_kept(
     copy: Path, done: tuple[Path, list[dict[str, Any]], Notes], tiny_model_folder: Path
 ) -> None:
     whole, notes = project(tiny_model_folder, copy)
-    run = train(whole, "distill", weigh="learned")
+    run = train(whole, "distill", weighting="learned")
     learned = json.loads((run / "weighting.json").read_text())
     assert learned["NLL"] < learned["NLL at equal weights"]
     [note] = notes.notes

@@ -8,8 +8,8 @@ from ranks import settings
 
 from lbkd import tasks
 from lbkd.models.load import load_span_model
+from lbkd.project import Project
 from lbkd.training import meter
-from lbkd.training.project import Project
 from lbkd.training.steps import train
 
 BUILT_IN = [name for name in tasks.registry.names() if tasks.registry.origin(name) == "lbkd"]

@@ -8,8 +8,8 @@ import pytest
 from ranks import settings
 
 from lbkd.errors import ConfigError
-from lbkd.models.trimmed import trim_to
-from lbkd.training.project import Project
+from lbkd.models.trimming.trimmed import trim_to
+from lbkd.project import Project
 from lbkd.training.steps import train
 
 QUICK = {"corpus.limit": 2, "training.max_steps": 1}

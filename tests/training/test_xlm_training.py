@@ -10,14 +10,14 @@ from ranks import settings
 from transformers import AutoModelForQuestionAnswering, XLMForQuestionAnsweringSimple
 
 from lbkd.errors import ConfigError
+from lbkd.evaluation.evaluate import evaluate
 from lbkd.features.batches import collate
 from lbkd.inference import Answerer
 from lbkd.models.load import load_span_model
 from lbkd.models.span import span_logits
+from lbkd.project import Project
 from lbkd.tasks import Teacher
 from lbkd.training import meter
-from lbkd.training.evaluate import evaluate
-from lbkd.training.project import Project
 from lbkd.training.steps import cache_logits, train
 
 QUICK = {"corpus.limit": 2, "corpus.zero_shot": "hi,ar", "training.log_every": 20}
@@ -103,7 +103,7 @@ def test_what_is_deployed_is_what_was_measured(project: Project, student: Path) 
 
 
 def test_frozen_word_vectors_and_a_quick_head(tiny_xlm_folder: Path, tmp_path: Path) -> None:
-    over = {"training.freeze_embeddings": True, "training.max_steps": 2, "training.head_rate": 20.0}
+    over = {"training.freeze_embeddings": True, "training.max_steps": 2, "training.head_lr_multiplier": 20.0}
     run = train(Project(settings(tiny_xlm_folder, tmp_path, **QUICK, **over)), "baseline")
     before = load_span_model(str(tiny_xlm_folder)).state_dict()
     after = load_span_model(str(run / "model")).state_dict()

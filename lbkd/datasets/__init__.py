@@ -1,0 +1,1 @@
+"""Public datasets: where they are, and how they are fetched."""

@@ -1,0 +1,166 @@
+"""One file from an address or a folder, whole and checked: tried again, and resumed where it broke off."""
+
+import shutil
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lbkd.datasets.sources import Source
+from lbkd.errors import ConfigError, DataError
+from lbkd.workspace import file_hash
+
+if TYPE_CHECKING:
+    import httpx2
+
+Progress = Callable[[str, int, int], None]
+"""Gets the name of a file, the bytes of it that are here, and its size."""
+
+_TIMEOUT = 30.0
+"""Seconds of silence after which a connection counts as broken."""
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds to wait after the first, second, ... failure in a row that brought nothing new."""
+_PASSING = {408, 425, 429, 500, 502, 503, 504}
+"""HTTP statuses that another try may change."""
+
+
+def fetch(source: Source, part: Path, mirror: str | None, progress: Progress) -> None:
+    """Make `part` the source's file; what it holds already is continued.
+
+    Args:
+        source: the file, with the bytes that it must have.
+        part: where to put it; after a connection that broke off for good, it holds what came so far.
+        mirror: an address or a folder that has the file under its own name; None: the official address.
+        progress: is told about every piece.
+
+    Raises:
+        ConfigError: a mirror that is neither.
+        DataError: the file cannot be had, or has other bytes.
+    """
+    if mirror is None or mirror.startswith(("http://", "https://")):
+        address = source.address if mirror is None else f"{mirror.rstrip('/')}/{source.name}"
+        _download(address, source, part, progress)
+    elif Path(mirror).is_dir():
+        _copy(Path(mirror) / source.name, source, part)
+        progress(source.name, source.size, source.size)
+    else:
+        raise ConfigError(f"--mirror {mirror!r} is neither a folder nor an http:// or https:// address.")
+
+
+def _copy(file: Path, source: Source, part: Path) -> None:
+    if not file.is_file():
+        raise DataError(f"{file}: no such file. The mirror must have {source.name} under this name.")
+    shutil.copyfile(file, part)
+    found = f"{part.stat().st_size:,} bytes, sha256 {file_hash(part)}"
+    if found != (wanted := f"{source.size:,} bytes, sha256 {source.sha256}"):
+        part.unlink()
+        raise DataError(_other(str(file), found, wanted))
+
+
+def _download(address: str, source: Source, part: Path, progress: Progress) -> None:
+    import httpx2
+
+    # A compressed answer could not be resumed, and its length would not be the file's.
+    headers = {"Accept-Encoding": "identity"}
+    try:
+        reading = httpx2.Client(headers=headers, timeout=_TIMEOUT, follow_redirects=True)
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:
+        reason = str(error).rstrip(".")
+        raise DataError(
+            f"The proxy of the environment (ALL_PROXY, HTTPS_PROXY, HTTP_PROXY) cannot be used: {reason}. "
+            "Unset it, or name a folder with --mirror."
+        ) from error
+    with reading as client:
+        for again in (True, False):
+            in_one_piece = _complete(client, address, source, part, progress)
+            if (found := file_hash(part)) == source.sha256:
+                return
+            part.unlink()
+            if in_one_piece or not again:  # pieces may be of two versions: once more from the start
+                raise DataError(_other(address, f"sha256 {found}", f"sha256 {source.sha256}"))
+
+
+def _complete(client: "httpx2.Client", address: str, source: Source, part: Path, progress: Progress) -> bool:
+    """Fill `part` to the source's size; whether a single answer brought all of it."""
+    best, pauses, in_one_piece = -1, iter(_PAUSES), False
+    while (have := _size(part)) != source.size:
+        if have > best:
+            best, pauses = have, iter(_PAUSES)
+        in_one_piece = have == 0
+        problem = _receive(client, address, source, part, progress)
+        if _size(part) == source.size:
+            break
+        pause = next(pauses, None)
+        if pause is None:
+            raise DataError(
+                f"{address}: {problem}; {len(_PAUSES)} more tries brought nothing new.\n"
+                f"{_size(part):,} of {source.size:,} bytes are here and kept: the same command goes on after "
+                "them. --mirror names another address, or a folder with the file."
+            )
+        time.sleep(pause)
+    return in_one_piece
+
+
+def _receive(client: "httpx2.Client", address: str, source: Source, part: Path, progress: Progress) -> str:
+    """Add what one response brings to `part`; what was in the way of more, if anything was."""
+    import httpx2
+
+    have = _size(part)
+    try:
+        with client.stream("GET", address, headers={"Range": f"bytes={have}-"} if have else {}) as response:
+            resumed = response.status_code == HTTPStatus.PARTIAL_CONTENT
+            if response.status_code in _PASSING:
+                return f"the answer was {_status(response)}"
+            if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or (
+                resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+            ):
+                part.unlink(missing_ok=True)
+                return "the server could not go on where the file broke off"
+            _check_answer(response, source, have if resumed else 0)
+            have = have if resumed else 0
+            with part.open("ab" if resumed else "wb") as file:
+                for piece in response.iter_raw():
+                    have += len(piece)
+                    if have > source.size:
+                        part.unlink()
+                        raise DataError(_other(address, "more", f"{source.size:,} bytes"))
+                    file.write(piece)
+                    file.flush()
+                    progress(source.name, have, source.size)
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.TooManyRedirects) as error:
+        raise DataError(f"{address}: {error}. Name another --mirror.") from error
+    except httpx2.TransportError as error:
+        return str(error) or type(error).__name__
+    return f"the answer ended after {have:,} of {source.size:,} bytes"
+
+
+def _check_answer(response: "httpx2.Response", source: Source, start: int) -> None:
+    """DataError unless this is the beginning, or the rest from `start`, of a file of the right size."""
+    address = str(response.url)
+    if not response.is_success:
+        message = f"{address}: the answer was {_status(response)}."
+        raise DataError(f"{message} --mirror names another address, or a folder that has {source.name}.")
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        raise DataError(
+            f"{address}: a web page came instead of {source.name}, from a login or an error page perhaps. "
+            "Open the address in a browser, or name a --mirror."
+        )
+    length = response.headers.get("Content-Length", "")
+    if length.isdecimal() and start + int(length) != source.size:
+        raise DataError(_other(address, f"{start + int(length):,} bytes", f"{source.size:,} bytes"))
+
+
+def _other(where: str, found: str, expected: str) -> str:
+    return (
+        f"{where}: not the expected file.\n  expected: {expected}\n  found:    {found}\n"
+        "Nothing was put in place. Try again later, or name a --mirror that has the original."
+    )
+
+
+def _status(response: "httpx2.Response") -> str:
+    return f"{response.status_code} {response.reason_phrase}".rstrip()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

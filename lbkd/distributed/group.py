@@ -1,0 +1,86 @@
+"""The process group that the ranks of a run share."""
+
+import gc
+import os
+from collections.abc import Callable
+
+import torch
+import torch.distributed as dist
+import torch.distributed.nn  # noqa: F401  (before there is a group: its default arguments hold on to one)
+from torch._C._distributed_c10d import HashStore
+
+from lbkd.distributed.hosts import meet
+from lbkd.distributed.launch import launched
+from lbkd.distributed.process import allow_many_files, keep_freed_memory
+from lbkd.errors import ConfigError
+
+_before_leaving: dict[Callable[[], None], None] = {}
+"""Used as an ordered set."""
+
+
+def start(nproc: int | None = None) -> tuple[int, int]:
+    """Join the process group of a launcher's ranks; a single process needs none.
+
+    Args:
+        nproc: the number of ranks that was asked for, if any.
+
+    Returns:
+        (rank, number of ranks).
+
+    Raises:
+        ConfigError: the launcher started another number of ranks, or the ranks do not meet.
+    """
+    if dist.is_initialized():
+        return rank(), world_size()
+    keep_freed_memory()
+    allow_many_files()
+    started = int(os.environ.get("WORLD_SIZE", 1)) if launched() else 1
+    if nproc not in (None, started):
+        raise ConfigError(
+            f"--nproc {nproc}, but the number of ranks started is {started}; leave --nproc out."
+        )
+    if launched():
+        meet(_backend())
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    return rank(), world_size()
+
+
+def start_alone() -> None:
+    """Make a process group of this process alone, unless there is a group: DeepSpeed wants one."""
+    if not dist.is_initialized():
+        os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")  # DeepSpeed reads them
+        dist.init_process_group(_backend(), store=HashStore(), rank=0, world_size=1)
+
+
+def rank() -> int:
+    """Number of this rank; 0 without a process group."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """Number of ranks; 1 without a process group."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def before_leaving(release: Callable[[], None]) -> None:
+    """Have `release` called by `stop`: it gives up what a library keeps of the process group."""
+    _before_leaving[release] = None
+
+
+def stop() -> None:
+    """Leave the process group, so that another can be joined, and end its threads.
+
+    A thread that is left while Python ends may abort the process.
+    """
+    if not dist.is_initialized():
+        return
+    for release in _before_leaving:
+        release()
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    gc.collect()  # engines that are gone, with the groups they hold
+
+
+def _backend() -> str:
+    return "cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo"

@@ -1,0 +1,1 @@
+"""Vocabularies cut down to what texts use."""

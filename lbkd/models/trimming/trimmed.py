@@ -1,0 +1,80 @@
+"""A model with a trimmed vocabulary, written to a folder of its own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lbkd.config import ModelSettings
+from lbkd.errors import ConfigError
+from lbkd.features.tokens import tokenizer_hash
+from lbkd.models import e5_small
+from lbkd.models.load import language_numbers, load_encoder, save, trained
+from lbkd.models.trimming.compare import Progress, Reader, check, speeds
+from lbkd.models.trimming.trim import trim_vocabulary
+from lbkd.workspace import read_json, replacing, write_json
+
+
+def trim_to(
+    name: str,
+    texts: Sequence[str],
+    frequent: int,
+    out: Path,
+    progress: Progress,
+    device: torch.device | str = "cpu",
+) -> dict[str, Any]:
+    """Write a model with its vocabulary trimmed (see `trim_vocabulary`), and compare it with the whole one.
+
+    A run folder of lbkd becomes a run folder, with the same settings and the new tokenizer's fingerprint, so
+    that it is not taken for what it was before.
+
+    Args:
+        name: a run folder, a model folder, a hub id, or `e5-small`.
+        texts: distinct; what is read as before.
+        frequent: the most frequent pieces to keep beside.
+        out: a folder that does not exist yet.
+        progress: hears of (what, done, total, numbers).
+        device: where both models compute.
+
+    Returns:
+        `checked` (see `compare.check`); `whole` and `trimmed`, each with `pieces`, `parameters`, `megabytes`,
+        `tokens_per_second` and `texts_per_second`.
+
+    Raises:
+        ConfigError: a folder that is there already; a model that cannot be read or trimmed; no texts.
+        DataError: the trimmed model does not read the texts as the whole one; nothing is written.
+    """
+    if out.exists():
+        raise ConfigError(f"{out} exists already; name another folder, or remove this one.")
+    if not texts:
+        raise ConfigError(
+            "there are no texts whose pieces are to be kept; name others (--corpus or --texts)."
+        )
+    about = read_json(Path(name) / "run.json")
+    folder, settings = (name, ModelSettings()) if name == e5_small.NAME else trained(name)
+    whole, trimmed = (_load(folder) for _ in range(2))
+    if whole.model.config.is_encoder_decoder:
+        raise ConfigError(f"model {name!r} has a decoder, too; only encoders can be trimmed.")
+    kept = trim_vocabulary(
+        *trimmed, texts, frequent, lambda done: progress("texts read", done, len(texts), {})
+    )
+    numbers = [whole.sizes, trimmed.sizes]
+    with replacing(out) as new:
+        place = new if about is None else new / "model"
+        save(*trimmed, place)
+        trimmed = Reader(*load_encoder(str(place)))
+        for reader in (whole, trimmed):
+            torch.nn.Module.to(reader.model.train(False), device)
+        if about is not None:
+            languages = language_numbers(trimmed.model.config, trimmed.tokenizer)
+            about["provenance"]["tokenizer"] = tokenizer_hash(trimmed.tokenizer, languages)
+            write_json(new / "run.json", about)
+        checked = check(whole, trimmed, kept, texts, settings.max_length, progress)
+        fast = speeds((whole, trimmed), texts, settings.max_length, progress)
+    sides = [size | speed for size, speed in zip(numbers, fast, strict=True)]
+    return {"whole": sides[0], "trimmed": sides[1], "checked": checked}
+
+
+def _load(name: str) -> Reader:
+    return Reader(*(e5_small.load() if name == e5_small.NAME else load_encoder(name)))

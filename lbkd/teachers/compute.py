@@ -1,0 +1,84 @@
+"""Let a teacher score every window of the training set, once."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lbkd.errors import DataError
+from lbkd.features.batches import Batch, by_tokens, collate
+from lbkd.features.dataset import FeatureSet
+from lbkd.models.forward import forward_passes
+from lbkd.models.span import SpanLogits
+from lbkd.teachers.store import LogitsStore
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def compute_logits(
+    model: "PreTrainedModel",
+    features: FeatureSet,
+    store: LogitsStore,
+    batch_tokens: int,
+    *,
+    rank: int = 0,
+    world: int = 1,
+    dtype: torch.dtype = torch.float32,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Fill the store's unfinished blocks, those of this rank.
+
+    Args:
+        model: the teacher, on the device to use.
+        features: what the store's feature ids stand for.
+        store: prepared for writing.
+        batch_tokens: tokens per forward pass, padding included.
+        rank: which of the ranks this is.
+        world: how many ranks share the work.
+        dtype: to compute in.
+        progress: called with (windows done, windows in all) of this rank.
+
+    Raises:
+        DataError: the teacher gives logits that are not finite.
+    """
+    finished = store.finished()  # ranks may look at different moments: which blocks are whose must not change
+    todo = [number for number in range(rank, store.blocks, world) if number not in finished]
+    total = sum(store.block(number).stop - store.block(number).start for number in todo)
+
+    def batches() -> Iterator[Batch]:
+        for number in todo:
+            span = store.block(number)
+            for ids in by_tokens(store.features[span], store.lengths[span], batch_tokens):
+                yield collate(features, ids)
+
+    with closing(forward_passes(model, batches(), _halves, dtype)) as passes:
+        done = 0
+        for number in todo:
+            span = store.block(number)
+            ids, lengths = store.features[span], store.lengths[span]
+            starts: list[np.ndarray] = [np.empty(0)] * len(ids)
+            ends = list(starts)
+            until = done + len(ids)
+            while done < until:
+                batch, logits = next(passes)
+                start, end = logits.numpy()
+                for n, row in enumerate(np.searchsorted(ids, batch.windows.feature)):
+                    starts[row], ends[row] = start[n, : lengths[row]], end[n, : lengths[row]]
+                done += len(start)
+                progress(done, total)
+            halves = np.concatenate(starts), np.concatenate(ends)
+            if not np.isfinite(halves).all():
+                raise DataError(
+                    f"{store.folder}: this teacher's logits are not all finite numbers: "
+                    "its training went astray. Train it anew, with a lower learning rate or in fp32."
+                )
+            store.write(number, *halves, rank)
+
+
+def _halves(logits: SpanLogits, batch: Batch) -> Tensor:
+    """(2, B, L) float32."""
+    return torch.stack([*logits]).float()

@@ -1,0 +1,87 @@
+"""Which windows a run learns from, in which order: a pure function of the settings."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lbkd.config import Settings
+from lbkd.features.batches import Epoch
+from lbkd.features.dataset import FeatureSet, LanguagePair
+from lbkd.features.sampling import Sample
+from lbkd.features.tokens import Ints
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The global batches of a run: the same for any number of ranks, and from any step on.
+
+    Args:
+        features: the training texts as windows.
+        pairs: (passage language, question language) of what is learnt from.
+        settings: batch size, epochs, `max_steps`, `question_languages_per_example` and the seed decide.
+    """
+
+    features: FeatureSet
+    pairs: Sequence[LanguagePair]
+    settings: Settings
+
+    @cached_property
+    def steps(self) -> int:
+        """Optimizer steps of the run; 0 where there is nothing to learn from."""
+        training = self.settings.training
+        return (training.max_steps or training.epochs * len(self._first)) if len(self._first) else 0
+
+    def __iter__(self) -> Iterator[tuple[float, Ints]]:
+        """(epochs done after the step, feature ids of its global batch) of every optimizer step."""
+        return self.after(0)
+
+    def after(self, step: int) -> Iterator[tuple[float, Ints]]:
+        """The same from the step that follows the first `step` ones; what lies before is not drawn."""
+        return itertools.islice(self._endless(step), max(0, self.steps - step))
+
+    @cached_property
+    def windows(self) -> Ints:
+        """(N,) feature ids, ascending, of all windows that the run sees."""
+        training = self.settings.training
+        if training.max_steps is None and training.question_languages_per_example is None:
+            return self.features.features(self.pairs)
+        return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(ids for _, ids in self)]))
+
+    @cached_property
+    def _first(self) -> Epoch:
+        return self._epoch(0)
+
+    def _endless(self, step: int) -> Iterator[tuple[float, Ints]]:
+        for epoch in itertools.count():
+            order = self._epoch(epoch) if epoch else self._first
+            for n in range(step, len(order)):
+                yield epoch + (n + 1) / len(order), order[n]
+            step = max(0, step - len(order))
+
+    def _epoch(self, epoch: int) -> Epoch:
+        sample = self._sample(epoch)
+
+        def look_up(numbers: Ints) -> tuple[Ints, Ints]:
+            ids = sample[numbers]
+            return ids, self.features.lengths(ids)
+
+        return Epoch(len(sample), look_up, self.settings.training.batch_size, self.settings.seed, epoch)
+
+    def _sample(self, epoch: int) -> Sample:
+        if self.settings.training.question_languages_per_example is None:
+            return self._all
+        return Sample(
+            self.features,
+            self.pairs,
+            self.settings.training.question_languages_per_example,
+            self.settings.seed,
+            epoch,
+        )
+
+    @cached_property
+    def _all(self) -> Sample:
+        """The same in every epoch."""
+        return Sample(self.features, self.pairs)

@@ -1,0 +1,158 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lbkd.corpus_translation.memory import TranslationMemory
+from lbkd.errors import ConfigError, DataError
+from lbkd.translation import Translator
+
+
+class Upper(Translator):
+    """Capitals; says how often it was asked."""
+
+    batch = 2
+
+    def __init__(self, beams: int = 1) -> None:
+        self.beams = beams
+        self.asked: list[list[str]] = []
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        if "stop" in texts:
+            raise KeyboardInterrupt
+        self.asked.append(list(texts))
+        return [f" {text.upper()}\n" for text in texts]
+
+    def fingerprint(self, source: str, target: str) -> dict[str, Any]:
+        return {"beams": self.beams}
+
+
+def quiet(*_: object) -> None:
+    pass
+
+
+def filled(folder: Path, texts: Sequence[str], beams: int = 1) -> tuple[TranslationMemory, Upper]:
+    translator = Upper(beams)
+    memory = TranslationMemory(folder, "upper", translator, "en", "es")
+    with memory.opened():
+        memory.fill(texts, quiet)
+    return memory, translator
+
+
+def test_every_distinct_text_once_longest_first(tmp_path: Path) -> None:
+    memory, translator = filled(tmp_path, ["b", "aaa", "b", "cc"])
+    assert translator.asked == [["aaa", "cc"], ["b"]]
+    assert [memory[text] for text in ("aaa", "b", "cc")] == ["AAA", "B", "CC"]
+    assert (memory.known, memory.added) == (0, 3)
+    again, translator = filled(tmp_path, ["b", "d"])
+    assert translator.asked == [["d"]]
+    assert (again["b"], again.known, again.added) == ("B", 3, 1)
+    lines = [json.loads(line) for line in memory.path.read_text(encoding="utf-8").splitlines()]
+    assert lines[0] == {"backend": "upper", "beams": 1}
+    assert lines[1:] == [[["aaa", "AAA"], ["cc", "CC"]], [["b", "B"]], [["d", "D"]]]
+
+
+def test_progress(tmp_path: Path) -> None:
+    moments = []
+    memory = TranslationMemory(tmp_path, "upper", Upper(), "en", "es")
+    with memory.opened():
+        memory.fill(["known"], quiet)
+        memory.fill(["known", "a", "b", "c"], lambda *moment: moments.append(moment))
+    assert [moment[:2] for moment in moments] == [(3, 4), (4, 4)]
+    assert all(moment[2]["strings_per_second"] > 0 for moment in moments)
+
+
+def test_a_break_loses_one_batch(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        filled(tmp_path, ["aaaaaaa", "bbbbbb", "ccccc", "stop", "d"])
+    memory, translator = filled(tmp_path, ["aaaaaaa", "bbbbbb", "ccccc", "d"])
+    assert translator.asked == [["ccccc", "d"]]
+    assert memory.known == 2
+
+
+class Company(Upper):
+    """Translates a text otherwise in other company."""
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        return [f"{text} with {', '.join(texts)}" for text in texts]
+
+
+def test_batches_are_the_same_after_a_break(tmp_path: Path) -> None:
+    texts = ["aaaaaaa", "bbbbbb", "ccccc", "dddd", "eee"]
+    memories = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        memory = TranslationMemory(folder, "company", Company(), "en", "es")
+        with memory.opened():
+            memory.fill(texts, quiet)
+        memories.append(memory)
+    whole = memories[0].path.read_bytes()
+    for left in range(len(whole)):
+        memories[1].path.write_bytes(whole[:left])
+        memory = TranslationMemory(tmp_path / "two", "company", Company(), "en", "es")
+        with memory.opened():
+            memory.fill(texts, quiet)
+        assert memory.path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("cut", [1, 3, 9])
+def test_a_broken_last_line_is_cut_off(tmp_path: Path, cut: int) -> None:
+    memory, _ = filled(tmp_path, ["aaa", "bb", "é"])
+    whole = memory.path.read_bytes()
+    memory.path.write_bytes(whole[:-cut])
+    again, translator = filled(tmp_path, ["aaa", "bb", "é"])
+    assert translator.asked == [["é"]]
+    assert memory.path.read_bytes() == whole
+    assert again["é"] == "É"
+
+
+def test_a_damaged_line_is_translated_anew(tmp_path: Path) -> None:
+    memory, _ = filled(tmp_path, ["aaa", "bb"])
+    memory.path.write_bytes(memory.path.read_bytes().replace(b'"BB"', b'\xff"B'))
+    again, translator = filled(tmp_path, ["aaa", "bb"])
+    assert translator.asked == [["aaa", "bb"]]
+    assert again["bb"] == "BB"
+
+
+def test_other_settings_have_another_file(tmp_path: Path) -> None:
+    former, _ = filled(tmp_path, ["a"])
+    assert list(former.others()) == []
+    memory, translator = filled(tmp_path, ["a"], beams=4)
+    assert translator.asked == [["a"]]
+    assert list(memory.others()) == [(former.path, "beams")]
+    assert list(TranslationMemory(tmp_path, "upper", Upper(), "en", "de").others()) == []
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    memories = [TranslationMemory(tmp_path, "upper", Upper(), "en", "es") for _ in range(2)]
+    with memories[0].opened(), pytest.raises(ConfigError, match="another process"), memories[1].opened():
+        pass
+    with memories[1].opened():
+        pass
+
+
+class Short(Upper):
+    """Loses a text."""
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        return ["x"] * (len(texts) - 1)
+
+
+def test_a_backend_that_loses_texts(tmp_path: Path) -> None:
+    memory = TranslationMemory(tmp_path, "short", Short(), "en", "es")
+    with memory.opened(), pytest.raises(DataError, match="'short' was given 2 texts and returned 1"):
+        memory.fill(["a", "b"], quiet)
+
+
+def test_line_breaks_and_half_characters_of_a_translation(tmp_path: Path) -> None:
+    class Odd(Upper):
+        """Returns what cannot be written."""
+
+        def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+            return [" a\u2028 b\ud800 "]
+
+    memory = TranslationMemory(tmp_path, "odd", Odd(), "en", "es")
+    with memory.opened():
+        memory.fill(["x"], quiet)
+    assert memory["x"] == "a b?"

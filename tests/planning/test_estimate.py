@@ -1,0 +1,202 @@
+import itertools
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+from ranks import Ranks, settings
+
+from lbkd.config import Settings
+from lbkd.errors import ConfigError
+from lbkd.features.dataset import FeatureSet
+from lbkd.planning import speed as speed_module
+from lbkd.planning.advice import advise
+from lbkd.planning.estimate import Estimator
+from lbkd.planning.hardware import GIB, Hardware, hardware
+from lbkd.planning.jobs import Job, jobs_of, jobs_of_all
+from lbkd.planning.model_size import KNOWN
+from lbkd.planning.speed import Speed
+from lbkd.planning.workload import Size
+from lbkd.project import Project
+from lbkd.teachers.store import LogitsStore
+from lbkd.training import meter
+from lbkd.training.schedule import Schedule
+
+SIZE = Size(questions=1000, passages=200, passage_tokens=80, question_tokens=16)
+"""100 tokens a window, four of them special."""
+GPU = hardware("h100x8")
+
+
+def assumed(tmp_path: Path, where: Hardware = GPU, model: str = "xlm-roberta-base", **over: Any) -> Estimator:
+    """Of texts that are not there, in English and Spanish; batches of 32."""
+    nowhere = {"corpus.dir": str(tmp_path / "nowhere"), "model.name": model, "training.batch_size": 32}
+    return Estimator(Project(settings(tmp_path, tmp_path, **nowhere | over)), SIZE, where)
+
+
+def test_all_of_the_way_by_hand(tmp_path: Path) -> None:
+    estimator = assumed(tmp_path, **{"training.epochs": 3})
+    costs = estimator.costs(jobs_of_all(estimator.project))
+    counts = {cost.what: (cost.pairs, cost.windows, cost.steps, cost.tokens) for cost in costs}
+    assert counts == {
+        "baseline": (1000, 3000, 3 * 32, 300_000),
+        "branch-mrc.en": (2000, 6000, 3 * 63, 600_000),
+        "branch-mrc.es": (4000, 12_000, 3 * 125, 1_200_000),
+        "logits of branch-mrc.en": (4000, 4000, 0, 400_000),
+        "logits of branch-mrc.es": (4000, 4000, 0, 400_000),
+        "distill": (4000, 12_000, 3 * 125, 1_200_000),
+    }
+    weights = 12 * 12 * 768**2 + 2 * 768
+    student, logits = costs[-1], costs[-2]
+    assert student.flops == 6 * weights * 1.2e6 + 12 * 12 * 768 * 12_000 * 100**2
+    assert logits.flops == pytest.approx(student.flops / 9)  # a third of the windows, and forward only
+    assert student.hours == pytest.approx(student.flops / (0.4 * 8 * 989e12) / 3600)
+    assert student.gigabytes == 4e-9 * KNOWN["xlm-roberta-base"].parameters
+    assert logits.gigabytes == pytest.approx(2e-9 * (8 * 4000 + 1.5 * 400_000))
+    assert estimator.token_tables() == pytest.approx(2e-9 * (12 * (200 * 80 + 1000 * 16) + 8 * 1200))
+
+
+def test_steps_that_end_within_an_epoch(tmp_path: Path) -> None:
+    """75 steps of 32 are three fifths of 4000 windows; 250 are all, twice."""
+    some = assumed(tmp_path, **{"training.max_steps": 75})
+    logits, student = some.costs(jobs_of(some.project, "distill", {}))[-2:]
+    assert (student.steps, student.windows, logits.windows) == (75, 2400, 2400)
+    more = assumed(tmp_path, **{"training.max_steps": 250})
+    logits, student = more.costs(jobs_of(more.project, "distill", {}))[-2:]
+    assert (student.steps, student.windows, logits.windows) == (250, 8000, 4000)
+
+
+def test_question_languages_that_are_drawn(tmp_path: Path) -> None:
+    """One of two in each of three epochs: seven of eight pairs are seen."""
+    drawn = assumed(tmp_path, **{"training.epochs": 3}).drawing(1)
+    logits, student = drawn.costs(jobs_of(drawn.project, "distill", {}))[-2:]
+    assert (student.pairs, student.windows, logits.windows) == (2000, 6000, 3500)
+
+
+def test_masked_windows_by_hand(tmp_path: Path) -> None:
+    """As many again, and 15 of their 100 tokens told by a head of 768² and 768 x 250002 weights."""
+    estimator = assumed(tmp_path)
+    jobs = jobs_of(estimator.project, "baseline", {}) + jobs_of(estimator.project, "lakm", {})
+    plain, masked = estimator.costs(jobs)
+    assert masked.tokens == 2 * plain.tokens
+    head = 6 * (768**2 + 768 * 250_002)
+    assert masked.flops - 2 * plain.flops == pytest.approx(0.15 * plain.tokens * head)
+
+
+@pytest.mark.parametrize(
+    "over",
+    [{}, {"training.question_languages_per_example": 1, "training.epochs": 2}, {"training.max_steps": 3}],
+)
+def test_what_a_run_will_read(over: dict[str, int], tiny_model_folder: Path, workspace: Path) -> None:
+    """Of texts at hand all counts are exact, those of windows left to chance too."""
+    project = Project(settings(tiny_model_folder, workspace, **over))
+    plan = Schedule(
+        project.train_features, [(k, j) for k in ("en", "es") for j in ("en", "es")], project.settings
+    )
+    ids = np.concatenate([batch for _, batch in plan])
+    *_, logits, student = Estimator(project, None, GPU).costs(jobs_of(project, "distill", {}))
+    assert (student.steps, student.windows) == (plan.steps, len(ids))
+    assert student.tokens == project.train_features.lengths(ids).sum()
+    assert logits.windows == len(plan.windows)
+    assert logits.tokens == project.train_features.lengths(plan.windows).sum()
+
+
+def test_jobs_have_the_names_of_their_runs(tiny_model_folder: Path, workspace: Path) -> None:
+    project = Project(settings(tiny_model_folder, workspace, seed=2))
+    assert [job.name for job in jobs_of_all(project)] == [
+        "baseline.seed2",
+        "branch-mrc.en.seed2",
+        "branch-mrc.es.seed2",
+        "distill.seed2",
+    ]
+    mixed = jobs_of(project, "distill", {"teacher_task": "mix-mrc"})
+    assert [job.name for job in mixed] == ["mix-mrc.seed2", "mix-mrc.seed1002", "distill.mix-mrc.seed2"]
+
+
+JOB = Job("mix-mrc", [("en", "en")])
+
+
+def advised(
+    tmp_path: Path, gib: float, ranks: int = 8, precision: str = "bf16", **over: Any
+) -> dict[str, str]:
+    where = Hardware("some", ranks, 1e15, gib * GIB, precision, "cuda")
+    return advise(assumed(tmp_path, where, **over), JOB).settings
+
+
+def test_the_lowest_stage_that_fits_is_advised(tmp_path: Path) -> None:
+    """Four windows on each of eight ranks, of a large model: each stage holds less than the one before."""
+    assert advised(tmp_path, 80) == {"runtime.precision": "bf16", "runtime.zero_stage": "0"}
+    large = {"model.name": "xlm-roberta-large"}
+    totals = [stage.total / GIB for stage in advise(assumed(tmp_path, **large), JOB).stages]
+    assert totals[:3] == sorted(totals[:3], reverse=True)
+    for stage in (0, 1, 2):
+        assert advised(tmp_path, totals[stage] / 0.9 + 0.01, **large)["runtime.zero_stage"] == str(stage)
+    assert advised(tmp_path, 80, precision="fp16", ranks=1)["runtime.zero_stage"] == "0"
+    assert advised(tmp_path, 80, **{"runtime.zero_stage": 2})["runtime.zero_stage"] == "2"
+
+
+def test_the_micro_batch_is_halved_until_it_fits(tmp_path: Path) -> None:
+    least = min(stage.total / GIB for stage in advise(assumed(tmp_path), JOB).stages)
+    found = advised(tmp_path, least / 0.9 - 0.1)
+    assert found["training.micro_batch_size"] == "2"
+    assert "training.micro_batch_size" not in advised(tmp_path, 80, ranks=3)  # 11 each
+    nothing = advise(assumed(tmp_path, Hardware("small", 8, 1e15, GIB, "bf16", "cuda")), JOB)
+    assert nothing.chosen is None
+
+
+def test_question_languages_are_drawn_where_there_are_many(tmp_path: Path) -> None:
+    names = ",".join(["en", *(f"l{n}" for n in range(7))])
+    many = {"corpus.languages": names}
+    assert advised(tmp_path, 80, **many)["training.question_languages_per_example"] == "7"
+    own = many | {"training.question_languages_per_example": 3}
+    assert "training.question_languages_per_example" not in advised(tmp_path, 80, **own)
+
+
+def test_more_ranks_than_windows(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"training.batch_size = 4 is less than the 8 ranks of some"):
+        advised(tmp_path, 80, **{"training.batch_size": 4})
+
+
+def test_real_steps_are_measured(tiny_model_folder: Path, tmp_path: Path) -> None:
+    """And nothing of them is kept."""
+    project = Project(settings(tiny_model_folder, tmp_path))
+    estimator = Estimator(project)
+    cost = estimator.costs(jobs_of(project, "mix-mrc", {}))[0]
+    assert estimator.where.ranks == 1
+    assert estimator.speed.how.startswith("measured on 4 steps")
+    assert 0 < cost.hours < 1
+    assert math.isclose(cost.hours, cost.flops / estimator.speed.training / 3600)
+    assert estimator.speed.forward > 0
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "logits").exists()
+
+
+def test_a_teacher_is_as_fast_as_it_was(
+    tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock goes on by a second whenever it is read; three pass while the teacher scores."""
+    seconds, lengths = itertools.count(), []
+
+    def score(model: object, features: FeatureSet, store: LogitsStore, *_: object, **__: object) -> None:
+        lengths.append(features.lengths(store.features))
+        next(seconds), next(seconds)
+
+    monkeypatch.setattr(speed_module, "score", score)
+    monkeypatch.setattr(speed_module, "time", SimpleNamespace(perf_counter=lambda: float(next(seconds))))
+    estimator = Estimator(Project(settings(tiny_model_folder, tmp_path)))
+    found = estimator.speed.forward
+    (read,) = lengths
+    assert found == pytest.approx(estimator.model_size.forward_flops(read.sum(), (read**2).sum()) / 3)
+
+
+def speed(how: Settings) -> Speed:
+    with mock.patch.object(meter, "matmul_peak", lambda *_: 1e10):
+        return Estimator(Project(how)).speed
+
+
+def test_ranks_measure_together(two_ranks: Ranks, tiny_model_folder: Path, tmp_path: Path) -> None:
+    one, other = two_ranks(speed, settings(tiny_model_folder, tmp_path))
+    assert one == other
+    assert one.how.startswith("measured")

@@ -1,0 +1,135 @@
+import gc
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ranks import Ranks, settings
+
+from lbkd.config import Settings
+from lbkd.features.batches import collate
+from lbkd.models.load import load_span_model
+from lbkd.models.span import span_logits
+from lbkd.planning.memory_estimate import activations, estimate_memory
+from lbkd.planning.model_size import KNOWN, ModelSize
+from lbkd.project import Project
+from lbkd.training.deepspeed_config import deepspeed_config
+from lbkd.training.engine import Engine
+
+SHAPE = ModelSize.by_formula(2, 8, 2, vocabulary=1000, rows=10)
+GPU = {"half": True, "frozen": False, "dropout": False, "gpu": True}
+CPU = GPU | {"half": False, "gpu": False}
+
+
+def test_sixteen_bytes_a_parameter_over_the_ranks() -> None:
+    """Weights 4, gradients 4, two moments 8; stages 1 and 2 copy the rank's part of the weights."""
+    p = KNOWN["xlm-roberta-base"].parameters
+    assert p == 277_454_594
+    parts = [estimate_memory(KNOWN["xlm-roberta-base"], stage, 8, 4, 384, **GPU) for stage in range(4)]
+    assert [(m.weights, m.gradients, m.optimizer) for m in parts] == [
+        (4 * p, 4 * p, 8 * p),
+        (4 * p, 4 * p, 12 * p / 8),
+        (4 * p, 4 * p / 8, 12 * p / 8),
+        (4 * p / 8, 4 * p / 8, 8 * p / 8),
+    ]
+    bucket = 4 * 5e8
+    assert [m.buffers for m in parts] == [4 * p, 2 * bucket, 2 * bucket, bucket + 4 * p]
+    one = estimate_memory(KNOWN["xlm-roberta-base"], 0, 1, 4, 384, **GPU)
+    assert (one.buffers, one.total) == (0, 16 * p + one.activations)
+
+
+def test_frozen_word_vectors_have_neither_gradients_nor_moments() -> None:
+    found = estimate_memory(SHAPE, 0, 1, 1, 16, **CPU | {"frozen": True})
+    rest = SHAPE.parameters - 8000
+    assert (found.weights, found.gradients, found.optimizer) == (4 * SHAPE.parameters, 4 * rest, 8 * rest)
+
+
+def test_activations_by_hand() -> None:
+    """Three windows of 16 tokens, two layers 8 and 32 wide; 2 heads."""
+    alone = activations(SHAPE, 3, 16, half=False, dropout=False, gpu=False)
+    assert alone == 48 * 2 * (4 * (6 * 8 + 2 * 32) + 8 * 8 + 4 * 16)
+    dropped = activations(SHAPE, 3, 16, half=False, dropout=True, gpu=False)
+    assert dropped - alone == 48 * 2 * (2 * 4 * 8 + 12 * 2 * 16)
+    assert activations(SHAPE, 3, 16, half=True, dropout=True, gpu=True) == (
+        48 * 2 * (2 * (6 * 8 + 2 * 32) + 8 * 8 + 2 * 8 + 2 * 16) + 2 * SHAPE.weights
+    )
+
+
+def test_masked_tokens_have_logits_over_the_vocabulary() -> None:
+    found = activations(SHAPE, 3, 16, half=False, dropout=False, gpu=False, masked=0.25)
+    twice = 2 * activations(SHAPE, 3, 16, half=False, dropout=False, gpu=False)
+    assert found - twice == 12 * (48 / 4) * 1000
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+@pytest.mark.parametrize("kind", ["tiny_model_folder", "tiny_xlm_folder"])
+def test_activations_are_what_torch_keeps(
+    kind: str, dropout: float, half: bool, request: pytest.FixtureRequest, workspace: Path
+) -> None:
+    """Of tiny models: what does not grow with the layers, and statistics of norms, weigh more there."""
+    folder = request.getfixturevalue(kind)
+    features = Project(settings(folder, workspace)).train_features
+    model = load_span_model(str(folder), dropout=dropout).train()
+    ids = features.features([("en", "es")])[:6]
+    batch = collate(features, ids)
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.untyped_storage().data_ptr() not in own:
+            kept[tensor.untyped_storage().data_ptr()] = tensor  # alive, so that no address comes twice
+        return tensor
+
+    with (
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+        torch.autocast("cpu", torch.bfloat16, enabled=half),
+    ):
+        span_logits(model, batch)
+    found = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    length = batch.input_ids.shape[1]
+    expected = activations(ModelSize.of(model), 6, length, half=half, dropout=dropout > 0, gpu=False)
+    assert expected == pytest.approx(found, rel=0.25)
+
+
+def held(how: Settings, stage: int) -> tuple[dict[str, float], int, bool]:
+    """Bytes of a rank's weights, gradients and optimizer at the end of a backward pass and after a step."""
+    project = Project(
+        how.model_copy(update={"runtime": how.runtime.model_copy(update={"zero_stage": stage})})
+    )
+    model = load_span_model(project.encoder)
+    parameters = ModelSize.of(model).parameters
+    config = deepspeed_config(how.training, project.settings.runtime, project.world, 1)
+    config["zero_optimization"]["stage3_param_persistence_threshold"] = 0
+    machine = Engine(model, how.training, config, lambda _: 1.0)
+    batch = collate(project.train_features, project.train_features.features([("en", "en")])[:2])
+    machine.backward(span_logits(machine.model, batch).start[:, :4].sum())
+    inner: Any = machine._engine
+    gradients = sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
+    machine.step()
+    optimizer: Any = inner.optimizer
+    states = [value for state in optimizer.state.values() for value in state.values() if value.numel() > 1]
+    copies = getattr(optimizer, "single_partition_of_fp32_groups", [])
+    weights = [p.ds_tensor if stage == 3 else p for p in model.parameters()]
+    found = {
+        "weights": sum(tensor.nbytes for tensor in weights),
+        "gradients": gradients,
+        "optimizer": sum(tensor.nbytes for tensor in (*states, *copies)),
+    }
+    machine.close()
+    gc.collect()
+    return found, parameters, stage < 1
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_a_rank_holds_what_was_said(
+    stage: int, two_ranks: Ranks, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    shape = ModelSize.of(load_span_model(str(tiny_model_folder)))
+    expected = estimate_memory(shape, stage, 2, 2, 100, **CPU)
+    for found, parameters, whole in two_ranks(held, settings(tiny_model_folder, tmp_path), stage):
+        assert parameters == shape.parameters
+        assert found["weights"] == pytest.approx(expected.weights, rel=1e-3)  # aligned parts
+        assert found["optimizer"] == pytest.approx(expected.optimizer, rel=1e-3)
+        if whole:
+            assert found["gradients"] == expected.gradients

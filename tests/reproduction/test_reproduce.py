@@ -1,0 +1,206 @@
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ranks import settings
+
+from lbkd.errors import ConfigError
+from lbkd.evaluation.evaluate import evaluate, own_test_set
+from lbkd.evaluation.metrics import score_each
+from lbkd.evaluation.significance import paired_bootstrap
+from lbkd.planning.estimate import Cost, Estimator
+from lbkd.planning.jobs import job_of
+from lbkd.planning.workload import Size
+from lbkd.project import Project
+from lbkd.reproduction import reproduce
+from lbkd.reproduction.recipe import Row
+from lbkd.reproduction.reproduce import finish, in_order, planned
+from lbkd.training import meter
+from lbkd.training.run import Run
+from lbkd.training.schedule import Schedule
+
+QUICK = {"corpus.limit": 2, "corpus.zero_shot": "de", "training.max_steps": 2}
+ROWS = [
+    Row(name="Lewis", paper={"en": (62.4, 74.9)}),  # type: ignore[dict-item]
+    Row(name="Baseline", task="baseline"),
+    Row(name="w/o LBMRC", task="translate-train", each_language=True, against="Baseline"),
+    Row(name="Ours", task="distill", weighting="fixed", against="Baseline"),
+    Row(name="w/ en", task="distill", weighting="fixed", options={"teachers": ["en"]}, against="Ours"),
+]
+
+
+def project(model: Path, workspace: Path, **over: Any) -> Project:
+    return Project(settings(model, workspace, **(QUICK | over)))
+
+
+def test_teachers_come_first_and_nothing_twice(tiny_model_folder: Path, tmp_path: Path) -> None:
+    one = project(tiny_model_folder, tmp_path)
+    names = [run.folder.name for run in in_order(planned([one, one.altered(seed=2)], ROWS))]
+    first = [
+        "baseline",
+        "translate-train.es",
+        "branch-mrc.en",
+        "branch-mrc.es",
+        "distill.combined.fixed",
+        "distill.combined.fixed.en",
+    ]
+    assert names == [*first, *(f"{name}.seed2" for name in first)]
+
+
+def test_rows_that_would_overwrite_each_other(tiny_model_folder: Path, tmp_path: Path) -> None:
+    one = project(tiny_model_folder, tmp_path)
+    rows = [
+        Row(name="a", task="distill"),
+        Row(name="b", task="distill", weighting_options={"temperature": 2.0}),
+    ]
+    with pytest.raises(ConfigError, match="rows 'a' and 'b' would both write .*distill.combined.impurity"):
+        in_order(planned([one], rows))
+
+
+@pytest.fixture(scope="module")
+def done(
+    tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[Project], list[dict[str, Any]], set[str]]:
+    """All rows for two seeds, after a stop in the middle; and what was finished before it."""
+    workspace = tmp_path_factory.mktemp("reproduced")
+    one = project(tiny_model_folder, workspace)
+    projects = [one, one.altered(seed=2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(meter, "matmul_peak", lambda *_: 1e10)
+        go_on = reproduce.train_run
+
+        def stop(run: Run) -> Path:
+            if run.task_name == "distill":
+                raise KeyboardInterrupt
+            return go_on(run)
+
+        patch.setattr(reproduce, "train_run", stop)
+        with pytest.raises(KeyboardInterrupt):
+            finish(planned(projects, ROWS), own_test_set(one))
+        patch.setattr(reproduce, "train_run", go_on)
+        before = {path.parent.name: path.stat().st_mtime_ns for path in workspace.glob("runs/*/run.json")}
+        entries = finish(planned(projects, ROWS), own_test_set(one))
+    kept = {
+        name
+        for name, time in before.items()
+        if (workspace / f"runs/{name}/run.json").stat().st_mtime_ns == time
+    }
+    return projects, entries, kept
+
+
+def test_a_stopped_one_goes_on(done: tuple[list[Project], list[dict[str, Any]], set[str]]) -> None:
+    _, _, kept = done
+    assert kept == {"baseline", "translate-train.es", "branch-mrc.en", "branch-mrc.es"}
+
+
+def test_the_table(done: tuple[list[Project], list[dict[str, Any]], set[str]]) -> None:
+    projects, entries, _ = done
+    evaluation_set = own_test_set(projects[0])
+    assert [entry["row"] for entry in entries] == [row.name for row in ROWS]
+    assert (entries[0]["scores"], entries[0]["paper"], entries[0]["gain"]) == ({}, {"en": [62.4, 74.9]}, None)
+    assert [list(entry["scores"]) for entry in entries[1:]] == [
+        ["en", "es", "de"],
+        ["es"],
+        ["en", "es", "de"],
+        ["en", "es", "de"],
+    ]
+
+    def f1(run: str, language: str) -> list[float]:
+        folder = projects[0].settings.workspace / "runs" / run
+        answers = json.loads((folder / evaluation_set.answers(language, language)).read_text())
+        each = score_each(evaluation_set.golds(language, language), answers, evaluation_set.metric, language)
+        return [100 * one.f1 for one in each.values()]
+
+    runs = ["distill.combined.fixed", "distill.combined.fixed.seed2"]
+    for language in ("en", "de"):
+        a, b = (sum(values) / len(values) for values in (f1(run, language) for run in runs))
+        found = entries[3]["scores"][language]
+        assert found["f1"] == pytest.approx((a + b) / 2)
+        assert found["f1_sd"] == pytest.approx(abs(a - b) / math.sqrt(2))
+    own = [
+        [f1(run, "es") for run in pair]
+        for pair in (["translate-train.es", "translate-train.es.seed2"], ["baseline", "baseline.seed2"])
+    ]
+    by_hand = paired_bootstrap(own[0], own[1])
+    assert entries[2]["gain"] == {"against": "Baseline", "languages": ["es"], "questions": 6, **vars(by_hand)}
+    assert entries[3]["gain"]["languages"] == ["en", "es", "de"]
+
+
+def costs(one: Project, runs: list[Run], size: Size | None = None) -> dict[str, Cost]:
+    estimator = Estimator(one, size)
+    return {cost.what: cost for cost in estimator.costs([job_of(run, estimator.at_hand) for run in runs])}
+
+
+def test_what_it_will_cost(
+    done: tuple[list[Project], list[dict[str, Any]], set[str]], tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    projects, _, _ = done
+    found = costs(projects[0], in_order(planned(projects[:1], ROWS)))
+    assert all(cost.done for cost in found.values())
+    longer = projects[0].altered(training=projects[0].settings.training.model_copy(update={"max_steps": 3}))
+    found = costs(longer, in_order(planned([longer], ROWS)))
+    assert not any(cost.done for cost in found.values())  # all would be trained again
+    fresh = project(tiny_model_folder, tmp_path, **{"training.max_steps": None, "training.epochs": 3})
+    found = costs(fresh, in_order(planned([fresh], ROWS)))
+    assert list(found)[2:5] == ["branch-mrc.en", "branch-mrc.es", "logits of branch-mrc.en"]
+    assert not any(cost.done for cost in found.values())
+    features = fresh.train_features
+    everything = [(k, j) for k in ("en", "es") for j in ("en", "es")]
+    plan = Schedule(features, everything, fresh.settings)
+    tokens = int(features.lengths(plan.windows).sum())
+    student = found["distill.combined.fixed"]
+    assert student.steps == plan.steps == sum(1 for _ in plan)
+    assert student.tokens == 3 * tokens
+    assert found["logits of branch-mrc.es"].tokens == tokens
+    packed = 2e-9 * (8 * len(plan.windows) + 1.5 * tokens)
+    assert found["logits of branch-mrc.es"].gigabytes == pytest.approx(packed)
+
+
+def test_what_it_costs_where_the_texts_are_not_at_hand(tiny_model_folder: Path, tmp_path: Path) -> None:
+    away = project(
+        tiny_model_folder, tmp_path, **{"corpus.dir": str(tmp_path / "nowhere"), "training.max_steps": None}
+    )
+    size = Size(questions=110, passages=22, passage_tokens=36, question_tokens=10)
+    [baseline] = costs(away, in_order(planned([away], ROWS[1:2])), size).values()
+    training = away.settings.training
+    assert baseline.steps == training.epochs * math.ceil(110 / training.batch_size)
+    assert baseline.tokens == training.epochs * 110 * 50
+    assert not baseline.done
+
+
+def test_answers_of_another_exam_do_not_get_into_the_table(
+    done: tuple[list[Project], list[dict[str, Any]], set[str]],
+) -> None:
+    """The same questions asked with other settings, and in all pairs of languages, in between."""
+    projects, entries, _ = done
+    one = projects[0]
+    short = one.altered(evaluation=one.settings.evaluation.model_copy(update={"max_answer_tokens": 1}))
+    evaluate(short, one.settings.workspace / "runs" / "baseline", replace(own_test_set(one), matrix=True))
+    assert finish(planned(projects, ROWS), own_test_set(one)) == entries
+    evaluate(short, one.settings.workspace / "runs" / "baseline", own_test_set(one))
+    assert finish(planned(projects, ROWS), own_test_set(one)) == entries
+
+
+def test_rows_that_do_not_fit_are_refused_before_anything_starts(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    one = project(tiny_model_folder, tmp_path)
+    for row, message in (
+        (Row(name="a", task="distill", criterion="combind"), "did you mean 'combined'"),
+        (Row(name="a", task="distill", weighting="impurty"), "did you mean 'impurity'"),
+        (
+            Row(name="a", task="distill", weighting_options={"weights": {"dee": 1}}, weighting="fixed"),
+            "'dee'",
+        ),
+        (Row(name="a", task="mix-mrc", criterion="mlm"), "masks none"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            finish(planned([one], [ROWS[1], row]), own_test_set(one))
+    whole = own_test_set(one)
+    only = replace(whole, corpus=replace(whole.corpus, datasets={"en": whole.corpus.datasets["en"]}))
+    with pytest.raises(ConfigError, match="row 'w/o LBMRC' has a model for 'es', no column"):
+        finish(planned([one], ROWS[2:3]), only)
+    assert not (tmp_path / "runs").exists()
