@@ -40,14 +40,15 @@ class Project:
         self, settings: Settings, listener: Listener | None = None, nproc: int | None = None
     ) -> None:
         self.settings = settings
-        self.rank, self.world = group.start(nproc)
+        self.rank, self.world_size = group.start(nproc)
         self.listener: Listener = listener if listener is not None and self.rank == 0 else Silent()
         self._test_features: dict[tuple[str, str, WindowSettings], FeatureSet] = {}
-        if settings.training.batch_size < self.world:
+        if settings.training.batch_size < self.world_size:
             raise ConfigError(
-                f"training.batch_size = {settings.training.batch_size} is less than the {self.world} ranks."
+                f"training.batch_size = {settings.training.batch_size} is less than the "
+                f"{self.world_size} ranks."
             )
-        if self.world > 1:
+        if self.world_size > 1:
             self._share_workspace()
 
     @cached_property

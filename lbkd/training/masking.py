@@ -51,14 +51,14 @@ class MaskedStream:
             order = Epoch.of(self.ids, lengths, size, self.masker.seed + _OWN_ORDER, epoch)
             yield from (order[n] for n in range(len(order)))
 
-    def steps(self, size: int, place: tuple[int, int, int]) -> Iterator[Iterator[MaskedShare]]:
-        """For every optimizer step, the micro-batches of a rank; `place` is (rank, ranks, micro-batches)."""
+    def steps(self, size: int, division: tuple[int, int, int]) -> Iterator[Iterator[MaskedShare]]:
+        """For every optimizer step, the micro-batches of one rank; `division` is a `Division`."""
         for step, ids in enumerate(self.batches(size), start=1):
-            yield self._shares(ids, step, place)
+            yield self._shares(ids, step, division)
 
-    def _shares(self, ids: Ints, step: int, place: tuple[int, int, int]) -> Iterator[MaskedShare]:
+    def _shares(self, ids: Ints, step: int, division: tuple[int, int, int]) -> Iterator[MaskedShare]:
         total = self.masker.count(ids, step)
-        for own in share(ids, *place):
+        for own in share(ids, *division):
             batch = self.masker.collate(own if len(own) else ids[:1], step)
             weight = len(batch.labels) / total if len(own) and total else 0.0
             yield MaskedShare(batch, weight, own)
@@ -91,7 +91,7 @@ def masking_of(settings: Settings, name: str, task: Task, criterion: str) -> Mas
     return masking
 
 
-def masking_ingredients(masking: Masking | None) -> dict[str, str]:
+def masking_provenance(masking: Masking | None) -> dict[str, str]:
     """What weights depend on beside the task's options: the content of the lists of phrases, where there are.
 
     Raises:
@@ -104,7 +104,7 @@ def masking_ingredients(masking: Masking | None) -> dict[str, str]:
 
 
 def without_place(masking: Masking | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    """A task's options but for the folder of lists, whose content counts (see `masking_ingredients`)."""
+    """A task's options but for the folder of lists, whose content counts (see `masking_provenance`)."""
     return {name: value for name, value in options.items() if masking is None or name != "phrases"}
 
 

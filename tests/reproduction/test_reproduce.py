@@ -73,7 +73,7 @@ def done(
         go_on = reproduce.train_run
 
         def stop(run: Run) -> Path:
-            if run.task_name == "distill":
+            if run.components.task == "distill":
                 raise KeyboardInterrupt
             return go_on(run)
 

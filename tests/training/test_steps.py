@@ -13,8 +13,11 @@ from lbkd.evaluation import evaluate as evaluation
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.project import Project
 from lbkd.tasks import Teacher
-from lbkd.training import loop, meter, steps
-from lbkd.training.steps import cache_logits, run_all, train
+from lbkd.training import meter, steps
+from lbkd.training.loop import TrainingLoop
+from lbkd.training.run import Components
+from lbkd.training.steps import cache_logits, run_all
+from lbkd.training.steps import train as train_components
 
 STUDENT = "distill.combined.impurity"
 MODELS = ["baseline", "branch-mrc.en", "branch-mrc.es", STUDENT]
@@ -24,6 +27,16 @@ QUICK = {
     "training.max_steps": 2,
     "evaluation.metric": "mlqa",
 }
+
+
+def train(where: Project, task: str, *options: Any, **named: Any) -> Path:
+    """Train a task with the components' options in the project's settings."""
+    return train_components(where, Components.from_settings(where.settings, task, *options, **named))
+
+
+def run_everything(where: Project) -> list[dict[str, Any]]:
+    """What `lbkd run` does."""
+    return run_all(where, Components.from_settings(where.settings, "distill"))
 
 
 class Notes:
@@ -67,7 +80,7 @@ def done(
     whole, notes = project(tiny_model_folder, workspace)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(meter, "matmul_peak", lambda *_: 1e10)
-        rows = run_all(whole)
+        rows = run_everything(whole)
     return workspace, rows, notes
 
 
@@ -132,7 +145,7 @@ def test_the_rows_of_the_results(done: tuple[Path, list[dict[str, Any]], Notes])
 def test_nothing_is_done_twice(copy: Path, tiny_model_folder: Path) -> None:
     before = files(copy)
     whole, notes = project(tiny_model_folder, copy)
-    rows = run_all(whole)
+    rows = run_everything(whole)
     after = files(copy)
     for path in before:
         assert after[path][1] == before[path][1]
@@ -166,7 +179,7 @@ def test_a_changed_setting_redoes_what_depends_on_it(
 ) -> None:
     before = files(copy / "runs")
     whole, notes = project(tiny_model_folder, copy, **over)
-    run_all(whole)
+    run_everything(whole)
     after = files(copy / "runs")
     assert [name for name in MODELS if f"{name}: done before" not in "\n".join(notes.notes)] == again
     for name in again:
@@ -281,7 +294,7 @@ def test_a_run_is_evaluated_as_it_was_trained(
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt(), OSError("no space left on device")])
-@pytest.mark.parametrize("where", ["_step", "save"])
+@pytest.mark.parametrize("where", ["_optimize", "save"])
 def test_a_failed_training_leaves_the_former_one(
     where: str,
     raised: BaseException,
@@ -296,7 +309,8 @@ def test_a_failed_training_leaves_the_former_one(
 
     before = files(copy)
     other, _ = project(tiny_model_folder, copy, **{"training.learning_rate": 2e-3})
-    monkeypatch.setattr(*((loop, "_step", fail) if where == "_step" else (steps, "versions", fail)))
+    place = (TrainingLoop, "_optimize") if where == "_optimize" else (steps, "versions")
+    monkeypatch.setattr(*place, fail)
     with pytest.raises(type(raised)):
         train(other, "baseline")
     assert files(copy) == before
@@ -325,7 +339,7 @@ def test_what_does_not_fit_is_told_before_anything_is_computed(
     with pytest.raises(ConfigError, match="no training language 'fr'"):
         train(whole, "branch-mrc", {"lang": "fr"})
     with pytest.raises(DataError, match="test.xx.json"):
-        run_all(project(tiny_model_folder, tmp_path, **{"corpus.zero_shot": "xx"})[0])
+        run_everything(project(tiny_model_folder, tmp_path, **{"corpus.zero_shot": "xx"})[0])
     assert not list(tmp_path.iterdir())
 
 
