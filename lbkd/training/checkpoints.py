@@ -4,8 +4,8 @@
     deepspeed/          weights, moments and schedule; each rank's part where ZeRO divides them
     random-0.pt         the random number generators of rank 0; one file a rank
     best.safetensors    the best weights so far, where one selects
-    metrics.jsonl       what was logged so far
-    state.json          the rest of `TrainingState`, and what decides whether the run may go on from here
+    metrics.jsonl       the lines logged so far
+    state.json          the rest of `TrainingState`, and the provenance of the run
     MANIFEST.json       size and sha256 of every file
 """
 
@@ -34,7 +34,7 @@ from lbkd.training.metrics_log import MetricsLog
 from lbkd.workspace import differences, file_hash, put_in_place, read_json, sync_tree, write_json
 
 _KEPT = 2
-"""Checkpoints of a run: if the last one turns out to be damaged, there is one before."""
+"""Checkpoints kept of a run: if the last is damaged, the one before serves."""
 _MANIFEST, _STATE, _METRICS, _BEST = "MANIFEST.json", "state.json", "metrics.jsonl", "best.safetensors"
 
 

@@ -20,7 +20,7 @@ _OURS = {
     "bf16": "runtime.precision",
     "fp16": "runtime.precision",
 }
-"""What DeepSpeed's file may not set, and what to set instead."""
+"""Keys that the user's DeepSpeed file may not set -> the settings that decide instead."""
 
 
 def deepspeed_config(
@@ -71,10 +71,10 @@ def deepspeed_config(
 
 
 def _user_config(path: Path) -> dict[str, Any]:
-    """What the file sets, without what it leaves to others.
+    """The content of the user's file, without values that are "auto".
 
     Raises:
-        ConfigError: it is unreadable, or sets what our settings decide.
+        ConfigError: the file is unreadable, or sets what our settings decide.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -91,7 +91,7 @@ def _user_config(path: Path) -> dict[str, Any]:
 
 
 def _without_auto(table: dict[str, Any]) -> dict[str, Any]:
-    """Without the values "auto", which files written for the Hugging Face Trainer leave to others."""
+    """The table without values "auto", which files for the Hugging Face Trainer leave to the trainer."""
     return {
         key: _without_auto(value) if isinstance(value, dict) else value
         for key, value in table.items()

@@ -13,11 +13,11 @@ from lbkd.criterions import Criterion
 from lbkd.distributed.device import compute_dtype
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import EvaluationSet
+from lbkd.evaluation.selection import selection_set
 from lbkd.features.dataset import LanguagePair
 from lbkd.project import Project
 from lbkd.tasks import Masking, Task, Teacher
 from lbkd.training.masking import masking_of, masking_provenance, without_place
-from lbkd.training.selection import selection_set
 from lbkd.weighting import Weighting
 from lbkd.workspace import differences, file_hash, folder_hash, read_json
 

@@ -15,6 +15,7 @@ from lbkd.distributed import collectives
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
+from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
 from lbkd.models.load import load_span_model
 from lbkd.project import Project, window_settings
@@ -26,7 +27,6 @@ from lbkd.training.masking import masked_stream
 from lbkd.training.micro_batches import Material
 from lbkd.training.run import Components, Run, teacher_run
 from lbkd.training.schedule import Schedule
-from lbkd.training.selection import selector
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.workspace import file_hash, read_json, write_json
 

@@ -255,9 +255,8 @@ def two_steps():
     model = torch.nn.Linear(8, 1)
     object.__setattr__(model, "base_model", model)  # as every model of transformers has
     before = model.weight.detach().clone()
-    machine = Engine(
-        model, training, deepspeed_config(training, RuntimeSettings(zero_stage=2), Division(0, 1, 1)), lambda step: 1.0
-    )
+    config = deepspeed_config(training, RuntimeSettings(zero_stage=2), Division(0, 1, 1))
+    machine = Engine(model, training, config, lambda step: 1.0)
     for _ in range(2):
         machine.backward(machine.model(torch.ones(4, 8)).square().mean())
         machine.step()

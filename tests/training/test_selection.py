@@ -10,11 +10,11 @@ from ranks import settings
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.evaluate import EvaluationSet, evaluate
+from lbkd.evaluation.selection import selection_set
 from lbkd.models.load import load_span_model
 from lbkd.project import Project
 from lbkd.training import meter
 from lbkd.training.run import Components
-from lbkd.training.selection import selection_set
 from lbkd.training.steps import train
 
 
