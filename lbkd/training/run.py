@@ -1,5 +1,6 @@
 """A training run before it starts: its components, made and checked, and what its weights depend on."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,16 +12,19 @@ from lbkd import weighting as weightings
 from lbkd.config import Settings
 from lbkd.criterions import Criterion
 from lbkd.distributed.device import compute_dtype
-from lbkd.errors import ConfigError
+from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.evaluate import EvaluationSet
 from lbkd.evaluation.selection import selection_set
 from lbkd.features.dataset import LanguagePair
 from lbkd.project import Project
+from lbkd.registry import Registry
 from lbkd.tasks import Masking, Task, Teacher
 from lbkd.training.masking import masking_of, masking_provenance, without_place
 from lbkd.weighting import Weighting
-from lbkd.workspace import differences, file_hash, folder_hash, read_json
+from lbkd.workspace import differences, file_hash, fingerprint, folder_hash, read_json
 
+_PLAIN = re.compile(r"[\w.+-]{1,20}")
+"""Option values that can stand in a folder's name."""
 _INDIFFERENT = {"log_every", "micro_batch_size", "checkpoint_minutes"}
 """Training settings that change no result."""
 
@@ -115,10 +119,21 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """The run folder; a run with teachers has criterion and weighting in its name."""
+        """The run folder; its name tells components and options that are not the default ones.
+
+        A run without teachers has neither criterion nor weighting in its name, but their options.
+        """
         given = self.components
-        parts = [given.criterion, given.weighting] if self.teachers else []
-        return self.project.run_folder(given.task, *parts, self.task.label)
+        criterion = [given.criterion] if self.teachers else []
+        criterion += _changed_options(criterions.registry, str(given.criterion), given.criterion_options)
+        weighting: list[str | None] = []
+        if self.teachers:
+            options = _changed_options(weightings.registry, given.weighting, given.weighting_options)
+            weighting = [given.weighting, *options]
+        task = self.task.label or ".".join(
+            _changed_options(tasks.registry, given.task, without_place(self.masking, given.task_options))
+        )
+        return self.project.run_folder(given.task, *criterion, *weighting, task)
 
     @property
     def name(self) -> str:
@@ -157,10 +172,13 @@ class Run:
             "seed": self.project.settings.seed,
         }
 
-    def provenance(self) -> dict[str, Any]:
-        """All that the weights depend on, by name; the run's teachers must be trained."""
-        settings, encoder = self.project.settings, Path(self.project.encoder)
+    def settings_provenance(self) -> dict[str, Any]:
+        """All that the settings decide of the weights, by name."""
+        settings = self.project.settings
         training = settings.training.model_dump(mode="json", exclude=_INDIFFERENT)
+        model = settings.model.model_dump(mode="json")
+        if (encoder := Path(settings.model.name)).is_dir():
+            model["name"] = folder_hash(encoder)  # the content decides, wherever the folder lies
         deepspeed, chosen_by = settings.runtime.deepspeed, self.selection
         selection = None
         if chosen_by is not None:
@@ -169,21 +187,46 @@ class Run:
         return {
             **self.requested,
             "selection": selection,
-            **{f"teacher {name}": file_hash(run.weights) for name, run in self.teacher_runs().items()},
-            **masking_provenance(self.masking),
-            "corpus": self.project.train_corpus.fingerprint(),
-            "encoder": folder_hash(encoder) if encoder.is_dir() else self.project.encoder,
-            "tokenizer": self.project.tokenizer_hash,
             **{f"training.{name}": value for name, value in training.items()},
-            **{f"model.{name}": value for name, value in settings.model.model_dump(mode="json").items()},
+            **{f"model.{name}": value for name, value in model.items()},
             "precision": str(compute_dtype(settings.runtime.precision)),
             "deepspeed": file_hash(deepspeed) if deepspeed else None,
         }
 
+    def provenance(self) -> dict[str, Any]:
+        """All that the weights depend on, by name; the run's teachers must be trained."""
+        return {
+            **self.settings_provenance(),
+            **{f"teacher {name}": file_hash(run.weights) for name, run in self.teacher_runs().items()},
+            **masking_provenance(self.masking),
+            "corpus": self.project.train_corpus.fingerprint(),
+            "tokenizer": self.project.tokenizer_hash,
+        }
+
     def changed(self, provenance: dict[str, Any]) -> str | None:
-        """Names of what differs from the provenance in the run folder; None without a finished run."""
-        found = read_json(self.folder / "run.json")
+        """Names of what differs from the provenance in the run folder; None without a finished run.
+
+        Raises:
+            DataError: see `read_run`.
+        """
+        found = read_run(self.folder)
         return None if found is None else differences(found["provenance"], provenance)
+
+    def check_replaces_nothing(self) -> None:
+        """Refuse to train over a finished run of other settings, unless `overwrite` is set.
+
+        Raises:
+            ConfigError: the folder holds such a run; the settings that differ are named.
+        """
+        if self.project.settings.overwrite or (found := read_run(self.folder)) is None:
+            return
+        mine = self.settings_provenance()
+        theirs = {name: value for name, value in found["provenance"].items() if name in mine}
+        if different := differences(theirs, mine):
+            raise ConfigError(
+                f"{self.folder} holds a finished run with another {different}. Train it anew with "
+                "--overwrite, or name another --workspace."
+            )
 
     def done(self) -> bool:
         """True if the run, and its teachers before, were trained and are still valid."""
@@ -192,6 +235,33 @@ class Run:
             and (self.folder / "run.json").exists()
             and self.changed(self.provenance()) == ""
         )
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """The content of a finished run's `run.json`; None where there is no such file.
+
+    Raises:
+        DataError: the file cannot be read, or is not one of this version of lbkd.
+    """
+    path = folder / "run.json"
+    if not path.exists():
+        return None
+    found = read_json(path)
+    if isinstance(found, dict) and isinstance(found.get("provenance"), dict):
+        return found
+    raise DataError(
+        f"{path}: damaged, or not written by this version of lbkd. Remove {folder} to train it anew."
+    )
+
+
+def _changed_options(registry: Registry[Any], name: str, given: Mapping[str, Any]) -> list[str]:
+    """`option=value` for each option that has not its default value; long values by their fingerprint."""
+    defaults = {option.name: option.default for option in registry.options(name)}
+    changed = {key: value for key, value in sorted(given.items()) if repr(value) != defaults.get(key)}
+    shown = {key: str(value) for key, value in changed.items()}
+    return [
+        f"{key}={text if _PLAIN.fullmatch(text) else fingerprint(text)[:8]}" for key, text in shown.items()
+    ]
 
 
 def teacher_run(project: Project, teacher: Teacher) -> Run:

@@ -25,10 +25,10 @@ from lbkd.training.checkpoints import Checkpoints
 from lbkd.training.loop import Report, TrainingLoop, Weights, seed_everything
 from lbkd.training.masking import masked_stream
 from lbkd.training.micro_batches import Material
-from lbkd.training.run import Components, Run, teacher_run
+from lbkd.training.run import Components, Run, read_run, teacher_run
 from lbkd.training.schedule import Schedule
 from lbkd.training.teacher_logits import TeacherLogits
-from lbkd.workspace import file_hash, read_json, write_json
+from lbkd.workspace import file_hash, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -46,6 +46,7 @@ def train_run(run: Run) -> Path:
     checkpoint.
     """
     project = run.project
+    collectives.raise_on_all_ranks(run.check_replaces_nothing)
     _train_missing(project, run.teachers)
     provenance = run.provenance()
     project.alike(provenance)
@@ -185,8 +186,10 @@ def run_all(project: Project, student: Components) -> list[dict[str, Any]]:
     """
     _ = project.test_corpus  # a faulty test file is told now, not after the training
     run = Run.of(project, student)
-    first = [Run.of(project, Components("baseline")), *run.teacher_runs().values()]
-    models = [train_run(each) for each in (*first, run)]
+    runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
+    for each in runs:
+        each.check_replaces_nothing()
+    models = [train_run(each) for each in runs]
     rows = [row for model in models for row in evaluate(project, model)]
     if project.rank == 0:
         write_json(project.settings.workspace / "results.json", rows)
@@ -207,9 +210,7 @@ def _train_missing(project: Project, teachers: Sequence[tasks.Teacher]) -> None:
     A teacher that is there is taken as it is, whatever settings it was trained with.
     """
     runs = {teacher.name: teacher_run(project, teacher) for teacher in teachers}
-    found = collectives.broadcast_object(
-        {name: read_json(run.folder / "run.json") for name, run in runs.items()}
-    )
+    found = collectives.broadcast_object({name: read_run(run.folder) for name, run in runs.items()})
     missing = [name for name in runs if found[name] is None]
     if missing:
         names = ", ".join(runs[name].folder.name for name in missing)

@@ -39,14 +39,14 @@ def test_teachers_and_students_with_trimmed_vocabularies(
     tiny_model_folder: Path, builtin_texts: tuple[str, ...], tmp_path: Path
 ) -> None:
     workspace = tmp_path / "work"
-    whole = settings(tiny_model_folder, workspace, **QUICK)
+    whole = settings(tiny_model_folder, workspace, **QUICK, overwrite=True)
     train(Project(whole), Components("distill"))
     runs, store = workspace / "runs", workspace / "logits" / "branch-mrc.es"
     student = smaller(tiny_model_folder, builtin_texts, tmp_path / "student")
     before = {path.name for path in (workspace / "tokens").iterdir()}
 
     # a trimmed student, whole teachers
-    less = settings(student, workspace, **QUICK)
+    less = settings(student, workspace, **QUICK, overwrite=True)
     with pytest.raises(
         ConfigError, match=r"branch-mrc.en: this teacher reads another tokenizer than the student"
     ):
