@@ -50,11 +50,14 @@ def evaluate(
             raise ConfigError(f"{option} {given}: belongs to a --benchmark; name one.")
     with running(settings, nproc, json, trains=False) as project:
         from lbkd.evaluation.evaluate import benchmark_set, evaluate, own_test_set
+        from lbkd.training.check import check_model
 
         place = data or settings.corpus.benchmarks
         evaluation_set = None if benchmark is None else benchmark_set(benchmark, place, names(on))
         folders = [model_folder(name, settings.workspace) for name in run]
         evaluation_set = replace(evaluation_set or own_test_set(project), matrix=matrix)
+        for folder in folders:
+            check_model(folder, evaluation_set, allow_overlap=settings.corpus.allow_overlap)
         rows = [row for folder in folders for row in evaluate(project, folder, evaluation_set)]
     if project.rank == 0:
         print_json(rows) if json else (matrix_table if matrix else scores_table)(rows)

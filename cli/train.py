@@ -206,10 +206,12 @@ def _train(
     weightings.registry.origin(weighting)  # refuses an unknown name, whether the task needs it or not
     with running(settings, nproc, json) as project:
         from lbkd.evaluation.evaluate import evaluate
+        from lbkd.training.check import check_run
         from lbkd.training.run import Components
         from lbkd.training.steps import train
 
         components = Components.from_settings(settings, task, options, criterion, weighting)
+        check_run(project)
         folder = train(project, components)
         rows = evaluate(project, folder) if project.has_test else []
         if not rows:

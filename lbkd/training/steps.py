@@ -14,13 +14,14 @@ from lbkd import tasks
 from lbkd.distributed import collectives
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
-from lbkd.evaluation.evaluate import evaluate
+from lbkd.evaluation.evaluate import evaluate, own_test_set
 from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
 from lbkd.models.load import load_span_model
 from lbkd.project import Project, window_settings
 from lbkd.teachers.compute import compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
+from lbkd.training.check import check_run
 from lbkd.training.checkpoints import Checkpoints
 from lbkd.training.loop import Report, TrainingLoop, Weights, seed_everything
 from lbkd.training.masking import masked_stream
@@ -184,7 +185,7 @@ def run_all(project: Project, student: Components) -> list[dict[str, Any]]:
 
     The student's options are the student's alone: baseline and teachers learn with plain NLL.
     """
-    _ = project.test_corpus  # a faulty test file is told now, not after the training
+    check_run(project, own_test_set(project))
     run = Run.of(project, student)
     runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
     for each in runs:
