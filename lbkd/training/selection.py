@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from lbkd.corpus.overlap import shared_questions
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
@@ -33,9 +34,7 @@ def selection_set(project: Project, split: str) -> EvaluationSet:
     source = settings.corpus.source
     corpus = ParallelCorpus.read({source: settings.path(split, source)}, source)
     for name, test in _tests(project):
-        theirs = {mark for marks in _marks(test) for mark in marks}
-        shared = sum(not theirs.isdisjoint(marks) for marks in _marks(corpus))
-        if shared:
+        if shared := len(shared_questions(test, corpus)):
             raise ConfigError(
                 f"training.select_on = {split!r}: {shared} of its questions are in the test set {name}. A "
                 "model that was chosen by its test questions would be judged by them too; name another "
@@ -86,11 +85,3 @@ def _tests(project: Project) -> Iterator[tuple[str, ParallelCorpus]]:
     for name, path in paths.items():
         if path.exists():
             yield f"{name} ({path})", ParallelCorpus.read({source: path}, source)
-
-
-def _marks(corpus: ParallelCorpus) -> Iterator[tuple[object, object]]:
-    """What tells each question: its id, and its wording with its passage's, whatever the spacing and case."""
-    for data in corpus.datasets.values():
-        passages = [" ".join(text.casefold().split()) for text in data.passages]
-        for question in data.questions:
-            yield question.id, (" ".join(question.text.casefold().split()), passages[question.passage])
