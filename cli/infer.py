@@ -73,17 +73,32 @@ def score(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Score a prediction file as the official scripts do.
+    """Score a prediction file as the official script of a metric does.
+
+    The files are read as leniently: wrong offsets, empty answers and repeated ids do not matter.
 
     Example: lbkd score dev-v1.1.json predictions.json --metric squad-v1
     """
-    from lbkd.corpus.squad import read
+    from lbkd.corpus.golds import read_golds
     from lbkd.evaluation.metrics import score_predictions
 
-    data = read(gold, lang)
-    golds = {question.id: [answer.text for answer in question.answers] for question in data.questions}
+    references = read_golds(gold)
+    answers = _json_object(predictions, _is_text, "a text")
     odds = _json_object(no_answer, _is_number, "a number") if no_answer else None
-    found = score_predictions(golds, _json_object(predictions, _is_text, "a text"), metric, lang, odds)
+    golds: dict[str, tuple[str, ...]] = {}
+    repeated = 0
+    for question in references:
+        id_ = question.id
+        if id_ in golds:
+            repeated += 1
+            if metric != "squad-v2":  # evaluate-v1.1.py counts every occurrence, evaluate-v2.0.py the last
+                id_ = f"{question.id}\0{repeated}"
+                answers |= {id_: answers[question.id]} if question.id in answers else {}
+        golds[id_] = question.answers
+    if repeated:
+        counts = "the last occurrence counts" if metric == "squad-v2" else "every occurrence counts"
+        err.print(f"{gold}: {repeated} questions have the id of an earlier one; {counts}")
+    found = score_predictions(golds, answers, metric, lang, odds)
     if found.missing:
         counts = "are left out" if metric == "squad-v2" else "count 0"
         err.print(f"{found.missing} of {found.questions} questions have no prediction and {counts}")
@@ -192,6 +207,9 @@ def _asked(question: Any, passage: Any, where: str) -> dict[str, str]:
 
 def _json_object(path: Path, fits: Callable[[Any], bool], what: str) -> dict[str, Any]:
     value, fault = load(path)
+    if fault is not None and fault.kind == "repeated key":
+        err.print(f"{path}: {fault.message}; the last value counts")
+        value, fault = load(path, repeated_keys=True)
     if fault is not None:
         raise DataError(f"{path}: {fault.message}; {fault.remedy}.")
     if not isinstance(value, dict):

@@ -34,7 +34,7 @@ def selection_set(project: Project, split: str) -> EvaluationSet:
     source = settings.corpus.source
     corpus = ParallelCorpus.read({source: settings.path(split, source)}, source)
     for name, test in _tests(project):
-        if shared := len(shared_questions(corpus, test)):
+        if shared := len(shared_questions(test, corpus)):
             raise ConfigError(
                 f"training.select_on = {split!r}: {shared} of its questions are in the test set {name}. A "
                 "model that was chosen by its test questions would be judged by them too; name another "
