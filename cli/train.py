@@ -136,11 +136,13 @@ def demo(
 
     Example: lbkd demo --quick
     """
-    from lbkd.config import BUILTIN_CORPUS, load
+    from lbkd.config import BUILTIN_CORPUS
+    from lbkd.settings import load_settings
 
     place = workspace or Path("lbkd-quick" if quick else "lbkd-work")
     short = {"training.max_steps": 4, "training.log_every": 1, "corpus.limit": 4} if quick else {}
-    settings = load({"corpus.dir": str(BUILTIN_CORPUS), "workspace": str(place), **short}, BUILTIN_CORPUS)
+    given = {"corpus.dir": str(BUILTIN_CORPUS), "workspace": str(place), **short}
+    settings = load_settings(given, BUILTIN_CORPUS)
     _run(settings, None, "combined", "impurity", json)
     if quick and not json:
         out.print("These scores mean nothing: every model took four steps. `lbkd demo` trains them properly.")

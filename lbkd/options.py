@@ -1,4 +1,4 @@
-"""A component's options, held against the typed constructor that is their schema."""
+"""Options of a component, checked against the typed constructor that is their schema."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ def checked_arguments(target: Callable[..., Any], options: Mapping[str, Any], wh
     """`options` converted to the types that `target`'s signature declares.
 
     Raises:
-        ConfigError: an option that it does not take, one that is missing, or a value of the wrong type.
+        ConfigError: an option that `target` does not take, a missing one, or a value of the wrong type.
     """
     hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
     fields = {

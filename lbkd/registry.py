@@ -1,7 +1,8 @@
 """Components by name: built in, installed by other packages, or registered by a script.
 
 A built-in component's file name is its name (`language_match.py` is `language-match`). Another package
-registers by an entry point in the group named after ours (`lbkd.weighting`), a script by the decorator.
+registers by an entry point in the group of the same name as the package here (`lbkd.weighting`), a script by
+the decorator `register`.
 """
 
 import ast
@@ -25,16 +26,16 @@ class Option:
     name: str
     type: str
     default: str
-    """As Python writes it; empty where the option is required."""
+    """The default as Python writes it; empty for an option that is required."""
 
 
 class Registry(Generic[T]):
     """The components of one kind.
 
     Args:
-        package: the package whose folder holds the built-in ones; also the entry-point group of the others.
-        base: the class that every component extends.
-        section: of the settings, where a component's options are set; by default the base's name.
+        package: package whose folder holds the built-in components; also the entry-point group of others.
+        base: class that every component extends.
+        section: section of the settings with the components' options; by default the base's name.
     """
 
     def __init__(self, package: str, base: type[Any], section: str | None = None) -> None:
@@ -45,19 +46,19 @@ class Registry(Generic[T]):
         self._scripted: dict[str, type[T]] = {}
 
     def names(self) -> list[str]:
-        """All names, sorted. Imports none of the components."""
+        """All names, sorted; no component is imported."""
         return sorted({*self._files(), *self._entry_points(), *self._scripted})
 
     def origin(self, name: str) -> str:
-        """The package (and version) that provides `name`, or all of them where several claim it."""
+        """Package and version that provide `name`; all packages if several claim the name."""
         return " and ".join(self._origins(name))
 
     def get(self, name: str) -> type[T]:
-        """The class registered as `name`; imports that one module.
+        """The class registered as `name`; only the module of that class is imported.
 
         Raises:
-            ConfigError: unknown name, a name claimed twice, a plugin that cannot be imported or is of the
-                wrong kind.
+            ConfigError: unknown name, a name claimed twice, a plugin that cannot be imported or that is no
+                subclass of the base.
         """
         origins = self._origins(name)
         if len(origins) > 1:
@@ -72,7 +73,7 @@ class Registry(Generic[T]):
         [entry] = self._entry_points()[name]
         try:
             found = entry.load()
-        except (Exception, SystemExit) as error:  # a stranger's trouble stays a stranger's
+        except (Exception, SystemExit) as error:  # whatever a plugin raises, other components work
             raise ConfigError(
                 f"{self.kind} {name!r} of {origins[0]} cannot be imported ({entry.value}): "
                 f"{type(error).__name__}: {error}. "
@@ -81,11 +82,12 @@ class Registry(Generic[T]):
         return self._checked(found, f"{name!r} of {origins[0]}")
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """A class decorator for scripts and notebooks; a name that something else has is refused."""
+        """A class decorator for scripts and notebooks; a name that is taken is refused."""
 
         def add(cls: type[T]) -> type[T]:
             former = self._scripted.get(name)
-            again = former is not None and former.__qualname__ == cls.__qualname__  # a cell run anew
+            # A notebook cell that runs again registers a new class of the same name.
+            again = former is not None and former.__qualname__ == cls.__qualname__
             if name in self.names() and not again:
                 raise ConfigError(
                     f"{self.kind} {name!r} is already provided by {self.origin(name)}; take another name."
@@ -96,14 +98,14 @@ class Registry(Generic[T]):
         return add
 
     def create(self, name: str, options: Mapping[str, Any] | None = None) -> T:
-        """An instance of `name`; its typed constructor is the schema that `options` are checked against."""
-        from lbkd.options import checked_arguments  # brings pydantic, which a listing does without
+        """An instance of `name`; `options` are checked against the types of its constructor."""
+        from lbkd.options import checked_arguments  # imports pydantic, which a listing does not need
 
         cls = self.get(name)
         return cls(**checked_arguments(cls, options or {}, f"{self.kind} {name!r}"))
 
     def options(self, name: str) -> list[Option]:
-        """What `--set KIND.OPTION=VALUE` takes for the component."""
+        """The arguments of the component's constructor."""
         signature = inspect.signature(self.get(name), eval_str=True)
         return [
             Option(
@@ -115,7 +117,7 @@ class Registry(Generic[T]):
         ]
 
     def summary(self, name: str) -> str:
-        """First line of the docstring, read without importing; empty for other packages' components."""
+        """First line of the docstring, read without an import; empty for components of other packages."""
         if name in self._files():
             for node in ast.parse(self._files()[name].read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.ClassDef):

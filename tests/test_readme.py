@@ -11,7 +11,7 @@ import pytest
 import typer
 from lbkd_cli.main import app
 
-from lbkd.config import parse_set
+from lbkd.settings import parse_set
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 COMMANDS = [

@@ -1,4 +1,4 @@
-"""The student."""
+"""The student of all branch teachers."""
 
 from collections.abc import Sequence
 
@@ -7,19 +7,19 @@ from lbkd.tasks import Task, Teacher, registry
 
 BRANCH = "branch-mrc"
 SEEDS_APART = 1000
-"""Between teachers that differ in nothing but their seed: students of neighbouring seeds share none."""
+"""Difference of the seeds of two teachers of one task: students of neighbouring seeds share no teacher."""
 
 
 class Distill(Task):
-    """D, the union of all branches, with the logits of all branch teachers (section 3.2): the student.
+    """The student: D, the union of all branches, with the logits of all branch teachers (section 3.2).
 
-    The ablations of Table 6 are options: D stays the same.
+    The ablations of Table 6 are options; D is the same for all.
 
     Args:
-        teachers: the branches whose teachers count, `--teachers en,es` (w/o de) or `--teachers en` (w/ en);
-            by default all.
-        teacher_task: what the teachers learn. A task without `lang`, as in `--teacher-task mix-mrc` (w/ mix),
-            gives as many teachers as there are languages, which differ in their seed.
+        teachers: branches whose teachers count, `--teachers en,es` (w/o de) or `--teachers en` (w/ en); by
+            default all.
+        teacher_task: task of the teachers. A task without `lang`, as in `--teacher-task mix-mrc` (w/ mix),
+            gives one teacher per language, each with another seed.
     """
 
     criterion = "combined"

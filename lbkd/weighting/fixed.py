@@ -1,4 +1,4 @@
-"""The paper's first selection strategy: weights given beforehand."""
+"""The paper's first strategy: weights that are given before training."""
 
 import math
 from collections.abc import Sequence
@@ -13,11 +13,14 @@ from lbkd.weighting import TeacherContext, Weighting
 class Fixed(Weighting):
     """The same weights for every example; 1/K unless given (the paper's Ours-hyper).
 
+    Misleads where teachers are good at different languages or questions: a weak teacher counts as much in the
+    examples where it fails as in those where it is right.
+
     Source: Liu et al. (2020), Eq. 3 and section 4.1.3. Deviation: weights are scaled to sum to 1.
 
     Args:
-        weights: teacher -> weight, e.g. `--set 'weighting.weights={en=2, es=1, de=1}'`; a teacher that is
-            not named counts 0. A teacher's name is its branch's language, or `mix-mrc-1` and so on.
+        weights: teacher -> weight, e.g. `--set 'weighting.weights={en=2, es=1, de=1}'`; teachers
+            left out have weight 0. A teacher's name is its branch's language, or `mix-mrc-1` and so on.
     """
 
     def __init__(self, weights: dict[str, float] | None = None) -> None:
