@@ -66,6 +66,8 @@ class ModelSettings(_Section):
     """Tokens of a question; longer questions are cut."""
     window_step: int = Field(default=128, ge=1, le=2**20)
     """Passage tokens from the start of one window to the start of the next."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub model; unset: its main branch."""
     trust_remote_code: bool = False
     """Run Python code that comes with a hub model."""
 
@@ -127,6 +129,50 @@ class EvaluationSettings(_Section):
     """Tokens per forward pass, padding included, where no gradient is needed."""
 
 
+class _Components(_Section):
+    """Options of components of one kind, each component's in a table of its own name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, dict[str, Any]] = Field(init=False)
+
+    @property
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """Component's name -> its options."""
+        return self.__pydantic_extra__
+
+    def options(self, name: str | None) -> dict[str, Any]:
+        """The options of one component; empty where none are set."""
+        return dict(self.tables.get(name or "", {}))
+
+
+class TaskSettings(_Components):
+    """The task, and options of tasks."""
+
+    name: str | None = None
+    """What `lbkd train` trains; see `lbkd list tasks`."""
+
+
+class CriterionSettings(_Components):
+    """The criterion, and options of criterions."""
+
+    name: str | None = None
+    """The loss; unset: the task's own; see `lbkd list criterions`."""
+
+
+class WeightingSettings(_Components):
+    """The weighting, and options of weightings."""
+
+    name: str = "impurity"
+    """How teachers are weighed; see `lbkd list weighting`."""
+
+
+class TranslationSettings(_Components):
+    """The translator, and options of translators."""
+
+    name: str = "seq2seq"
+    """What translates; see `lbkd list translation`."""
+
+
 class Settings(_Section):
     """Everything that `lbkd.toml` and the command line can set."""
 
@@ -141,14 +187,10 @@ class Settings(_Section):
     """Train anew where a finished run was trained with other settings; such a run is refused otherwise."""
     seed: int = Field(default=1, ge=0, lt=2**31)
     """Seed of initialization, dropout and order of the training pairs."""
-    task: dict[str, Any] = {}
-    """Options of the task; `lbkd show tasks NAME` lists them."""
-    criterion: dict[str, Any] = {}
-    """Options of the criterion; `lbkd show criterions NAME` lists them."""
-    weighting: dict[str, Any] = {}
-    """Options of the weighting; `lbkd show weighting NAME` lists them."""
-    translation: dict[str, Any] = {}
-    """Options of the translator; `lbkd show translation NAME` lists them."""
+    task: TaskSettings = TaskSettings()
+    criterion: CriterionSettings = CriterionSettings()
+    weighting: WeightingSettings = WeightingSettings()
+    translation: TranslationSettings = TranslationSettings()
 
     def path(self, split: str, language: str) -> Path:
         """The corpus file of a split and language."""
@@ -160,24 +202,26 @@ class Settings(_Section):
             ) from error
 
 
-def explain(error: ValidationError, where: str, known: Callable[[tuple[Any, ...]], list[str]]) -> str:
-    """The message for users of a failed validation: one line per fault, at most five.
+def explain(
+    error: ValidationError, known: Callable[[tuple[Any, ...]], list[str]], section: str = ""
+) -> list[str]:
+    """What is wrong, for users: one line per fault of a failed validation, at most five.
 
     Args:
         error: the failed validation.
-        where: file or option that the values come from; every line begins with this.
-        known: names that a section allows, given the section's place in the schema.
+        known: names in full that a section allows, given the section's place in the schema.
+        section: where in the settings the validated schema begins.
     """
     lines = []
     for fault in error.errors(include_url=False)[:5]:
-        key = ".".join(map(str, fault["loc"]))
+        key = ".".join(map(str, (*filter(None, [section]), *fault["loc"])))
         if fault["type"] == "extra_forbidden":
-            lines.append(f"{where}: no option {key!r}; {nearest(key, known(fault['loc'][:-1]))}")
+            lines.append(f"no option {key!r}; {nearest(key, known(fault['loc'][:-1]))}")
         elif fault["type"] == "missing":
-            lines.append(f"{where}: {key!r} is needed.")
+            lines.append(f"{key!r} is needed.")
         else:
-            lines.append(f"{where}: {key} = {_shown(fault['input'])}: {fault['msg']}")
-    return "\n".join(lines)
+            lines.append(f"{key} = {_shown(fault['input'])}: {fault['msg']}")
+    return lines
 
 
 def _shown(value: Any) -> str:

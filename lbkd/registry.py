@@ -17,6 +17,19 @@ from typing import Any, Generic, TypeVar
 from lbkd.errors import ConfigError, nearest
 
 T = TypeVar("T")
+KINDS = {
+    "task": "lbkd.tasks",
+    "criterion": "lbkd.criterions",
+    "weighting": "lbkd.weighting",
+    "translation": "lbkd.translation",
+}
+"""Section of the settings -> package of the components whose options it holds."""
+
+
+def registry_of(section: str) -> "Registry[Any]":
+    """The registry of the components whose options stand in a section of the settings."""
+    registry: Registry[Any] = importlib.import_module(KINDS[section]).registry
+    return registry
 
 
 @dataclass(frozen=True)
@@ -102,7 +115,12 @@ class Registry(Generic[T]):
         from lbkd.options import checked_arguments  # imports pydantic, which a listing does not need
 
         cls = self.get(name)
-        return cls(**checked_arguments(cls, options or {}, f"{self.kind} {name!r}"))
+        where = f"{self.section}.{name}"
+        arguments = checked_arguments(cls, options or {}, where)
+        try:
+            return cls(**arguments)
+        except ConfigError as error:  # a value out of its range, which the constructor refuses
+            raise ConfigError(f"{where}: {error}") from error
 
     def options(self, name: str) -> list[Option]:
         """The arguments of the component's constructor."""

@@ -6,16 +6,30 @@ folder, a recipe, the command line.
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lbkd.config import BUILTIN_CORPUS, Settings, explain
 from lbkd.errors import ConfigError
+from lbkd.options import is_path, path_arguments
+from lbkd.registry import KINDS, registry_of
 
 FILE_NAME = "lbkd.toml"
+_EXAMPLES = {"task": "distill", "criterion": "combined", "weighting": "impurity", "translation": "seq2seq"}
+"""A component of each kind, for messages."""
+_USERS_ALONE = (
+    ("workspace",),
+    ("runtime",),
+    ("translation",),
+    ("model", "name"),
+    ("model", "revision"),
+    ("model", "trust_remote_code"),
+)
+"""Settings that a corpus's own file must not contain."""
 
 
 def load_settings(
@@ -46,6 +60,7 @@ def load_settings(
     if os.path.exists(own) and own.resolve() != file.resolve():
         layers.insert(0, (str(own), read_toml(own)))
         _validated(layers[0][1], str(own))
+        _check_own(layers[0][1], own)
     merged: dict[str, Any] = {}
     for _, layer in layers:
         merge(merged, layer)
@@ -59,21 +74,64 @@ def load_settings(
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file, with relative paths made relative to the file's folder."""
+    """The tables of a TOML file; relative paths are made relative to the file's folder."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not a readable TOML file: {error}") from error
-    for table, key in (
-        (tables, "workspace"),
-        (_table(tables, "corpus"), "dir"),
-        (_table(tables, "corpus"), "benchmarks"),
-        (_table(tables, "runtime"), "deepspeed"),
-        (_table(tables, "task"), "phrases"),
-    ):
-        if isinstance(table.get(key), str):
-            table[key] = str(path.parent / table[key])
+    for key, value in paths_in(tables):
+        _table(tables, key[:-1])[key[-1]] = str(path.parent / value)
+    model = _table(tables, ("model",))
+    if isinstance(name := model.get("name"), str) and os.path.isdir(path.parent / name):
+        model["name"] = str(path.parent / name)
     return tables
+
+
+def paths_in(tables: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+    """Key and value of every setting and component option that is a path by its declared type."""
+    keys = [*_path_keys(Settings), *(key for kind in KINDS for key in _component_paths(tables, kind))]
+    values = [(key, _table(tables, key[:-1]).get(key[-1])) for key in keys]
+    return [(key, value) for key, value in values if isinstance(value, str)]
+
+
+def _path_keys(schema: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, field in schema.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _path_keys(field.annotation, (*above, name))
+        elif is_path(field.annotation):
+            yield (*above, name)
+
+
+def _component_paths(tables: dict[str, Any], kind: str) -> Iterator[tuple[str, ...]]:
+    """Keys of path options; a component without any text among its options is not imported."""
+    registry = registry_of(kind)
+    for name, options in _table(tables, (kind,)).items():
+        if isinstance(options, dict) and any(isinstance(value, str) for value in options.values()):
+            with suppress(ConfigError):  # an unknown or broken component, which is reported elsewhere
+                yield from ((kind, name, option) for option in path_arguments(registry.get(name)))
+
+
+def _check_own(tables: dict[str, Any], file: Path) -> None:
+    """Refuse what a corpus's own file must not set: a folder of data does not decide what runs, and where.
+
+    Raises:
+        ConfigError: a setting that is the user's alone, or a path that leads out of the corpus.
+    """
+    for *above, name in _USERS_ALONE:
+        if name in _table(tables, tuple(above)):
+            key = ".".join((*above, name))
+            raise ConfigError(
+                f"{file}: {key}: a corpus's own file must not set this. If you trust the corpus, move the "
+                f"line to {FILE_NAME} of the current folder, or give --set {key}=..."
+            )
+    corpus = _table(tables, ("corpus",))
+    inside = paths_in(tables)
+    for key in ("files", "train", "test"):  # parts of file names inside the folder
+        inside.append((("corpus", key), str(file.parent / str(corpus.get(key, "")))))
+    for place, path in inside:
+        if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(file.parent)):
+            key = ".".join(place)
+            raise ConfigError(f"{file}: {key}: a corpus's own file must not name {path}, outside it.")
 
 
 def parse_set(text: str) -> tuple[str, Any]:
@@ -119,13 +177,38 @@ def _keys(section: tuple[str, ...]) -> list[str]:
     return [".".join((*section, name)) for name in model.model_fields]
 
 
-def _table(tables: dict[str, Any], name: str) -> dict[str, Any]:
-    table = tables.get(name)
-    return table if isinstance(table, dict) else {}
+def _table(tables: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """The table at a place; empty where there is none."""
+    for name in path:
+        found = tables.get(name)
+        tables = found if isinstance(found, dict) else {}
+    return tables
 
 
-def _validated(tables: Mapping[str, Any], where: str) -> Settings:
+def _validated(tables: dict[str, Any], where: str) -> Settings:
+    _check_components(tables, where)
     try:
         return Settings.model_validate(tables)
     except ValidationError as error:
-        raise ConfigError(explain(error, where, _keys)) from error
+        raise ConfigError("\n".join(f"{where}: {fault}" for fault in explain(error, _keys))) from error
+
+
+def _check_components(tables: dict[str, Any], where: str) -> None:
+    """Refuse options that stand under no component's name, and names that no component has."""
+    for kind in KINDS:
+        table = _table(tables, (kind,))
+        for key, value in table.items():
+            if key != "name" and not isinstance(value, Mapping):
+                place = f"{kind}.{_EXAMPLES[kind]}"
+                raise ConfigError(
+                    f"{where}: {kind}.{key}: options stand under their component's name; for "
+                    f"{_EXAMPLES[kind]!r}: `[{place}] {key} = ...` in a file, `--set {place}.{key}=...`."
+                )
+        names = [key for key in table if key != "name"]
+        if isinstance(table.get("name"), str):
+            names.append(table["name"])
+        for name in names:
+            try:
+                registry_of(kind).origin(name)
+            except ConfigError as error:
+                raise ConfigError(f"{where}: {error}") from error

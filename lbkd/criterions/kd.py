@@ -29,7 +29,7 @@ class Kd(Criterion):
 
     def __init__(self, temperature: float = 2.0) -> None:
         if not 0 < temperature < math.inf:
-            raise ConfigError(f"criterion.temperature = {temperature}: must be above 0 and finite.")
+            raise ConfigError(f"temperature = {temperature}: must be above 0 and finite.")
         self.temperature = temperature
 
     def __call__(self, student: SpanLogits, batch: Batch, teachers: SpanLogits | None) -> Loss:

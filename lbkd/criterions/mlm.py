@@ -32,7 +32,7 @@ class Mlm(Criterion):
 
     def __init__(self, weight: float = 1.0) -> None:
         if not 0 <= weight < math.inf:
-            raise ConfigError(f"criterion.weight = {weight}: must be at least 0 and finite.")
+            raise ConfigError(f"weight = {weight}: must be at least 0 and finite.")
         self.weight = weight
         self.nll = Nll()
 

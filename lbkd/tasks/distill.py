@@ -28,13 +28,11 @@ class Distill(Task):
         self.chosen = list(dict.fromkeys(teachers or ()))
         self.teacher_task = teacher_task
         if registry.get(teacher_task).teachers is not Task.teachers:
-            raise ConfigError(
-                f"task.teacher_task = {teacher_task!r}: teachers have no teachers of their own."
-            )
+            raise ConfigError(f"teacher_task = {teacher_task!r}: teachers have no teachers of their own.")
         self.by_language = any(option.name == "lang" for option in registry.options(teacher_task))
         if teachers is not None and not (teachers and self.by_language):
             reason = f"{teacher_task!r} has no language" if teachers else "one is needed at least"
-            raise ConfigError(f"task.teachers = {teachers}: {reason}; leave it out.")
+            raise ConfigError(f"teachers = {teachers}: {reason}; leave it out.")
 
     @property
     def label(self) -> str:
@@ -50,5 +48,7 @@ class Distill(Task):
             return [Teacher(f"{task}-{n + 1}", task, {}, n * SEEDS_APART) for n in range(len(languages))]
         for name in self.chosen:
             if name not in languages:
-                raise ConfigError(f"task.teachers: no training language {name!r}; {nearest(name, languages)}")
+                raise ConfigError(
+                    f"task.distill.teachers: no training language {name!r}; {nearest(name, languages)}"
+                )
         return [Teacher(name, task, {"lang": name}) for name in self.chosen or languages]

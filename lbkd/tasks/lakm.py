@@ -23,7 +23,7 @@ class Lakm(Task):
 
     def __init__(self, phrases: Path | None = None, rate: float = 0.15) -> None:
         if not 0 < rate <= 1:
-            raise ConfigError(f"task.rate = {rate}: must be above 0 and at most 1.")
+            raise ConfigError(f"rate = {rate}: must be above 0 and at most 1.")
         self.phrases = phrases
         self.rate = rate
 

@@ -49,16 +49,24 @@ class Components:
         task: str,
         task_options: Mapping[str, Any] | None = None,
         criterion: str | None = None,
-        weighting: str = "impurity",
+        weighting: str | None = None,
     ) -> "Components":
-        """Components with the options in the settings; `task_options` go over those of the task."""
+        """Components by the settings' names and options; arguments win over the settings.
+
+        Raises:
+            ConfigError: no such task, or options that it does not take.
+        """
+        task_options = {**settings.task.options(task), **(task_options or {})}
+        criterion = criterion or settings.criterion.name
+        criterion = criterion or tasks.registry.create(task, task_options).criterion
+        weighting = weighting or settings.weighting.name
         return cls(
             task,
-            {**settings.task, **(task_options or {})},
+            task_options,
             criterion,
-            settings.criterion,
+            settings.criterion.options(criterion),
             weighting,
-            settings.weighting,
+            settings.weighting.options(weighting),
         )
 
 
@@ -94,7 +102,8 @@ class Run:
         teachers = task.teachers(settings.corpus.languages)
         if criterion.needs_teachers and not teachers:
             raise ConfigError(
-                f"criterion {name!r} needs teachers, and task {given.task!r} has none; use task 'distill'."
+                f"criterion {name!r} needs teachers, and task {given.task!r} has none: use task 'distill' "
+                "or another --criterion (criterion.name in a file)."
             )
         weighting = None
         if teachers:

@@ -28,7 +28,7 @@ class Agreement(Weighting):
 
     def __init__(self, temperature: float = 0.1) -> None:
         if not temperature > 0:
-            raise ConfigError(f"weighting.temperature = {temperature}: must be above 0.")
+            raise ConfigError(f"temperature = {temperature}: must be above 0.")
         self.temperature = temperature
 
     def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:

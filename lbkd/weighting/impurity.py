@@ -24,7 +24,7 @@ class Impurity(Weighting):
 
     def __init__(self, temperature: float = 1.0) -> None:
         if not temperature > 0:
-            raise ConfigError(f"weighting.temperature = {temperature}: must be above 0.")
+            raise ConfigError(f"temperature = {temperature}: must be above 0.")
         self.temperature = temperature
 
     def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:

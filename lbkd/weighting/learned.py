@@ -52,7 +52,7 @@ class Learned(Weighting):
 
     def __init__(self, windows: int = 2048, l2: float = 1e-3) -> None:
         if windows < 1 or not l2 > 0:
-            raise ConfigError(f"weighting: windows = {windows} and l2 = {l2} must be above 0.")
+            raise ConfigError(f"windows = {windows} and l2 = {l2} must be above 0.")
         self.windows = windows
         self.l2 = l2
         self.theta = torch.zeros(len(_STATISTICS), dtype=torch.float64)

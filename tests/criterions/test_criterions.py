@@ -124,7 +124,7 @@ def test_mlm_without_masked_tokens_is_zero() -> None:
 
 @pytest.mark.parametrize("weight", [-0.1, INF, float("nan")])
 def test_mlm_weight(weight: float) -> None:
-    with pytest.raises(ConfigError, match=r"criterion.weight = .*: must be at least 0 and finite"):
+    with pytest.raises(ConfigError, match=r"^weight = .*: must be at least 0 and finite"):
         Mlm(weight)
 
 
@@ -205,5 +205,5 @@ def test_which_criterions_need_teachers() -> None:
 @pytest.mark.parametrize("name", ["kd", "combined"])
 @pytest.mark.parametrize("temperature", [0.0, -2.0, float("nan"), INF])
 def test_temperature_must_be_positive(name: str, temperature: float) -> None:
-    with pytest.raises(ConfigError, match=r"criterion\.temperature = .*above 0"):
+    with pytest.raises(ConfigError, match=rf"^criterion\.{name}: temperature = .*above 0"):
         registry.create(name, {"temperature": temperature})

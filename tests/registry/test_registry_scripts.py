@@ -99,13 +99,16 @@ def test_create(
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, "weighting 'mine': 'power' is needed."),
-        ({"power": 3, "shft": 1}, "no option 'shft'; did you mean 'shift'? Choices: only, power, shift."),
-        ({"power": "three"}, "weighting 'mine': power = 'three': Input should be a valid integer"),
-        ({"power": 2.5}, "weighting 'mine': power = '2.5': Input should be a valid integer"),
-        ({"power": 3, "only": 4}, "weighting 'mine': only = '4': Input should be a valid string"),
-        ({"power": [3]}, "weighting 'mine': power = '[3]': Input should be a valid integer"),
-        ({"self": 1}, "weighting 'mine': no option 'self'"),
+        ({}, "'weighting.mine.power' is needed."),
+        (
+            {"power": 3, "shft": 1},
+            "no option 'weighting.mine.shft'; did you mean 'weighting.mine.shift'?",
+        ),
+        ({"power": "three"}, "weighting.mine.power = 'three': Input should be a valid integer"),
+        ({"power": 2.5}, "weighting.mine.power = '2.5': Input should be a valid integer"),
+        ({"power": 3, "only": 4}, "weighting.mine.only = '4': Input should be a valid string"),
+        ({"power": [3]}, "weighting.mine.power = '[3]': Input should be a valid integer"),
+        ({"self": 1}, "no option 'weighting.mine.self'"),
     ],
 )
 def test_create_checks_the_options(
@@ -118,5 +121,5 @@ def test_create_checks_the_options(
 
 
 def test_a_component_without_options_says_so(registry: Registry[Weighting]) -> None:
-    with pytest.raises(ConfigError, match="weighting 'language-match': no option 'x'; choices: none"):
+    with pytest.raises(ConfigError, match="no option 'weighting.language-match.x'; choices: none"):
         registry.create("language-match", {"x": 1})

@@ -7,7 +7,7 @@ from settings_files import wrote
 from lbkd.config import BUILTIN_CORPUS as CORPUS
 from lbkd.config import Settings
 from lbkd.errors import ConfigError
-from lbkd.settings import load_settings
+from lbkd.settings import FILE_NAME, load_settings, paths_in, read_toml
 
 # Layers.
 
@@ -30,18 +30,19 @@ def test_defaults(tmp_path: Path) -> None:
 def test_each_layer_goes_over_the_one_before(tmp_path: Path) -> None:
     wrote(
         tmp_path / "data",
-        "seed = 2\n[training]\nepochs = 2\nbatch_size = 2\nmax_grad_norm = 2.0\n[weighting]\na = 2\nb = 2",
+        "seed = 2\n[training]\nepochs = 2\nbatch_size = 2\nmax_grad_norm = 2.0\n"
+        "[weighting.fixed]\na = 2\nb = 2",
     )
     folder = wrote(
         tmp_path / "here",
-        "[corpus]\ndir = '../data'\n[training]\nepochs = 3\nbatch_size = 3\n[weighting]\nb = 3",
+        "[corpus]\ndir = '../data'\n[training]\nepochs = 3\nbatch_size = 3\n[weighting.fixed]\nb = 3",
     )
-    found = load_settings({"training.epochs": 4, "weighting.c": 4}, folder)
+    found = load_settings({"training.epochs": 4, "weighting.fixed.c": 4}, folder)
     assert found.training.epochs == 4  # the command line's
     assert found.training.batch_size == 3  # of ./lbkd.toml
     assert found.training.max_grad_norm == 2.0  # of the corpus
     assert found.training.learning_rate == 1e-5  # nobody's
-    assert found.weighting == {"a": 2, "b": 3, "c": 4}
+    assert found.weighting.options("fixed") == {"a": 2, "b": 3, "c": 4}
     assert found.seed == 2
 
 
@@ -84,13 +85,39 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_paths_are_relative_to_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    wrote(tmp_path / "data", "[runtime]\ndeepspeed = 'ds.json'\n[task]\nphrases = 'lists'")
-    wrote(tmp_path / "here", "workspace = 'w'\n[corpus]\ndir = '../data'")
+    wrote(tmp_path / "data", "[task.lakm]\nphrases = 'lists'")
+    (tmp_path / "here" / "encoder").mkdir(parents=True)
+    wrote(
+        tmp_path / "here",
+        "workspace = 'w'\n[corpus]\ndir = '../data'\nbenchmarks = 'public'\n"
+        "[runtime]\ndeepspeed = 'ds.json'\n"
+        "[model]\nname = 'encoder'\n[translation.files]\npath = '{language}.txt'",
+    )
     found = load_settings({}, Path("here"))
     assert found.workspace == Path("here/w")
     assert found.corpus.dir == Path("here/../data")
-    assert found.runtime.deepspeed == Path("here/../data/ds.json")
-    assert found.task == {"phrases": "here/../data/lists"}
+    assert found.corpus.benchmarks == Path("here/public")
+    assert found.runtime.deepspeed == Path("here/ds.json")
+    assert found.model.name == "here/encoder"
+    assert found.task.options("lakm") == {"phrases": "here/../data/lists"}
+    assert found.translation.options("files") == {"path": "here/{language}.txt"}
+
+
+def test_every_path_of_the_schema_is_relative_to_its_file(tmp_path: Path) -> None:
+    """No list of paths is written by hand: a new setting of type Path counts at once."""
+    folder = wrote(tmp_path / "a", "workspace = 'x'\n[corpus]\ndir = 'x'\nbenchmarks = 'x'\nfiles = 'x'")
+    found = read_toml(folder / FILE_NAME)
+    assert paths_in(found) == [
+        (("corpus", "dir"), f"{folder}/x"),
+        (("corpus", "benchmarks"), f"{folder}/x"),
+        (("workspace",), f"{folder}/x"),
+    ]
+    assert found["corpus"]["files"] == "x"
+
+
+def test_a_name_that_is_no_folder_beside_the_file_is_a_hub_id(tmp_path: Path) -> None:
+    wrote(tmp_path, "[model]\nname = 'organization/encoder'")
+    assert load_settings({}, tmp_path).model.name == "organization/encoder"
 
 
 def test_absolute_paths_stay(tmp_path: Path) -> None:

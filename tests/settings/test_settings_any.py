@@ -27,7 +27,7 @@ from lbkd.settings import FILE_NAME, load_settings, nested, parse_set
         (" model.name = a b ", ("model.name", "a b")),
         ("corpus.languages=en,es", ("corpus.languages", "en,es")),
         ("corpus.languages=['en', 'es']", ("corpus.languages", ["en", "es"])),
-        ("weighting.weights={en=2, es=1}", ("weighting.weights", {"en": 2, "es": 1})),
+        ("weighting.fixed.weights={en=2, es=1}", ("weighting.fixed.weights", {"en": 2, "es": 1})),
         ("corpus.dir=C:\\data", ("corpus.dir", "C:\\data")),
         ("corpus.dir=#1", ("corpus.dir", "#1")),
         ("seed=" + "9" * 5000, ("seed", "9" * 5000)),

@@ -199,9 +199,9 @@ def test_a_changed_setting_redoes_what_depends_on_it(
 @pytest.mark.parametrize(
     ("over", "name"),
     [
-        ({"weighting.temperature": 2.0}, "distill.combined.impurity.temperature=2.0"),
+        ({"weighting.impurity.temperature": 2.0}, "distill.combined.impurity.temperature=2.0"),
         (
-            {"criterion.temperature": 3.0, "criterion.kd_weight": 0.5},
+            {"criterion.combined.temperature": 3.0, "criterion.combined.kd_weight": 0.5},
             "distill.combined.temperature=3.0.impurity",
         ),
     ],
@@ -370,8 +370,8 @@ def test_what_does_not_fit_is_told_before_anything_is_computed(
     whole, _ = project(tiny_model_folder, tmp_path)
     with pytest.raises(ConfigError, match="criterion 'kd' needs teachers, and task 'baseline' has none"):
         train(whole, "baseline", criterion="kd")
-    with pytest.raises(ConfigError, match="no option 'temprature'"):
-        train(project(tiny_model_folder, tmp_path, **{"weighting.temprature": 1})[0], "distill")
+    with pytest.raises(ConfigError, match="no option 'weighting.impurity.temprature'"):
+        train(project(tiny_model_folder, tmp_path, **{"weighting.impurity.temprature": 1})[0], "distill")
     with pytest.raises(ConfigError, match="no training language 'fr'"):
         train(whole, "branch-mrc", {"lang": "fr"})
     with pytest.raises(DataError, match="test.xx.json"):

@@ -142,7 +142,7 @@ def test_fixed_takes_numbers_beyond_float32(size: float) -> None:
     "given", [{}, {"en": 0.0}, {"en": 2.0, "es": -1.0}, {"en": float("nan")}, {"en": INF}, {"en": -INF}]
 )
 def test_fixed_refuses_weights_without_a_sum(given: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=r"weighting\.weights = .*one of them above 0"):
+    with pytest.raises(ConfigError, match=r"^weights = .*one of them above 0"):
         Fixed(given)
 
 
@@ -277,7 +277,7 @@ def test_agreement_where_none_is_odd() -> None:
 @pytest.mark.parametrize("name", ["agreement", "confidence", "impurity", "margin"])
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
 def test_temperature_must_be_positive(name: str, temperature: float) -> None:
-    with pytest.raises(ConfigError, match=r"weighting\.temperature = .*above 0"):
+    with pytest.raises(ConfigError, match=rf"^weighting\.{name}: temperature = .*above 0"):
         registry.create(name, {"temperature": temperature})
 
 

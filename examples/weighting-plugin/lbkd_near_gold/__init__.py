@@ -23,7 +23,7 @@ class NearGold(Weighting):
 
     def __init__(self, reach: int = 10, temperature: float = 1.0) -> None:
         if reach < 1 or not temperature > 0:
-            raise ConfigError(f"weighting: reach = {reach} and temperature = {temperature} must be above 0.")
+            raise ConfigError(f"reach = {reach} and temperature = {temperature} must be above 0.")
         self.reach = reach
         self.temperature = temperature
 
