@@ -1,6 +1,7 @@
 """Options of a component, checked against the typed constructor that is their schema."""
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -42,14 +43,18 @@ def checked_arguments(target: Callable[..., Any], options: Mapping[str, Any], se
 
 
 def resolved_options(target: Callable[..., Any], options: Mapping[str, Any], section: str) -> dict[str, Any]:
-    """`checked_arguments` as JSON-like values: equal options are equal, however they are written."""
-    resolved: dict[str, Any] = to_jsonable_python(checked_arguments(target, options, section), fallback=repr)
+    """`checked_arguments` as JSON-like values, with absolute paths: equal options are equal values."""
+    arguments = checked_arguments(target, options, section)
+    for name in path_arguments(target):
+        if arguments[name] is not None:
+            arguments[name] = os.path.realpath(arguments[name])
+    resolved: dict[str, Any] = to_jsonable_python(arguments, fallback=repr)
     return resolved
 
 
 def path_arguments(target: Callable[..., Any]) -> list[str]:
     """Names of the arguments that are paths."""
-    return [name for name, kind in _hints(target).items() if is_path(kind)]
+    return [name for name, kind in _hints(target).items() if name != "return" and is_path(kind)]
 
 
 def is_path(annotation: Any) -> bool:

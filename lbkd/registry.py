@@ -14,7 +14,9 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from lbkd import __version__
 from lbkd.errors import ConfigError, nearest
+from lbkd.provenance import source_hash
 
 T = TypeVar("T")
 KINDS = {
@@ -121,6 +123,23 @@ class Registry(Generic[T]):
             return cls(**arguments)
         except ConfigError as error:  # a value out of its range, which the constructor refuses
             raise ConfigError(f"{where}: {error}") from error
+
+    def provenance(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """All by which two uses of a component may differ, JSON-like; equal uses are equal.
+
+        Returns:
+            `name`; `package` with its version; `source`, a hash of the component's code; `options`, all of
+            them, defaults included, as the constructor gets them.
+        """
+        from lbkd.options import resolved_options  # imports pydantic, which a listing does not need
+
+        cls, origin = self.get(name), self.origin(name)
+        return {
+            "name": name,
+            "package": f"lbkd {__version__}" if origin == "lbkd" else origin,
+            "source": source_hash(cls, self.package),
+            "options": resolved_options(cls, options, f"{self.section}.{name}"),
+        }
 
     def options(self, name: str) -> list[Option]:
         """The arguments of the component's constructor."""

@@ -41,7 +41,16 @@ def folder_hash(path: Path) -> str:
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> str:
     """Names of the entries in which two provenances differ, comma-separated; empty if they are equal."""
-    return ", ".join(sorted(key for key in {*old, *new} if old.get(key) != new.get(key)))
+    return ", ".join(sorted(_different(old, new)))
+
+
+def _different(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    for key in {*old, *new}:
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from (f"{key}.{name}" for name in _different(before, after))
+        elif before != after:
+            yield key
 
 
 @contextmanager

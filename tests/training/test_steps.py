@@ -116,8 +116,17 @@ def test_run_all_leaves_everything_behind(done: tuple[Path, list[dict[str, Any]]
     assert (about["name"], about["task"], about["seed"], about["ranks"]) == (STUDENT, "distill", 1, 1)
     assert about["versions"].keys() == {"lbkd", "torch", "transformers", "deepspeed", "tokenizers", "numpy"}
     assert Settings.model_validate(about["settings"]).training.max_steps == 2
-    assert about["provenance"]["weighting"] == ["lbkd", "impurity", {}]
-    needed = {"teacher en", "teacher es", "corpus", "model.name", "tokenizer", "training.max_steps"}
+    weighting = about["provenance"]["weighting"]
+    assert (weighting["name"], weighting["options"]) == ("impurity", {"temperature": 1.0})
+    needed = {
+        "teacher en",
+        "teacher es",
+        "corpus",
+        "encoder",
+        "model.name",
+        "tokenizer",
+        "training.max_steps",
+    }
     assert needed <= about["provenance"].keys()
 
 
