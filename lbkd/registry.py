@@ -131,15 +131,19 @@ class Registry(Generic[T]):
             `name`; `package` with its version; `source`, a hash of the component's code; `options`, all of
             them, defaults included, as the constructor gets them.
         """
-        from lbkd.options import resolved_options  # imports pydantic, which a listing does not need
-
-        cls, origin = self.get(name), self.origin(name)
+        origin = self.origin(name)
         return {
             "name": name,
             "package": f"lbkd {__version__}" if origin == "lbkd" else origin,
-            "source": source_hash(cls, self.package),
-            "options": resolved_options(cls, options, f"{self.section}.{name}"),
+            "source": source_hash(self.get(name), self.package),
+            "options": self.resolved(name, options),
         }
+
+    def resolved(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """All options of a component, defaults included, as JSON-like values (see `resolved_options`)."""
+        from lbkd.options import resolved_options  # imports pydantic, which a listing does not need
+
+        return resolved_options(self.get(name), options, f"{self.section}.{name}")
 
     def options(self, name: str) -> list[Option]:
         """The arguments of the component's constructor."""
@@ -157,7 +161,7 @@ class Registry(Generic[T]):
         """First line of the docstring, read without an import; empty for components of other packages."""
         if name in self._files():
             for node in ast.parse(self._files()[name].read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.ClassDef):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     return (ast.get_docstring(node) or "").partition("\n")[0]
         return ""
 

@@ -271,10 +271,11 @@ def _without_code(provenance: dict[str, Any]) -> dict[str, Any]:
 
 
 def _changed_options(registry: Registry[Any], name: str, given: Mapping[str, Any]) -> list[str]:
-    """`option=value` for each option that has not its default value; long values by their fingerprint."""
-    defaults = {option.name: option.default for option in registry.options(name)}
-    changed = {key: value for key, value in sorted(given.items()) if repr(value) != defaults.get(key)}
-    shown = {key: str(value) for key, value in changed.items()}
+    """`option=value` for each option without its default value; long values by their fingerprint."""
+    required = {o.name: given[o.name] for o in registry.options(name) if not o.default and o.name in given}
+    options, defaults = registry.resolved(name, given), registry.resolved(name, required)
+    changed = [key for key in sorted(options) if key in required or options[key] != defaults[key]]
+    shown = {key: str(options[key]) for key in changed}
     return [
         f"{key}={text if _PLAIN.fullmatch(text) else fingerprint(text)[:8]}" for key, text in shown.items()
     ]

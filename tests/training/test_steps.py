@@ -122,8 +122,8 @@ def test_run_all_leaves_everything_behind(done: tuple[Path, list[dict[str, Any]]
         "teacher en",
         "teacher es",
         "corpus",
-        "encoder",
         "model.name",
+        "model.commit",
         "tokenizer",
         "training.max_steps",
     }
