@@ -161,7 +161,7 @@ def load_tokenizer(name: str, trust: bool = False) -> "PreTrainedTokenizerBase":
     return tokenizer
 
 
-def trained(model: str | Path) -> tuple[str, ModelSettings]:
+def trained(model: str | Path, trust: bool = False) -> tuple[str, ModelSettings]:
     """What to load, and how pairs become windows, of a run folder of lbkd, a model folder or a hub id.
 
     Raises:
@@ -169,7 +169,7 @@ def trained(model: str | Path) -> tuple[str, ModelSettings]:
     """
     about = Path(model) / "run.json"
     if not about.exists():
-        most = longest_input(load_config(str(model)), load_tokenizer(str(model)))
+        most = longest_input(load_config(str(model), trust), load_tokenizer(str(model), trust))
         return str(model), ModelSettings(max_length=min(ModelSettings().max_length, most))
     try:
         return str(Path(model) / "model"), ModelSettings(**read_json(about)["settings"]["model"])
@@ -225,6 +225,11 @@ def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
             raise ConfigError(
                 f"model {name!r}: its tokenizer needs the package sacremoses, which is not installed. "
                 'Install it with `pip install "lbkd[xlm]"`.'
+            ) from error
+        if "trust_remote_code" in str(error):
+            raise ConfigError(
+                f"model {name!r}: comes with Python code of its own, which is not run unless you trust it: "
+                "--set model.trust_remote_code=true, or trust_remote_code=True for an Answerer."
             ) from error
         where = "folder" if Path(name).is_dir() else "folder or hub model"
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -164,7 +164,8 @@ def cache_logits(
         project.listener.note(
             f"{run.folder.name}: scoring {len(windows)} windows" + (f" ({there})" if finished else "")
         )
-        model = load_span_model(str(run.folder / "model"), device=current_device())
+        trust = project.settings.model.trust_remote_code
+        model = load_span_model(str(run.folder / "model"), trust, device=current_device())
         collectives.raise_on_all_ranks(
             lambda: compute_logits(
                 model,
