@@ -136,6 +136,9 @@ def predict(
         str | None, typer.Option(help="Language of the questions. \\[default: that of the passages]")
     ] = None,
     workspace: Workspace = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Answer questions: text, probability and place of the n best answers.
@@ -147,13 +150,16 @@ def predict(
     if [question, passage].count(None) != (0 if file is None else 2):
         raise ConfigError("predict needs either --question and --passage, or --file.")
     asked = [_asked(question, passage, "--question and --passage")] if file is None else _questions(file)
-    folder = model_folder(model, make_settings({"workspace": workspace}, None).workspace)
+    given = {"workspace": workspace, "model.trust_remote_code": trust_remote_code or None}
+    settings = make_settings(given, None)
+    folder = model_folder(model, settings.workspace)
     from torch.cuda import is_available
 
     from lbkd.inference import Answerer
 
     with json_only(True):
-        answerer = Answerer(folder, "cuda" if is_available() else "cpu")
+        device, trust = "cuda" if is_available() else "cpu", settings.model.trust_remote_code
+        answerer = Answerer(folder, device, trust)
         found = answerer(
             asked, top_k=top_k, handle_impossible_answer=no_answer, lang=lang, question_lang=question_lang
         )

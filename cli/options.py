@@ -155,15 +155,15 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 def make_settings(options: dict[str, Any], sets: list[str] | None, recipe: str | None = None) -> "Settings":
     """Settings from a recipe, `--set` pairs and options, the later ones winning."""
-    from lbkd.config import load, parse_set
+    from lbkd.settings import load_settings, parse_set
 
     overrides = dict(parse_set(text) for text in sets or [])
     overrides |= {key: value for key, value in options.items() if value is not None}
     if recipe is None:
-        return load(overrides)
+        return load_settings(overrides)
     from lbkd.reproduction.recipe import read_recipe
 
-    return load(overrides, recipe=(recipe, read_recipe(recipe).settings))
+    return load_settings(overrides, recipe=(recipe, read_recipe(recipe).settings))
 
 
 def names(text: str | None) -> list[str] | None:

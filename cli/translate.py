@@ -19,7 +19,10 @@ def translate(
     corpus: Annotated[Path, typer.Option(help="Folder with <split>.<language>.json files.")],
     to: Annotated[str, typer.Option(help="Languages to translate to, ISO codes, e.g. es,de.")],
     source: Annotated[str, typer.Option("--from", help="The language that the data was written in.")] = "en",
-    backend: Annotated[str, typer.Option(help="Translator: see `lbkd list translation`.")] = "seq2seq",
+    backend: Annotated[
+        str | None,
+        typer.Option(help="Translator: see `lbkd list translation`. \\[default: seq2seq]"),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Splits, e.g. train,dev; by default all.")] = None,
     markers: Annotated[
         str,
@@ -34,7 +37,7 @@ def translate(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="e.g. translation.beams=4; repeatable."),
+        typer.Option("--set", metavar="KEY=VALUE", help="e.g. translation.seq2seq.beams=4; repeatable."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -66,7 +69,8 @@ def translate(
         "workspace": workspace,
     }
     settings = make_settings(given, set_)
-    translator = translation.registry.create(backend, settings.translation)
+    backend = backend or settings.translation.name
+    translator = translation.registry.create(backend, settings.translation.options(backend))
     files = {
         settings.path(name, source): {language: settings.path(name, language) for language in languages}
         for name in names(split) or _splits(settings, source)

@@ -16,9 +16,10 @@ from unittest import mock
 import numpy as np
 
 from lbkd import criterions
-from lbkd.config import BUILTIN_CORPUS, Settings, load
+from lbkd.config import BUILTIN_CORPUS, Settings
 from lbkd.distributed.launch import _free_port
 from lbkd.features.tokens import Ints
+from lbkd.settings import load_settings
 from lbkd.teachers.store import LogitsStore, StoredLogits
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class Trained:
 
 def settings(model: Path, workspace: Path, **overrides: Any) -> Settings:
     """Nine questions in English and Spanish, 36 windows: for a few steps on one thread."""
-    return load(
+    return load_settings(
         {
             "corpus.dir": str(BUILTIN_CORPUS),
             "corpus.languages": "en,es",

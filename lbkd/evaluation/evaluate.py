@@ -100,7 +100,8 @@ def evaluate(
         gives beside these.
     """
     evaluation_set = evaluation_set or own_test_set(project)
-    folder, settings = trained(model)
+    trust = project.settings.model.trust_remote_code
+    folder, settings = trained(model, trust)
     task = (read_json(model / "run.json") or {}).get("task", "")
     windows = window_settings(settings)
     how, learnt = project.settings.evaluation, project.settings.corpus.languages
@@ -122,7 +123,7 @@ def evaluate(
         (model / evaluation_set.scores).unlink(
             missing_ok=True
         )  # answers that are half old must not look valid
-    network = load_span_model(folder, device=current_device())
+    network = load_span_model(folder, trust, device=current_device())
     features = project.test_features(evaluation_set.corpus, folder, windows)
     asked: Sequence[tuple[tuple[str, str], dict[str, list[str]]]] = [
         (pair, golds) for pair in evaluation_set.pairs if (golds := evaluation_set.golds(*pair))

@@ -37,15 +37,16 @@ class Answerer:
     Args:
         model: a run folder of lbkd or a Hugging Face model folder or hub id.
         device: where to compute, as torch names it.
+        trust_remote_code: run Python code that comes with the model; a run folder cannot ask for that itself.
 
     Raises:
         ConfigError: no such model, or one that cannot be used.
     """
 
-    def __init__(self, model: str | Path, device: str = "cpu") -> None:
-        folder, self.settings = trained(model)
-        self.tokenizer = load_tokenizer(folder)
-        self.model = load_span_model(folder, device=device)
+    def __init__(self, model: str | Path, device: str = "cpu", trust_remote_code: bool = False) -> None:
+        folder, self.settings = trained(model, trust_remote_code)
+        self.tokenizer = load_tokenizer(folder, trust_remote_code)
+        self.model = load_span_model(folder, trust_remote_code, device=device)
         self.template = Template.of(self.tokenizer, language_numbers(self.model.config, self.tokenizer))
         self._most = longest_input(self.model.config, self.tokenizer)
 

@@ -53,6 +53,30 @@ def prepare(
     return str(place)
 
 
+def commit_of(name: str, revision: str | None = None, trust: bool = False) -> str | None:
+    """The commit of a hub model that a revision means now; None for folders and `e5-small`.
+
+    All functions here take `name@commit` for a hub model, too.
+
+    Args:
+        name: a folder, a hub id, or `e5-small`.
+        revision: branch, tag or commit of a hub model; None: its main branch.
+        trust: run Python code that comes with a hub model.
+
+    Raises:
+        ConfigError: no such model or revision; a revision of a folder or of `e5-small`.
+    """
+    if name == e5_small.NAME or Path(name).is_dir():
+        if revision is not None:
+            raise ConfigError(f"model.revision = {revision!r}: only hub models have one; {name!r} is none.")
+        return None
+    from transformers.utils.hub import cached_file
+
+    load_config(f"{name}@{revision}" if revision else name, trust)  # tells what is wrong, where anything is
+    file = Path(str(cached_file(name, "config.json", revision=revision)))
+    return file.parent.name  # the cache keeps the files of a commit in a folder of its name
+
+
 def save(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
     """As a plain Hugging Face folder."""
     _quiet()
@@ -137,7 +161,7 @@ def load_tokenizer(name: str, trust: bool = False) -> "PreTrainedTokenizerBase":
     return tokenizer
 
 
-def trained(model: str | Path) -> tuple[str, ModelSettings]:
+def trained(model: str | Path, trust: bool = False) -> tuple[str, ModelSettings]:
     """What to load, and how pairs become windows, of a run folder of lbkd, a model folder or a hub id.
 
     Raises:
@@ -145,7 +169,7 @@ def trained(model: str | Path) -> tuple[str, ModelSettings]:
     """
     about = Path(model) / "run.json"
     if not about.exists():
-        most = longest_input(load_config(str(model)), load_tokenizer(str(model)))
+        most = longest_input(load_config(str(model), trust), load_tokenizer(str(model), trust))
         return str(model), ModelSettings(max_length=min(ModelSettings().max_length, most))
     try:
         return str(Path(model) / "model"), ModelSettings(**read_json(about)["settings"]["model"])
@@ -189,8 +213,11 @@ def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
     _quiet()
     level = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity(logging.ERROR)  # a head that is new is what we are here for
+    place, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
+    if revision:
+        options["revision"] = revision
     try:
-        return kind.from_pretrained(name, trust_remote_code=trust, **options)
+        return kind.from_pretrained(place, trust_remote_code=trust, **options)
     except MemoryError:
         raise
     except Exception as error:  # damaged files raise all sorts, down to a bare Exception
@@ -198,6 +225,11 @@ def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
             raise ConfigError(
                 f"model {name!r}: its tokenizer needs the package sacremoses, which is not installed. "
                 'Install it with `pip install "lbkd[xlm]"`.'
+            ) from error
+        if "trust_remote_code" in str(error):
+            raise ConfigError(
+                f"model {name!r}: comes with Python code of its own, which is not run unless you trust it: "
+                "--set model.trust_remote_code=true, or trust_remote_code=True for an Answerer."
             ) from error
         where = "folder" if Path(name).is_dir() else "folder or hub model"
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
-from lbkd.config import RuntimeSettings, TrainingSettings, merge
+from lbkd.config import RuntimeSettings, TrainingSettings
 from lbkd.distributed.device import compute_dtype
 from lbkd.errors import ConfigError
+from lbkd.settings import merge
 from lbkd.training.micro_batches import Division
 
 _OURS = {

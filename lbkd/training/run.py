@@ -27,6 +27,8 @@ _PLAIN = re.compile(r"[\w.+-]{1,20}")
 """Option values that can stand in a folder's name."""
 _INDIFFERENT = {"log_every", "micro_batch_size", "checkpoint_minutes"}
 """Training settings that change no result."""
+_CODE = {"package", "source"}
+"""Entries of a component's provenance that no setting decides."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,24 @@ class Components:
         task: str,
         task_options: Mapping[str, Any] | None = None,
         criterion: str | None = None,
-        weighting: str = "impurity",
+        weighting: str | None = None,
     ) -> "Components":
-        """Components with the options in the settings; `task_options` go over those of the task."""
+        """Components by the settings' names and options; arguments win over the settings.
+
+        Raises:
+            ConfigError: no such task, or options that it does not take.
+        """
+        task_options = {**settings.task.options(task), **(task_options or {})}
+        criterion = criterion or settings.criterion.name
+        criterion = criterion or tasks.registry.create(task, task_options).criterion
+        weighting = weighting or settings.weighting.name
         return cls(
             task,
-            {**settings.task, **(task_options or {})},
+            task_options,
             criterion,
-            settings.criterion,
+            settings.criterion.options(criterion),
             weighting,
-            settings.weighting,
+            settings.weighting.options(weighting),
         )
 
 
@@ -94,7 +104,8 @@ class Run:
         teachers = task.teachers(settings.corpus.languages)
         if criterion.needs_teachers and not teachers:
             raise ConfigError(
-                f"criterion {name!r} needs teachers, and task {given.task!r} has none; use task 'distill'."
+                f"criterion {name!r} needs teachers, and task {given.task!r} has none: use task 'distill' "
+                "or another --criterion (criterion.name in a file)."
             )
         weighting = None
         if teachers:
@@ -151,23 +162,14 @@ class Run:
 
     @property
     def requested(self) -> dict[str, Any]:
-        """Components, options and seed: all by which two runs of one project may differ."""
-        given = self.components
-        weighting = None
+        """Provenance of the components, and the seed: all by which two runs of one project may differ."""
+        given, weighting = self.components, None
+        task_options = without_place(self.masking, given.task_options)
         if self.teachers:
-            origin = weightings.registry.origin(given.weighting)
-            weighting = [origin, given.weighting, dict(given.weighting_options)]
+            weighting = weightings.registry.provenance(given.weighting, given.weighting_options)
         return {
-            "task": [
-                tasks.registry.origin(given.task),
-                given.task,
-                without_place(self.masking, given.task_options),
-            ],
-            "criterion": [
-                criterions.registry.origin(str(given.criterion)),
-                given.criterion,
-                dict(given.criterion_options),
-            ],
+            "task": tasks.registry.provenance(given.task, task_options),
+            "criterion": criterions.registry.provenance(str(given.criterion), given.criterion_options),
             "weighting": weighting,
             "seed": self.project.settings.seed,
         }
@@ -176,7 +178,7 @@ class Run:
         """All that the settings decide of the weights, by name."""
         settings = self.project.settings
         training = settings.training.model_dump(mode="json", exclude=_INDIFFERENT)
-        model = settings.model.model_dump(mode="json")
+        model = settings.model.model_dump(mode="json", exclude={"trust_remote_code"})
         if (encoder := Path(settings.model.name)).is_dir():
             model["name"] = folder_hash(encoder)  # the content decides, wherever the folder lies
         deepspeed, chosen_by = settings.runtime.deepspeed, self.selection
@@ -200,6 +202,7 @@ class Run:
             **{f"teacher {name}": file_hash(run.weights) for name, run in self.teacher_runs().items()},
             **masking_provenance(self.masking),
             "corpus": self.project.train_corpus.fingerprint(),
+            "model.commit": self.project.commit,
             "tokenizer": self.project.tokenizer_hash,
         }
 
@@ -215,13 +218,16 @@ class Run:
     def check_replaces_nothing(self) -> None:
         """Refuse to train over a finished run of other settings, unless `overwrite` is set.
 
+        A run of the same settings whose components have other code since is stale, and may be replaced.
+
         Raises:
             ConfigError: the folder holds such a run; the settings that differ are named.
         """
         if self.project.settings.overwrite or (found := read_run(self.folder)) is None:
             return
-        mine = self.settings_provenance()
+        mine = _without_code(self.settings_provenance())
         theirs = {name: value for name, value in found["provenance"].items() if name in mine}
+        theirs = _without_code(theirs)
         if different := differences(theirs, mine):
             raise ConfigError(
                 f"{self.folder} holds a finished run with another {different}. Train it anew with "
@@ -254,11 +260,22 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     )
 
 
+def _without_code(provenance: dict[str, Any]) -> dict[str, Any]:
+    """A provenance without what no setting decides."""
+    return {
+        name: {key: part for key, part in value.items() if key not in _CODE}
+        if isinstance(value, dict)
+        else value
+        for name, value in provenance.items()
+    }
+
+
 def _changed_options(registry: Registry[Any], name: str, given: Mapping[str, Any]) -> list[str]:
-    """`option=value` for each option that has not its default value; long values by their fingerprint."""
-    defaults = {option.name: option.default for option in registry.options(name)}
-    changed = {key: value for key, value in sorted(given.items()) if repr(value) != defaults.get(key)}
-    shown = {key: str(value) for key, value in changed.items()}
+    """`option=value` for each option without its default value; long values by their fingerprint."""
+    required = {o.name: given[o.name] for o in registry.options(name) if not o.default and o.name in given}
+    options, defaults = registry.resolved(name, given), registry.resolved(name, required)
+    changed = [key for key in sorted(options) if key in required or options[key] != defaults[key]]
+    shown = {key: str(options[key]) for key in changed}
     return [
         f"{key}={text if _PLAIN.fullmatch(text) else fingerprint(text)[:8]}" for key, text in shown.items()
     ]

@@ -11,18 +11,21 @@ import torch
 
 import lbkd
 from lbkd import tasks
-from lbkd.distributed import collectives
+from lbkd.config import Settings
+from lbkd.distributed import collectives, group
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate, own_test_set
 from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
 from lbkd.models.load import load_span_model
+from lbkd.progress import Listener
 from lbkd.project import Project, window_settings
 from lbkd.teachers.compute import compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.training.check import check_run
 from lbkd.training.checkpoints import Checkpoints
+from lbkd.training.engine import import_deepspeed
 from lbkd.training.loop import Report, TrainingLoop, Weights, seed_everything
 from lbkd.training.masking import masked_stream
 from lbkd.training.micro_batches import Material
@@ -162,7 +165,8 @@ def cache_logits(
         project.listener.note(
             f"{run.folder.name}: scoring {len(windows)} windows" + (f" ({there})" if finished else "")
         )
-        model = load_span_model(str(run.folder / "model"), device=current_device())
+        trust = project.settings.model.trust_remote_code
+        model = load_span_model(str(run.folder / "model"), trust, device=current_device())
         collectives.raise_on_all_ranks(
             lambda: compute_logits(
                 model,
@@ -195,6 +199,15 @@ def run_all(project: Project, student: Components) -> list[dict[str, Any]]:
     if project.rank == 0:
         write_json(project.settings.workspace / "results.json", rows)
     return rows
+
+
+def run(settings: Settings, listener: Listener | None = None) -> list[dict[str, Any]]:
+    """Train and score everything that `lbkd run` does, with the same settings and the same results."""
+    import_deepspeed()  # before the ranks meet, see there
+    try:
+        return run_all(Project(settings, listener), Components.from_settings(settings, "distill"))
+    finally:
+        group.stop()
 
 
 def versions() -> dict[str, str]:

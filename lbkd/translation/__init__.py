@@ -16,8 +16,8 @@ class Translator(ABC):
     Languages are ISO 639 codes, as in the names of the corpus files; `nearest_code` finds a model's own code.
 
     Duties of a subclass, and who checks them:
-        A constructor whose typed arguments are the options (`--set translation.NAME=VALUE`): names and types
-            are checked by the registry.
+        A constructor whose typed arguments are the options (`--set translation.NAME.OPTION=VALUE`): names and
+            types are checked by the registry.
         `translate` returns one string for each text, in order: number and types are checked after each batch,
             the order is not checked.
         A translation is complete or empty, never cut: not checked.

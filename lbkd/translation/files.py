@@ -26,10 +26,10 @@ class Files(Translator):
     batch = 4096
     sentences = False
 
-    def __init__(self, path: str) -> None:
-        if "{language}" not in path:
+    def __init__(self, path: Path) -> None:
+        if "{language}" not in str(path):
             raise ConfigError(
-                f"translation.path = {path!r}: must hold {{language}}, as in texts/train.{{language}}.txt"
+                f"path = {str(path)!r}: must hold {{language}}, as in texts/train.{{language}}.txt"
             )
         self.path = path
         self._tables: dict[tuple[str, str], dict[str, str]] = {}
@@ -61,9 +61,9 @@ class Files(Translator):
         return self._tables[source, target]
 
     def _file(self, language: str) -> Path:
-        file = Path(self.path.replace("{language}", language))
+        file = Path(str(self.path).replace("{language}", language))
         if not file.is_file():
-            raise ConfigError(f"translation.path = {self.path!r}: there is no file {file}.")
+            raise ConfigError(f"translation.files.path = {str(self.path)!r}: there is no file {file}.")
         return file
 
 

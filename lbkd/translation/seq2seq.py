@@ -58,7 +58,7 @@ class Seq2seq(Translator):
         tokens: int = 2048,
     ) -> None:
         if beams < 1 or tokens < 1:
-            raise ConfigError(f"translation: beams = {beams} and tokens = {tokens} must be at least 1.")
+            raise ConfigError(f"beams = {beams} and tokens = {tokens} must be at least 1.")
         self.model = model
         self.beams = beams
         self.precision = precision
@@ -134,8 +134,8 @@ def _load(name: str, beams: int, dtype: "torch.dtype") -> _LoadedModel:
     except Exception as error:  # damaged files raise errors of many types
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ConfigError(
-            f"translation.model = {name!r}: cannot be loaded: {reason} Name a folder or a hub id of a "
-            "Marian, M2M100, NLLB or mBART-50 model, with its tokenizer and with weights as safetensors."
+            f"translation.seq2seq.model = {name!r}: cannot be loaded: {reason} Name a folder or a hub id "
+            "of a Marian, M2M100, NLLB or mBART-50 model, with its tokenizer and with weights as safetensors."
         ) from error
     generation = model.generation_config
     generation.num_beams = beams
@@ -178,8 +178,8 @@ def _languages(tokenizer: Any, source: str, target: str) -> tuple[str, int | Non
         tokens = {code: code for code in tokenizer.lang_code_to_id}
     else:
         raise ConfigError(
-            f"translation.model = {tokenizer.name_or_path!r}: has a {type(tokenizer).__name__}. How to tell "
-            "it the languages is known only of the tokenizers of Marian, M2M100, NLLB and mBART-50."
+            f"translation.seq2seq.model = {tokenizer.name_or_path!r}: has a {type(tokenizer).__name__}. How "
+            "to tell it the languages is known only of the tokenizers of Marian, M2M100, NLLB and mBART-50."
         )
     tokenizer.src_lang = _code(source, tokens, tokenizer)
     return "", int(tokenizer.convert_tokens_to_ids(tokens[_code(target, tokens, tokenizer)]))
@@ -189,7 +189,7 @@ def _code(language: str, codes: Sequence[str] | dict[str, str], tokenizer: Any) 
     code = nearest_code(language, codes)
     if code is None:
         raise ConfigError(
-            f"translation.model = {tokenizer.name_or_path!r}: has no language {language!r}; it has "
+            f"translation.seq2seq.model = {tokenizer.name_or_path!r}: has no language {language!r}; it has "
             f"{', '.join(sorted(codes))}. Any of these may be named as a language, too."
         )
     return code

@@ -185,3 +185,31 @@ def test_a_model_that_must_be_told_the_languages(
     assert all(a["answer"] == PASSAGE[a["start"] : a["end"]] for a in english.json + crossed.json)
     assert english.json != crossed.json
     assert "takes no languages" in refused("predict", "--model", tiny_model_folder, *options, "--lang", "en")
+
+
+@pytest.mark.parametrize(
+    ("words", "file", "trust"),
+    [([], "", False), (["--trust-remote-code"], "", True), ([], "[model]\ntrust_remote_code = true", True)],
+)
+def test_code_of_a_model_is_run_only_if_asked_for(
+    lbkd: Callable[..., Any],
+    tiny_model_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    file: str,
+    trust: bool,
+) -> None:
+    from lbkd import inference
+
+    given: list[bool] = []
+
+    class Answerer(inference.Answerer):
+        def __init__(self, model: Path, device: str, trust_remote_code: bool) -> None:
+            given.append(trust_remote_code)
+            super().__init__(model, device, trust_remote_code)
+
+    monkeypatch.setattr(inference, "Answerer", Answerer)
+    Path("lbkd.toml").write_text(file)
+    options = ["predict", "--model", tiny_model_folder, "--question", "Who sat?", "--passage", PASSAGE]
+    assert lbkd(*options, *words).code == 0
+    assert given == [trust]

@@ -274,8 +274,8 @@ def test_the_lists_are_an_ingredient(lists: Path, how: Settings, tmp_path: Path)
         ("lakm", {}, "nll", "task 'lakm' masks phrases, and criterion 'nll' .* use criterion 'mlm'"),
         ("mix-mrc", {}, "mlm", "criterion 'mlm' learns .* task 'mix-mrc' masks none; use task 'lakm' or"),
         ("lakm", {"phrases": "nowhere"}, "mlm", r"nowhere/en.txt: no readable list .* `lbkd data phrases"),
-        ("lakm", {"rate": 2}, "mlm", "task.rate = 2.0: must be"),
-        ("lakm", {"lang": "es"}, "mlm", "no option 'lang'"),
+        ("lakm", {"rate": 2}, "mlm", "task.lakm: rate = 2.0: must be"),
+        ("lakm", {"lang": "es"}, "mlm", "no option 'task.lakm.lang'"),
     ],
 )
 def test_what_does_not_fit(

@@ -116,8 +116,17 @@ def test_run_all_leaves_everything_behind(done: tuple[Path, list[dict[str, Any]]
     assert (about["name"], about["task"], about["seed"], about["ranks"]) == (STUDENT, "distill", 1, 1)
     assert about["versions"].keys() == {"lbkd", "torch", "transformers", "deepspeed", "tokenizers", "numpy"}
     assert Settings.model_validate(about["settings"]).training.max_steps == 2
-    assert about["provenance"]["weighting"] == ["lbkd", "impurity", {}]
-    needed = {"teacher en", "teacher es", "corpus", "model.name", "tokenizer", "training.max_steps"}
+    weighting = about["provenance"]["weighting"]
+    assert (weighting["name"], weighting["options"]) == ("impurity", {"temperature": 1.0})
+    needed = {
+        "teacher en",
+        "teacher es",
+        "corpus",
+        "model.name",
+        "model.commit",
+        "tokenizer",
+        "training.max_steps",
+    }
     assert needed <= about["provenance"].keys()
 
 
@@ -199,9 +208,9 @@ def test_a_changed_setting_redoes_what_depends_on_it(
 @pytest.mark.parametrize(
     ("over", "name"),
     [
-        ({"weighting.temperature": 2.0}, "distill.combined.impurity.temperature=2.0"),
+        ({"weighting.impurity.temperature": 2.0}, "distill.combined.impurity.temperature=2.0"),
         (
-            {"criterion.temperature": 3.0, "criterion.kd_weight": 0.5},
+            {"criterion.combined.temperature": 3.0, "criterion.combined.kd_weight": 0.5},
             "distill.combined.temperature=3.0.impurity",
         ),
     ],
@@ -370,8 +379,8 @@ def test_what_does_not_fit_is_told_before_anything_is_computed(
     whole, _ = project(tiny_model_folder, tmp_path)
     with pytest.raises(ConfigError, match="criterion 'kd' needs teachers, and task 'baseline' has none"):
         train(whole, "baseline", criterion="kd")
-    with pytest.raises(ConfigError, match="no option 'temprature'"):
-        train(project(tiny_model_folder, tmp_path, **{"weighting.temprature": 1})[0], "distill")
+    with pytest.raises(ConfigError, match="no option 'weighting.impurity.temprature'"):
+        train(project(tiny_model_folder, tmp_path, **{"weighting.impurity.temprature": 1})[0], "distill")
     with pytest.raises(ConfigError, match="no training language 'fr'"):
         train(whole, "branch-mrc", {"lang": "fr"})
     with pytest.raises(DataError, match="test.xx.json"):
