@@ -15,6 +15,7 @@ from lbkd.distributed import collectives, group
 from lbkd.errors import ConfigError
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
+from lbkd.features.windows import WindowSettings
 from lbkd.models.load import language_numbers, load_config, load_tokenizer, longest_input, prepare
 from lbkd.progress import Listener, Silent
 from lbkd.workspace import differences, fingerprint, replacing
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 T = TypeVar("T")
-WindowSettings = tuple[int, int, int]
-"""Tokens of a window, of a question, and from one window to the next."""
 
 
 class Project:
@@ -188,7 +187,7 @@ class Project:
         windows: WindowSettings,
     ) -> FeatureSet:
         folder = self.settings.workspace / "tokens"
-        return self._first(lambda: FeatureSet.build(corpus, tokenizer, hashed, folder, *windows, languages))
+        return self._first(lambda: FeatureSet.build(corpus, tokenizer, hashed, folder, windows, languages))
 
     def _share_workspace(self) -> None:
         """Make sure that all ranks see one folder; ConfigError where a host has one of its own."""
@@ -220,5 +219,5 @@ class Project:
 
 
 def window_settings(model: ModelSettings) -> WindowSettings:
-    """What decides how a pair becomes windows."""
-    return model.max_length, model.max_question_tokens, model.window_step
+    """The part of the model's settings that decides how a pair becomes windows."""
+    return WindowSettings(model.max_length, model.max_question_tokens, model.window_step)

@@ -11,17 +11,15 @@ import numpy.typing as npt
 
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.errors import ConfigError
+from lbkd.features.addresses import Addressing
 from lbkd.features.tokens import Ints, Template, TokenTable, stored_tokens
-from lbkd.features.windows import WindowRule, Windows
+from lbkd.features.windows import WindowRule, Windows, WindowSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 LanguagePair = tuple[str, str]
 """(passage language, question language)."""
-
-WINDOW_BITS = 16
-"""Of a feature id: which window of its pair."""
 
 _CELLS = 2**20
 """(question, passage language, question language) triples that are looked at together."""
@@ -31,8 +29,7 @@ _CELLS = 2**20
 class FeatureSet:
     """K languages, Q questions: every (question, passage language, question language, window).
 
-    A window's address, its *feature id*, is `((q * K + k) * K + j) << 16 | window`: it depends on nothing
-    but the corpus's order of questions and languages. Cost in time and memory grows with K, not K².
+    A window's number is its *feature id* (see `Addressing`). Time and memory grow with K, not with K².
     """
 
     corpus: ParallelCorpus
@@ -48,15 +45,21 @@ class FeatureSet:
         tokenizer: "PreTrainedTokenizerBase",
         tokenizer_hash: str,
         folder: Path,
-        max_length: int,
-        max_question_tokens: int,
-        step: int,
+        windows: WindowSettings,
         languages: Mapping[str, int] | None = None,
     ) -> "FeatureSet":
-        """Tokenize what `folder` does not hold already: 2K sets of texts.
+        """Tokenize the corpus, 2K sets of texts; sets that `folder` holds already are read from there.
+
+        Args:
+            corpus: the texts.
+            tokenizer: the model's.
+            tokenizer_hash: see `tokens.tokenizer_hash`.
+            folder: where token tables are kept.
+            windows: how pairs become windows.
+            languages: the model's number of each language, for models with language embeddings.
 
         Raises:
-            ConfigError: `languages`, the model's numbers of them, or the tokenizer lacks one of the corpus.
+            ConfigError: a language of the corpus that the model or its tokenizer does not know.
         """
         template = Template.of(tokenizer, languages)
         template.numbers(corpus.languages)
@@ -66,8 +69,18 @@ class FeatureSet:
             questions[language] = stored_tokens(
                 data.question_texts, tokenizer, language, tokenizer_hash, folder
             )
-        rule = WindowRule(max_length, max_question_tokens, step, template.specials)
-        return cls(corpus, rule, template, passages, questions)
+        return cls(
+            corpus=corpus,
+            rule=WindowRule(*windows, specials=template.specials),
+            template=template,
+            passages=passages,
+            questions=questions,
+        )
+
+    @cached_property
+    def addressing(self) -> Addressing:
+        """Numbers of the corpus's features."""
+        return Addressing(len(self.languages))
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -144,17 +157,17 @@ class FeatureSet:
 
         `Sample` has the same windows without a list of them.
         """
-        size = len(self.languages)
-        allowed = self.allowed(pairs)
-        found = [np.zeros(0, dtype=np.int64)]
-        chunk = max(1, _CELLS // size**2)
+        numbers, allowed = self.addressing, self.allowed(pairs)
+        found: list[Ints] = [np.zeros(0, dtype=np.int64)]
+        chunk = max(1, _CELLS // len(self.languages) ** 2)
         for at in range(0, self._rows.shape[1], chunk):
             present = self.present[:, at : at + chunk].T
             q, k, j = np.nonzero(present[:, :, None] & present[:, None, :] & allowed)
             q += at
             counts = self.counts(q, k, j)
-            cell = np.repeat(((q * size + k) * size + j) << WINDOW_BITS, counts)
-            found.append(cell + np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts))
+            pair = np.repeat(numbers.pair(numbers.place(q, k), j), counts)
+            window = np.arange(len(pair)) - np.repeat(np.cumsum(counts) - counts, counts)
+            found.append(numbers.feature(pair, window))
         return np.concatenate(found)
 
     def allowed(self, pairs: Sequence[LanguagePair]) -> npt.NDArray[np.bool_]:
@@ -177,16 +190,16 @@ class FeatureSet:
             ConfigError: too many for one pair.
         """
         counts = self.rule.counts(self._question_tokens[j, q], self._passage_tokens[k, q])
-        if np.max(counts, initial=0) > 1 << WINDOW_BITS:
+        if np.max(counts, initial=0) > Addressing.MOST_WINDOWS:
             raise ConfigError(
                 f"A passage is so long that it makes {np.max(counts)} windows; "
-                f"{1 << WINDOW_BITS} can be told apart. Raise model.window_step, or cut the passage."
+                f"{Addressing.MOST_WINDOWS} can be told apart. Raise model.window_step, or cut the passage."
             )
         return counts
 
     def windows(self, features: Ints) -> Windows:
         """What the given feature ids stand for."""
-        q, k, j, number = self._address(features)
+        q, k, j, number = self.addressing.decode(features)
         asked, passage = self._question_tokens[j, q], self._passage_tokens[k, q]
         room, stride = self.rule.room(asked), self.rule.stride(asked)
         start = number * stride
@@ -213,18 +226,12 @@ class FeatureSet:
         """(N,) int32: tokens of each window, special ones included."""
         found = np.empty(len(features), dtype=np.int32)
         for at in range(0, len(features), _CELLS):
-            q, k, j, number = self._address(features[at : at + _CELLS])
+            q, k, j, number = self.addressing.decode(features[at : at + _CELLS])
             asked = self._question_tokens[j, q]
             room = self.rule.room(asked)
             left = np.minimum(room, self._passage_tokens[k, q] - number * self.rule.stride(asked))
             found[at : at + _CELLS] = self.rule.max_length - room + left
         return found
-
-    def _address(self, features: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-        """Question, passage language, question language and window's number of each feature id."""
-        size = len(self.languages)
-        cell, number = features >> WINDOW_BITS, features & ((1 << WINDOW_BITS) - 1)
-        return cell // size // size, cell // size % size, cell % size, number
 
     def passage_tokens(self, windows: Windows) -> Ints:
         """Tokens of each window's whole passage."""

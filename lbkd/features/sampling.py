@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from lbkd.features.dataset import WINDOW_BITS, FeatureSet, LanguagePair
+from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.tokens import Ints
 
 _CELLS = 2**20
@@ -45,6 +45,7 @@ class Sample:
 
     def __getitem__(self, numbers: Ints) -> Ints:
         """(M,) feature ids of the windows with these numbers."""
+        numbering = self.features.addressing
         found = np.empty(len(numbers), dtype=np.int64)
         chunk = max(1, _CELLS // self._size)
         for at in range(0, len(numbers), chunk):
@@ -55,7 +56,7 @@ class Sample:
             rest = (wanted - (self._until[places] - until[:, -1])[which])[:, None]
             j = (until[which] <= rest).sum(axis=1)
             window = rest[:, 0] - (until - counts)[which, j]
-            found[at : at + chunk] = ((places[which] * self._size + j) << WINDOW_BITS) + window
+            found[at : at + chunk] = numbering.feature(numbering.pair(places[which], j), window)
         return found
 
     @property
@@ -86,7 +87,7 @@ class Sample:
 
     def _counts(self, places: Ints) -> Ints:
         """(M, K) windows beside a question of each language; 0 where it is not drawn. Places ascend."""
-        q, k = places // self._size, places % self._size
+        q, k = self.features.addressing.decode_place(places)
         counts: Ints = self._drawn(places).astype(np.int32)
         several = np.flatnonzero(self.features.long[k, q])
         counts[several] *= self.features.counts(q[several, None], k[several, None], np.arange(self._size))
@@ -94,7 +95,7 @@ class Sample:
 
     def _drawn(self, places: Ints) -> npt.NDArray[np.bool_]:
         """(M, K) question languages."""
-        q, k = places // self._size, places % self._size
+        q, k = self.features.addressing.decode_place(places)
         present = self.features.present.T
         among = present[q] & self._allowed[k] & present[q, k][:, None]
         if self.number is None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from lbkd.corpus.packed import Texts
 from lbkd.errors import ConfigError
+from lbkd.features.addresses import Ints as Ints
 from lbkd.features.align import align
 from lbkd.workspace import fingerprint, folder_hash, replacing
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-Ints = npt.NDArray[np.integer]
 _CHUNK = 4096
 _PACKAGES = {"Mykytea": "kytea"}
 """Module -> the package that brings it, where the names differ."""

@@ -1,12 +1,24 @@
 """Windows by arithmetic: where a passage is cut follows from token counts alone."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lbkd.errors import ConfigError
 from lbkd.features.tokens import Ints
+
+
+class WindowSettings(NamedTuple):
+    """The settings that decide how a (question, passage) pair becomes windows; all in tokens."""
+
+    max_length: int
+    """Of a window, special tokens included."""
+    max_question_tokens: int
+    """Of a question; longer ones are cut."""
+    step: int
+    """From the start of a window to that of the next."""
 
 
 @dataclass(frozen=True)

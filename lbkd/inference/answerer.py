@@ -9,7 +9,7 @@ from lbkd.corpus.check import shown
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.corpus.squad import Dataset, Question
 from lbkd.errors import ConfigError, DataError
-from lbkd.evaluation.answers import answer
+from lbkd.evaluation.answers import Decoding, answer
 from lbkd.evaluation.decode import Decoded
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.tokens import Template, takes_language, tokenize
@@ -100,10 +100,12 @@ class Answerer:
             self.model,
             features,
             features.features([pair]),
-            n_best=2 * top_k,
-            max_answer_tokens=min(max_answer_len, rule.max_length),
-            batch_tokens=_BATCH_TOKENS,
-            impossible=handle_impossible_answer,
+            Decoding(
+                max_answer_tokens=min(max_answer_len, rule.max_length),
+                batch_tokens=_BATCH_TOKENS,
+                n_best=2 * top_k,
+                impossible=handle_impossible_answer,
+            ),
         )
         results = [_shaped(found[n], top_k, handle_impossible_answer) for n in sorted(found)]
         single = isinstance(inputs, Mapping) or (inputs is None and isinstance(question, str))
@@ -145,22 +147,27 @@ class Answerer:
         return passage or _ANY, question or passage or _ANY
 
     def _features(self, asked: Sequence[tuple[str, str]], rule: WindowRule, pair: LanguagePair) -> FeatureSet:
-        passages = {text: n for n, text in enumerate(dict.fromkeys(context for _, context in asked))}
-        questions = tuple(Question(str(n), q, passages[c], ()) for n, (q, c) in enumerate(asked))
-        data = Dataset(Path(), pair[0], tuple(passages), (0,) * len(passages), ("",), questions)
-        languages = dict.fromkeys(pair)
-        self.template.numbers(list(languages))
-        corpus = ParallelCorpus(
-            dict.fromkeys(languages, data), pair[0], tuple(question.id for question in questions)
+        rows = {text: n for n, text in enumerate(dict.fromkeys(context for _, context in asked))}
+        questions = tuple(
+            Question(str(n), text, rows[context], ()) for n, (text, context) in enumerate(asked)
         )
+        data = Dataset(
+            path=Path(),
+            language=pair[0],
+            passages=tuple(rows),
+            articles=(0,) * len(rows),
+            titles=("",),
+            questions=questions,
+        )
+        languages = list(dict.fromkeys(pair))
+        self.template.numbers(languages)
+        passages = tokenize(data.passages, self.tokenizer, pair[0])
         return FeatureSet(
-            corpus,
-            rule,
-            self.template,
-            dict.fromkeys(languages, tokenize(list(passages), self.tokenizer, pair[0])),
-            dict.fromkeys(
-                languages, tokenize([question.text for question in questions], self.tokenizer, pair[1])
-            ),
+            corpus=ParallelCorpus(dict.fromkeys(languages, data), pair[0], tuple(data.ids)),
+            rule=rule,
+            template=self.template,
+            passages=dict.fromkeys(languages, passages),
+            questions=dict.fromkeys(languages, tokenize(data.question_texts, self.tokenizer, pair[1])),
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -19,14 +19,23 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+class Share(NamedTuple):
+    """The blocks of a store that one rank computes: every `world_size`-th."""
+
+    rank: int
+    world_size: int
+
+
+WHOLE = Share(rank=0, world_size=1)
+
+
 def compute_logits(
     model: "PreTrainedModel",
     features: FeatureSet,
     store: LogitsStore,
     batch_tokens: int,
     *,
-    rank: int = 0,
-    world: int = 1,
+    share: Share = WHOLE,
     dtype: torch.dtype = torch.float32,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
@@ -37,8 +46,7 @@ def compute_logits(
         features: what the store's feature ids stand for.
         store: prepared for writing.
         batch_tokens: tokens per forward pass, padding included.
-        rank: which of the ranks this is.
-        world: how many ranks share the work.
+        share: this rank's share of the blocks.
         dtype: to compute in.
         progress: called with (windows done, windows in all) of this rank.
 
@@ -46,7 +54,7 @@ def compute_logits(
         DataError: the teacher gives logits that are not finite.
     """
     finished = store.finished()  # ranks may look at different moments: which blocks are whose must not change
-    todo = [number for number in range(rank, store.blocks, world) if number not in finished]
+    todo = [number for number in range(share.rank, store.blocks, share.world_size) if number not in finished]
     total = sum(store.block(number).stop - store.block(number).start for number in todo)
 
     def batches() -> Iterator[Batch]:
@@ -76,7 +84,7 @@ def compute_logits(
                     f"{store.folder}: this teacher's logits are not all finite numbers: "
                     "its training went astray. Train it anew, with a lower learning rate or in fp32."
                 )
-            store.write(number, *halves, rank)
+            store.write(number, *halves, share.rank)
 
 
 def _halves(logits: SpanLogits, batch: Batch) -> Tensor:

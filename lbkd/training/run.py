@@ -11,7 +11,7 @@ from lbkd import weighting as weightings
 from lbkd.criterions import Criterion
 from lbkd.distributed.device import compute_dtype
 from lbkd.errors import ConfigError
-from lbkd.evaluation.evaluate import EvaluationSet
+from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.features.dataset import LanguagePair
 from lbkd.project import Project
 from lbkd.tasks import Masking, Task, Teacher

@@ -9,9 +9,9 @@ import torch
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
-from lbkd.evaluation.answers import answers_by_question
+from lbkd.evaluation.answers import Decoding, answers_by_question
 from lbkd.evaluation.benchmarks import BENCHMARKS
-from lbkd.evaluation.evaluate import EvaluationSet
+from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.metrics import score_predictions
 from lbkd.project import Project, window_settings
 
@@ -63,10 +63,7 @@ def selector(
             judge,
             features,
             (source, source),
-            n_best=1,
-            max_answer_tokens=how.max_answer_tokens,
-            batch_tokens=how.batch_tokens,
-            dtype=dtype,
+            Decoding(how.max_answer_tokens, how.batch_tokens, dtype=dtype),
         )
         answers = {id_: decoded.answers[0].text for id_, decoded in found}
         torch.nn.Module.to(judge, "cpu")

@@ -18,7 +18,7 @@ from lbkd.evaluation.evaluate import evaluate
 from lbkd.features.tokens import Ints
 from lbkd.models.load import load_span_model
 from lbkd.project import Project, window_settings
-from lbkd.teachers.compute import compute_logits
+from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.training.checkpoints import Checkpoints
 from lbkd.training.loop import seed_everything, train_loop
@@ -149,8 +149,7 @@ def cache_logits(
                 features,
                 store,
                 project.settings.evaluation.batch_tokens,
-                rank=project.rank,
-                world=project.world,
+                share=Share(project.rank, project.world),
                 dtype=compute_dtype(project.settings.runtime.precision),
                 progress=lambda done, total: project.listener.progress(
                     f"{run.folder.name} scores", done, total, {}

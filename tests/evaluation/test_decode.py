@@ -14,11 +14,11 @@ from transformers import PreTrainedTokenizerFast
 
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.corpus.squad import Dataset, Question
-from lbkd.evaluation.decode import Answer, Decoded, best_spans, candidates, merge
+from lbkd.evaluation.decode import Answer, BestSpans, Decoded, best_spans, candidates, merge
 from lbkd.features.batches import collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints, tokenizer_hash
-from lbkd.features.windows import WindowRule
+from lbkd.features.windows import WindowRule, WindowSettings
 from lbkd.models.span import SpanLogits
 
 Row = npt.NDArray[np.float32]
@@ -76,7 +76,11 @@ def corpus_features(tmp_path_factory: pytest.TempPathFactory) -> FeatureSet:
     corpus = ParallelCorpus(datasets, "en", tuple(str(n) for n in range(5)))
     folder = tmp_path_factory.mktemp("tokens")
     return FeatureSet.build(
-        corpus, fast, tokenizer_hash(fast), folder, max_length=32, max_question_tokens=4, step=10
+        corpus,
+        fast,
+        tokenizer_hash(fast),
+        folder,
+        WindowSettings(max_length=32, max_question_tokens=4, step=10),
     )
 
 
@@ -141,7 +145,7 @@ def decode(
             start[n, :length] = torch.from_numpy(logits[int(feature)][0])
             end[n, :length] = torch.from_numpy(logits[int(feature)][1])
         best = best_spans(SpanLogits(start, end), batch, features, n_best, max_answer_tokens)
-        found.append(candidates(best, batch, features, max_answer_tokens))
+        found.append(candidates(BestSpans.unpacked(best.packed()), batch, features))
         for n, pair in enumerate(found[-1].pair):
             passages[int(pair)] = features.passage_text(batch.windows, n)
     return merge(found, passages, n_best, impossible)

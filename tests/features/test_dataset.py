@@ -14,7 +14,7 @@ from lbkd.features import tokens
 from lbkd.features.batches import collate
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.tokens import Template, TokenTable, tokenizer_hash
-from lbkd.features.windows import WindowRule
+from lbkd.features.windows import WindowRule, WindowSettings
 
 if TYPE_CHECKING:
     from lbkd.features.tokens import Ints
@@ -90,7 +90,11 @@ def build(
     step: int,
 ) -> FeatureSet:
     return FeatureSet.build(
-        corpus, tokenizer, tokenizer_hash(tokenizer), folder, max_length, max_question_tokens, step
+        corpus,
+        tokenizer,
+        tokenizer_hash(tokenizer),
+        folder,
+        WindowSettings(max_length, max_question_tokens, step),
     )
 
 
@@ -338,7 +342,7 @@ def test_tokens_are_mapped_and_used_again(
     assert third.passages["es"].ids.tolist() == [5, 6, 7, 8, 9, 11, 11]
     assert first.passages["es"].ids.tolist() == [5, 6, 7, 8, 9, 10, 11]
 
-    FeatureSet.build(corpus, tokenizer, "another tokenizer", tmp_path, 12, 4, 3)
+    FeatureSet.build(corpus, tokenizer, "another tokenizer", tmp_path, WindowSettings(12, 4, 3))
     assert len(asked) == 7
 
 
@@ -367,7 +371,7 @@ def test_a_tokenizer_that_cuts_and_pads_on_its_own(
     backend.enable_truncation(4)
     backend.enable_padding(length=8)
     cutting = PreTrainedTokenizerFast(tokenizer_object=backend, **tokenizer.special_tokens_map)
-    features = FeatureSet.build(corpus, cutting, "cuts", tmp_path, 12, 4, 3)
+    features = FeatureSet.build(corpus, cutting, "cuts", tmp_path, WindowSettings(12, 4, 3))
     assert features.passages["en"].lengths.tolist() == [10, 2]
     assert features.questions["es"].lengths.tolist() == [1, 6]
 

@@ -10,10 +10,10 @@ import lbkd.inference.answerer as module
 from lbkd.config import BUILTIN_CORPUS, ModelSettings
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.errors import ConfigError, DataError
-from lbkd.evaluation.answers import answers_by_question
+from lbkd.evaluation.answers import Decoding, answers_by_question
 from lbkd.evaluation.decode import Answer, Decoded
 from lbkd.features.dataset import FeatureSet
-from lbkd.features.windows import WindowRule
+from lbkd.features.windows import WindowRule, WindowSettings
 from lbkd.inference import Answerer
 
 KEYS = {"score", "start", "end", "answer"}
@@ -218,9 +218,9 @@ def test_neighbouring_windows_share_doc_stride_tokens_at_least(
     seen: list[Any] = []
     inner = module.answer
 
-    def answer(model: Any, features: Any, ids: Any, **options: Any) -> Any:
+    def answer(model: Any, features: Any, ids: Any, decoding: Decoding) -> Any:
         seen.append(features.windows(ids))
-        return inner(model, features, ids, **options)
+        return inner(model, features, ids, decoding)
 
     monkeypatch.setattr(module, "answer", answer)
     counts = []
@@ -251,10 +251,10 @@ def test_answers_as_the_evaluation_does(answerer: Answerer, tmp_path: Path) -> N
     language = "es"
     path = BUILTIN_CORPUS / f"test.{language}.json"
     corpus = ParallelCorpus.read({language: path}, language, limit=6)
-    features = FeatureSet.build(corpus, answerer.tokenizer, "hash", tmp_path, 80, 24, 20)
+    features = FeatureSet.build(corpus, answerer.tokenizer, "hash", tmp_path, WindowSettings(80, 24, 20))
     pair = (language, language)
-    options = {"n_best": 3, "max_answer_tokens": 12, "batch_tokens": 1000}
-    expected = dict(answers_by_question(answerer.model, features, pair, **options))
+    decoding = Decoding(max_answer_tokens=12, batch_tokens=1000, n_best=3)
+    expected = dict(answers_by_question(answerer.model, features, pair, decoding))
     data = corpus.datasets[language]
     assert expected.keys() == {question.id for question in data.questions}
     for question in data.questions:
