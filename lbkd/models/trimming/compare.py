@@ -1,8 +1,6 @@
-"""A model and its copy with a trimmed vocabulary, side by side: same pieces, same answers, how fast."""
+"""A model and its copy with a trimmed vocabulary, side by side: same pieces, same answers."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -17,10 +15,6 @@ Progress = Callable[[str, int, int, Mapping[str, float]], None]
 
 WINDOWS = 32
 """Texts that both models compute."""
-TEXTS = 1000
-"""Texts that both tokenizers are timed on."""
-PAIRS = 3
-"""How often both are timed, in turns."""
 
 
 class Reader(NamedTuple):
@@ -99,31 +93,6 @@ def check(
         "what": "start and end logits" if shape[0] == 2 else "last hidden states",
         "largest_difference": largest,
     }
-
-
-def speeds(
-    readers: Sequence[Reader], texts: Sequence[str], length: int, progress: Progress
-) -> list[dict[str, float]]:
-    """Of each reader, `tokens_per_second` of the forward pass and `texts_per_second` of the tokenizer."""
-    windows = [[reader.window(text, length) for text in sample(texts, WINDOWS)] for reader in readers]
-    tokens = sum(window["input_ids"].numel() for window in windows[0])
-    some = sample(texts, TEXTS)
-    times: list[tuple[list[float], list[float]]] = [([], []) for _ in readers]
-    for turn in range(PAIRS):
-        for n in list(range(len(readers)))[:: (-1) ** turn]:
-            backend = backend_of(readers[n].tokenizer)
-            began = time.perf_counter()
-            backend.encode_batch(some, add_special_tokens=False)
-            cut = time.perf_counter()
-            for window in windows[n]:
-                readers[n].says(window).sum().item()  # waits for the device
-            times[n][0].append(time.perf_counter() - cut)
-            times[n][1].append(cut - began)
-        progress("timed", turn + 1, PAIRS, {})
-    return [
-        {"tokens_per_second": tokens / median(computing), "texts_per_second": len(some) / median(cutting)}
-        for computing, cutting in times
-    ]
 
 
 def sample(texts: Sequence[str], most: int) -> list[str]:

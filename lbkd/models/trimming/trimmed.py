@@ -11,7 +11,7 @@ from lbkd.errors import ConfigError
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.models import e5_small
 from lbkd.models.load import language_numbers, load_encoder, save, trained
-from lbkd.models.trimming.compare import Progress, Reader, check, speeds
+from lbkd.models.trimming.compare import Progress, Reader, check
 from lbkd.models.trimming.trim import trim_vocabulary
 from lbkd.workspace import read_json, replacing, write_json
 
@@ -38,8 +38,8 @@ def trim_to(
         device: where both models compute.
 
     Returns:
-        `checked` (see `compare.check`); `whole` and `trimmed`, each with `pieces`, `parameters`, `megabytes`,
-        `tokens_per_second` and `texts_per_second`.
+        `checked` (see `compare.check`); `whole` and `trimmed`, each with `pieces`, `parameters` and
+        `megabytes`.
 
     Raises:
         ConfigError: a folder that is there already; a model that cannot be read or trimmed; no texts.
@@ -71,9 +71,7 @@ def trim_to(
             about["provenance"]["tokenizer"] = tokenizer_hash(trimmed.tokenizer, languages)
             write_json(new / "run.json", about)
         checked = check(whole, trimmed, kept, texts, settings.max_length, progress)
-        fast = speeds((whole, trimmed), texts, settings.max_length, progress)
-    sides = [size | speed for size, speed in zip(numbers, fast, strict=True)]
-    return {"whole": sides[0], "trimmed": sides[1], "checked": checked}
+    return {"whole": numbers[0], "trimmed": numbers[1], "checked": checked}
 
 
 def _load(name: str) -> Reader:
