@@ -1,4 +1,4 @@
-"""Logits to answers: the one decoder behind evaluation and prediction."""
+"""From logits to answers: the one decoder of evaluation and prediction."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Answer(NamedTuple):
     end: int
     """One past the last character."""
     probability: float
-    """Among all spans of the passage that the decoder allows, and no answer where that is allowed."""
+    """Share among all spans that the decoder allows, and "no answer" where that counts."""
 
 
 @dataclass(frozen=True)
@@ -162,14 +162,14 @@ def merge(
     """Join the windows of each pair.
 
     Args:
-        found: candidates of all windows, in any order, each once; all windows of a pair must be among them.
+        found: candidates of all windows, in any order, each window once; all windows of a pair.
         passages: pair -> raw passage, of which answers are slices.
-        n_best: how many answers to keep.
+        n_best: number of answers to keep.
         impossible: count "no answer" among the possibilities when probabilities are computed.
 
     Returns:
-        pair -> its answers; of equal scores, the one that begins earlier in the passage is first, then the
-        shorter one. A pair whose passage has no span at all has an empty answer at 0 with probability 0.
+        pair -> its answers. Of equal scores, the answer that begins earlier is first, then the shorter one.
+        A pair whose passage has no span at all has an empty answer at 0 with probability 0.
     """
     joined = list(found)
     if not joined:
@@ -177,7 +177,7 @@ def merge(
     pair, null, mass = (
         np.concatenate([getattr(item, name) for item in joined]) for name in ("pair", "null", "mass")
     )
-    order = np.lexsort((mass, pair))  # by mass, too: a sum of floats depends on their order
+    order = np.lexsort((mass, pair))  # by mass, too: a sum of floats depends on the order
     pairs, first = np.unique(pair[order], return_index=True)
     nulls = np.minimum.reduceat(null[order], first)
     masses = np.logaddexp.reduceat(mass[order].astype(np.float64), first)

@@ -22,12 +22,12 @@ LanguagePair = tuple[str, str]
 """(passage language, question language)."""
 
 _CELLS = 2**20
-"""(question, passage language, question language) triples that are looked at together."""
+"""Pairs whose windows are counted in one vectorized step."""
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """K languages, Q questions: every (question, passage language, question language, window).
+    """The windows of every (passage, question) pair of a corpus with K languages and Q questions.
 
     A window's number is its *feature id* (see `Addressing`). Time and memory grow with K, not with K².
     """
@@ -84,15 +84,15 @@ class FeatureSet:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """In the order in which feature ids count them."""
+        """Language codes, in the order of their numbers in feature ids."""
         return self.corpus.languages
 
-    # What questions and languages decide is (K, Q), but the K numbers of a question lie side by side in
-    # memory: they are read together.
+    # Arrays by language and question are (K, Q); the K numbers of a question lie side by side in memory,
+    # since they are read together.
 
     @cached_property
     def _rows(self) -> Ints:
-        """(K, Q) number of the question in its language's dataset; -1 where it is absent."""
+        """(K, Q) row of the question in the language's dataset; -1 where the question is absent."""
         return np.stack([self.corpus.rows[language] for language in self.languages], axis=1).T
 
     @cached_property
@@ -102,7 +102,7 @@ class FeatureSet:
 
     @cached_property
     def _passage(self) -> Ints:
-        """(K, Q) number of the question's passage in its language's dataset."""
+        """(K, Q) row of the question's passage in the language's dataset."""
         return self._of_languages(lambda k, language: self._columns(k, language)[0])
 
     @cached_property
@@ -126,7 +126,7 @@ class FeatureSet:
         return self._answer_tokens(2, ending=True)
 
     def text_lengths(self) -> tuple[Ints, Ints]:
-        """(K, Q) tokens of each question's passage, and of each question; -1 where it is absent."""
+        """(K, Q) tokens of each question's passage, and (K, Q) tokens of each question; -1 where absent."""
         lengths = self._passage_tokens, self._question_tokens
         passages, questions = (np.where(self.present, tokens, -1) for tokens in lengths)
         return passages, questions
@@ -136,7 +136,7 @@ class FeatureSet:
             characters = self._columns(k, language)[column]
             table = self.passages[language]
             tokens = table.position(self._passage[k], characters, ending=ending)
-            table.release()  # a pass over all tables leaves none of them in memory
+            table.release()  # a pass over all languages keeps one table in memory
             return np.where(characters >= 0, tokens, -1)
 
         return self._of_languages(found)
@@ -146,14 +146,14 @@ class FeatureSet:
         return self.corpus.datasets[language].columns[:, self._rows[k]]
 
     def _of_languages(self, numbers: Callable[[int, str], Ints]) -> Ints:
-        """(K, Q) int32, from what each language has for every question; any value where it is absent."""
+        """(K, Q) int32: `numbers` of each language; values of absent questions mean nothing."""
         found = np.empty(self._rows.T.shape, dtype=np.int32).T
         for k, language in enumerate(self.languages):
             found[k] = numbers(k, language)
         return found
 
     def features(self, pairs: Sequence[LanguagePair]) -> Ints:
-        """Ids, ascending, of all windows of the given language pairs, where both languages have the question.
+        """Feature ids, ascending, of the language pairs' windows; both languages must have the question.
 
         `Sample` has the same windows without a list of them.
         """
@@ -171,7 +171,7 @@ class FeatureSet:
         return np.concatenate(found)
 
     def allowed(self, pairs: Sequence[LanguagePair]) -> npt.NDArray[np.bool_]:
-        """(K, K) whether (passage language, question language) is among the pairs."""
+        """(K, K) bool: True if (passage language, question language) is among the pairs."""
         number = {language: n for n, language in enumerate(self.languages)}
         allowed = np.zeros((len(number), len(number)), dtype=bool)
         for passage, question in pairs:
@@ -180,14 +180,16 @@ class FeatureSet:
 
     @cached_property
     def long(self) -> npt.NDArray[np.bool_]:
-        """(K, Q) whether the passage may need several windows; beside short questions it may not."""
+        """(K, Q) bool: True if the passage needs several windows beside a question of maximum length."""
         return self._passage_tokens > self.rule.room(np.array(self.rule.max_question_tokens))
 
     def counts(self, q: Ints, k: Ints, j: Ints) -> Ints:
-        """Windows of (question, passage language, question language), arrays of one shape or broadcast.
+        """Number of windows of the pairs (question q, passage language k, question language j).
+
+        The three arrays have one shape or are broadcast.
 
         Raises:
-            ConfigError: too many for one pair.
+            ConfigError: a pair with more windows than feature ids can tell apart.
         """
         counts = self.rule.counts(self._question_tokens[j, q], self._passage_tokens[k, q])
         if np.max(counts, initial=0) > Addressing.MOST_WINDOWS:
@@ -198,7 +200,7 @@ class FeatureSet:
         return counts
 
     def windows(self, features: Ints) -> Windows:
-        """What the given feature ids stand for."""
+        """The windows with the given feature ids."""
         q, k, j, number = self.addressing.decode(features)
         asked, passage = self._question_tokens[j, q], self._passage_tokens[k, q]
         room, stride = self.rule.room(asked), self.rule.stride(asked)
@@ -234,11 +236,11 @@ class FeatureSet:
         return found
 
     def passage_tokens(self, windows: Windows) -> Ints:
-        """Tokens of each window's whole passage."""
+        """(N,) tokens of each window's whole passage."""
         return self._passage_tokens[windows.passage_language, windows.question]
 
     def offsets(self, windows: Windows) -> Iterator[tuple[Ints, Ints]]:
-        """For each window, first character and one past the last of each of its passage tokens."""
+        """For each window, first character of each passage token, and one past the last character."""
         for n in range(len(windows.feature)):
             table, at = self._passage_slice(windows, n)
             yield table.begins[at], table.ends[at]
@@ -252,7 +254,7 @@ class FeatureSet:
             yield asked.ids[row : row + windows.question_tokens[n]], table.ids[at]
 
     def passage_rows(self, windows: Windows) -> Ints:
-        """Number of each window's passage in its language's dataset."""
+        """(N,) row of each window's passage in the dataset of the passage language."""
         return self._passage[windows.passage_language, windows.question]
 
     def passage_text(self, windows: Windows, n: int) -> str:

@@ -1,4 +1,4 @@
-"""Let a teacher score every window of the training set, once."""
+"""Teachers' logits for every window of the training set, computed once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -39,21 +39,21 @@ def compute_logits(
     dtype: torch.dtype = torch.float32,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Fill the store's unfinished blocks, those of this rank.
+    """Compute the unfinished blocks of this rank's share of a store.
 
     Args:
         model: the teacher, on the device to use.
-        features: what the store's feature ids stand for.
-        store: prepared for writing.
+        features: the windows of the training set.
+        store: the teacher's store, prepared for writing.
         batch_tokens: tokens per forward pass, padding included.
         share: this rank's share of the blocks.
-        dtype: to compute in.
+        dtype: precision of the forward pass.
         progress: called with (windows done, windows in all) of this rank.
 
     Raises:
-        DataError: the teacher gives logits that are not finite.
+        DataError: logits that are not finite.
     """
-    finished = store.finished()  # ranks may look at different moments: which blocks are whose must not change
+    finished = store.finished()  # may differ between ranks, so that shares must not depend on it
     todo = [number for number in range(share.rank, store.blocks, share.world_size) if number not in finished]
     total = sum(store.block(number).stop - store.block(number).start for number in todo)
 
