@@ -9,7 +9,8 @@ from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.evaluation.answers import Decoding, answers_by_question
 from lbkd.evaluation.decode import Decoded
 from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
-from lbkd.evaluation.metrics import Score, score_predictions
+from lbkd.evaluation.metrics import Score
+from lbkd.evaluation.scored import scored
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.windows import WindowSettings
 from lbkd.models.load import load_span_model, trained
@@ -18,6 +19,10 @@ from lbkd.workspace import folder_hash, read_json, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+_FORMAT = 2
+"""Version of the files with answers and scores; from 2 on, files hold the answers that are scored."""
 
 
 def evaluate(
@@ -63,6 +68,7 @@ def _provenance(
         "corpus": evaluation_set.corpus.fingerprint(),
         "window settings": list(windows),
         "model": folder_hash(folder),
+        "format version": _FORMAT,
         "evaluation": {
             **project.settings.evaluation.model_dump(mode="json"),
             "metric": evaluation_set.metric,
@@ -90,10 +96,8 @@ def _scored(
     pairs = evaluation_set.pairs
     for done, pair in enumerate(pairs, start=1):
         found = _answers(project, network, features, pair)
-        answers = {id_: decoded.answers[0].text for id_, decoded in found.items()}
-        rows.append(
-            {"model": model.name, "task": task, **_row(_score(found, answers, evaluation_set, pair), pair)}
-        )
+        answers, score = scored(found, evaluation_set.golds(*pair), evaluation_set.metric, pair[0])
+        rows.append({"model": model.name, "task": task, **_row(score, pair)})
         if project.rank == 0:
             write_json(model / evaluation_set.answers(*pair), answers)
         project.listener.progress(f"{model.name} answers", done, len(pairs), {})
@@ -112,21 +116,6 @@ def _answers(
     )
     parts = collectives.all_gather_objects(dict(mine))
     return {id_: decoded for part in parts for id_, decoded in part.items()}
-
-
-def _score(
-    found: Mapping[str, Decoded],
-    answers: Mapping[str, str],
-    evaluation_set: EvaluationSet,
-    pair: LanguagePair,
-) -> Score:
-    no_answer = None
-    if evaluation_set.metric == "squad-v2":
-        no_answer = {id_: decoded.no_answer for id_, decoded in found.items()}
-    golds = evaluation_set.golds(*pair)
-    return score_predictions(
-        golds, answers, evaluation_set.metric, pair[0], no_answer, no_answer_threshold=0.0
-    )
 
 
 def _row(score: Score, pair: LanguagePair) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from lbkd.errors import ConfigError
 from lbkd.evaluation.answers import Decoding, answers_by_question
 from lbkd.evaluation.benchmarks import BENCHMARKS
 from lbkd.evaluation.evaluation_set import EvaluationSet
-from lbkd.evaluation.metrics import score_predictions
+from lbkd.evaluation.scored import scored
 from lbkd.project import Project, window_settings
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def selector(
             (source, source),
             Decoding(how.max_answer_tokens, how.batch_tokens, dtype=dtype),
         )
-        answers = {id_: decoded.answers[0].text for id_, decoded in found}
+        _, score = scored(dict(found), golds, evaluation_set.metric, source)
         torch.nn.Module.to(judge, "cpu")
-        return score_predictions(golds, answers, evaluation_set.metric, source).f1
+        return score.f1
 
     return f1
 
