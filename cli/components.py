@@ -74,7 +74,7 @@ def show(
         table(
             ["option", "type", "default", "about"],
             [
-                [f"{registry.section}.{o['name']}", o["type"], o["default"] or "(needed)", o["about"]]
+                [f"{registry.section}.{name}.{o['name']}", o["type"], o["default"] or "(needed)", o["about"]]
                 for o in options
             ],
         )

@@ -29,7 +29,7 @@ Workspace = Annotated[Path | None, typer.Option(help="Folder of what was compute
 
 _RANKS = ("nproc", "zero_stage", "deepspeed")
 """Shared options that only commands with ranks have."""
-_TRAINING = ("select_on",)
+_TRAINING = ("select_on", "overwrite")
 """Shared options that only commands that choose a weighting, and so train, have."""
 
 _SHARED: dict[str, tuple[str | None, Any, Any]] = {
@@ -82,6 +82,16 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
         typer.Option(
             None,
             help="Keep the best epoch by F1 on a split in the source language, by default the last.",
+            rich_help_panel=_RUN,
+        ),
+    ),
+    "overwrite": (
+        "overwrite",
+        bool | None,
+        typer.Option(
+            None,
+            "--overwrite",
+            help="Train anew where a finished run was trained with other settings.",
             rich_help_panel=_RUN,
         ),
     ),
@@ -145,15 +155,15 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 def make_settings(options: dict[str, Any], sets: list[str] | None, recipe: str | None = None) -> "Settings":
     """Settings from a recipe, `--set` pairs and options, the later ones winning."""
-    from lbkd.config import load, parse_set
+    from lbkd.settings import load_settings, parse_set
 
     overrides = dict(parse_set(text) for text in sets or [])
     overrides |= {key: value for key, value in options.items() if value is not None}
     if recipe is None:
-        return load(overrides)
+        return load_settings(overrides)
     from lbkd.reproduction.recipe import read_recipe
 
-    return load(overrides, recipe=(recipe, read_recipe(recipe).settings))
+    return load_settings(overrides, recipe=(recipe, read_recipe(recipe).settings))
 
 
 def names(text: str | None) -> list[str] | None:

@@ -106,7 +106,10 @@ def plan(
         if size is not None and texts_at_hand(project):
             place = settings.corpus.dir
             raise ConfigError(f"--questions {questions}: the texts are there, in {place}; leave it out.")
-        jobs = jobs_of_all(project) if task is None else jobs_of(project, task, {**settings.task, **given})
+        if task is None:
+            jobs = jobs_of_all(project)
+        else:
+            jobs = jobs_of(project, task, {**settings.task.options(task), **given})
         estimator = Estimator(project, size, where)
         costs = estimator.costs(jobs)
         evaluation = estimator.evaluation(len(jobs) if task is None else 1)

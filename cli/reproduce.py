@@ -47,7 +47,7 @@ def reproduce(
     how = read_recipe(recipe)
     chosen = how.chosen(names(rows))
     for kind in ("task", "criterion", "weighting"):
-        if given := getattr(settings, kind):
+        if given := getattr(settings, kind).model_dump(exclude_unset=True):
             raise ConfigError(
                 f"{kind} = {given}: each row has its own options; write them into a recipe's row."
             )

@@ -18,23 +18,30 @@ if TYPE_CHECKING:
     from lbkd.config import Settings
     from lbkd.project import Project
 
-Task = Annotated[str, typer.Option(help="What to learn: see `lbkd list tasks`.")]
-CriterionName = Annotated[str, typer.Option("--criterion", help="The loss: see `lbkd list criterions`.")]
-Weighting = Annotated[str, typer.Option(help="How to weigh the teachers: see `lbkd list weighting`.")]
+CriterionName = Annotated[
+    str | None,
+    typer.Option("--criterion", help="The loss: see `lbkd list criterions`; by default the task's."),
+]
+Weighting = Annotated[
+    str | None,
+    typer.Option(help="How to weigh the teachers: see `lbkd list weighting`. \\[default: impurity]"),
+]
 
 
 @with_settings
 def train(
-    task: Task,
     settings: "Settings",
     nproc: int | None,
+    task: Annotated[
+        str | None, typer.Option(help="What to learn: see `lbkd list tasks`; by default task.name.")
+    ] = None,
     lang: Annotated[str | None, typer.Option(help="The passage language, for tasks that take one.")] = None,
     phrases: Annotated[
         Path | None,
         typer.Option(help="Folder with <language>.txt lists to mask, for tasks that do; by default mined."),
     ] = None,
-    criterion: Annotated[str | None, typer.Option(help="The loss; by default the task's.")] = None,
-    weighting: Weighting = "impurity",
+    criterion: CriterionName = None,
+    weighting: Weighting = None,
     json: Json = False,
 ) -> None:
     """Train a model on a task, for example a language branch teacher.
@@ -43,6 +50,9 @@ def train(
     """
     given = {"lang": lang, "phrases": None if phrases is None else str(phrases)}
     options = {name: value for name, value in given.items() if value is not None}
+    task = task or settings.task.name
+    if task is None:
+        raise ConfigError("no task: name one by --task, or by task.name in a file; see `lbkd list tasks`.")
     check_options(settings, task, options)
     _train(settings, nproc, task, options, criterion, weighting, json)
 
@@ -51,8 +61,8 @@ def train(
 def distill(
     settings: "Settings",
     nproc: int | None,
-    criterion: CriterionName = "combined",
-    weighting: Weighting = "impurity",
+    criterion: CriterionName = None,
+    weighting: Weighting = None,
     teachers: Annotated[
         str | None, typer.Option(help="Branches whose teachers count, e.g. en,es; by default all.")
     ] = None,
@@ -93,7 +103,7 @@ def cache_logits(
     with running(settings, nproc, json) as project:
         from lbkd.training.steps import cache_logits as cache
 
-        student = tasks.registry.create("distill", settings.task)
+        student = tasks.registry.create("distill", settings.task.options("distill"))
         known = {who.name: who for who in student.teachers(settings.corpus.languages)}
         if lang is not None and lang not in known:
             raise ConfigError(f"no teacher {lang!r} (--lang); {nearest(lang, known)}")
@@ -110,8 +120,8 @@ def cache_logits(
 def run(
     settings: "Settings",
     nproc: int | None,
-    criterion: CriterionName = "combined",
-    weighting: Weighting = "impurity",
+    criterion: CriterionName = None,
+    weighting: Weighting = None,
     json: Json = False,
 ) -> None:
     """Do everything: baseline, teachers, their logits, student, and the scores of all of them.
@@ -136,29 +146,30 @@ def demo(
 
     Example: lbkd demo --quick
     """
-    from lbkd.config import BUILTIN_CORPUS, load
+    from lbkd.config import BUILTIN_CORPUS
+    from lbkd.settings import load_settings
 
     place = workspace or Path("lbkd-quick" if quick else "lbkd-work")
     short = {"training.max_steps": 4, "training.log_every": 1, "corpus.limit": 4} if quick else {}
-    settings = load({"corpus.dir": str(BUILTIN_CORPUS), "workspace": str(place), **short}, BUILTIN_CORPUS)
-    _run(settings, None, "combined", "impurity", json)
+    given = {"corpus.dir": str(BUILTIN_CORPUS), "workspace": str(place), **short}
+    settings = load_settings(given, BUILTIN_CORPUS)
+    _run(settings, None, None, None, json)
     if quick and not json:
         out.print("These scores mean nothing: every model took four steps. `lbkd demo` trains them properly.")
 
 
-def _run(settings: "Settings", nproc: int | None, criterion: str, weighting: str, json: bool) -> None:
-    from lbkd import criterions
-    from lbkd import weighting as weightings
-
-    criterions.registry.create(criterion, settings.criterion)  # hours before it is needed
-    weightings.registry.create(weighting, settings.weighting)
+def _run(
+    settings: "Settings", nproc: int | None, criterion: str | None, weighting: str | None, json: bool
+) -> None:
     with running(settings, nproc, json) as project:
+        from lbkd.training.run import Components
         from lbkd.training.steps import run_all
 
-        rows = run_all(project, criterion, weighting)
+        student = Components.from_settings(settings, "distill", None, criterion, weighting)
+        rows = run_all(project, student)
     if project.rank == 0:
-        student = settings.workspace / "runs" / rows[-1]["model"]
-        _show(rows, json, lambda: _show_results(settings, rows, student))
+        folder = settings.workspace / "runs" / rows[-1]["model"]
+        _show(rows, json, lambda: _show_results(settings, rows, folder))
 
 
 def _show_results(settings: "Settings", rows: list[dict[str, Any]], student: Path) -> None:
@@ -186,7 +197,7 @@ def check_options(settings: "Settings", task: str, given: dict[str, str]) -> Non
     for name, value in given.items():
         if name not in takes:
             raise ConfigError(f"task {task!r} takes no --{name} {value}; leave it out.")
-    if "lang" in takes and not takes["lang"].default and "lang" not in {*given, *settings.task}:
+    if "lang" in takes and not takes["lang"].default and "lang" not in {*given, *settings.task.options(task)}:
         raise ConfigError(f"task {task!r} needs --lang: one of {', '.join(settings.corpus.languages)}.")
 
 
@@ -196,17 +207,20 @@ def _train(
     task: str,
     options: dict[str, Any],
     criterion: str | None,
-    weighting: str,
+    weighting: str | None,
     json: bool,
 ) -> None:
-    from lbkd import weighting as weightings
+    if weighting is not None:
+        from lbkd import weighting as weightings
 
-    weightings.registry.origin(weighting)  # refuses an unknown name, whether the task needs it or not
+        weightings.registry.origin(weighting)  # refuses an unknown name, whether the task needs it or not
     with running(settings, nproc, json) as project:
         from lbkd.evaluation.evaluate import evaluate
+        from lbkd.training.run import Components
         from lbkd.training.steps import train
 
-        folder = train(project, task, {**settings.task, **options}, criterion, weighting)
+        components = Components.from_settings(settings, task, options, criterion, weighting)
+        folder = train(project, components)
         rows = evaluate(project, folder) if project.has_test else []
         if not rows:
             split = settings.corpus.test

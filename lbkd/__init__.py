@@ -1,3 +1,62 @@
-"""lbkd: cross-lingual reading comprehension by language branch knowledge distillation."""
+"""Cross-lingual reading comprehension by language branch knowledge distillation.
+
+The names below are what other packages may rely on; `docs/api.md` shows each. A name is imported at its first
+use, so that `import lbkd` stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lbkd.criterions import Criterion
+    from lbkd.criterions import registry as criterion_registry
+    from lbkd.inference import Answerer
+    from lbkd.settings import load_settings
+    from lbkd.tasks import Task
+    from lbkd.tasks import registry as task_registry
+    from lbkd.training.steps import run
+    from lbkd.translation import Translator
+    from lbkd.translation import registry as translation_registry
+    from lbkd.weighting import TeacherContext, Weighting
+    from lbkd.weighting import registry as weighting_registry
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Answerer",
+    "Criterion",
+    "Task",
+    "TeacherContext",
+    "Translator",
+    "Weighting",
+    "criterion_registry",
+    "load_settings",
+    "run",
+    "task_registry",
+    "translation_registry",
+    "weighting_registry",
+]
+
+_HOMES = {
+    "Answerer": "lbkd.inference",
+    "Criterion": "lbkd.criterions",
+    "Task": "lbkd.tasks",
+    "TeacherContext": "lbkd.weighting",
+    "Translator": "lbkd.translation",
+    "Weighting": "lbkd.weighting",
+    "criterion_registry": "lbkd.criterions",
+    "load_settings": "lbkd.settings",
+    "run": "lbkd.training.steps",
+    "task_registry": "lbkd.tasks",
+    "translation_registry": "lbkd.translation",
+    "weighting_registry": "lbkd.weighting",
+}
+"""Module of each public name."""
+
+
+def __getattr__(name: str) -> Any:
+    """The public name `name`, imported from its module at first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module(_HOMES[name])
+    return getattr(home, "registry" if name.endswith("_registry") else name)

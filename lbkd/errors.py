@@ -1,11 +1,11 @@
-"""The errors that a user can mend: the command line shows their text and exits with code 2."""
+"""Errors that a user can mend: the command line shows their text and exits with code 2."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class LbkdError(Exception):
-    """Something the user can mend; the message says what is wrong, where, and what to do."""
+    """An error that the user can mend; the message tells what is wrong, where, and what to do."""
 
 
 class ConfigError(LbkdError):
@@ -17,7 +17,7 @@ class DataError(LbkdError):
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """A hint such as `did you mean 'kd'? Choices: kd, nll.` for an unknown name."""
+    """The hint `did you mean 'kd'? Choices: kd, nll.` for an unknown name and its choices."""
     known = sorted(choices)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     listed = ", ".join(known) or "none"

@@ -1,22 +1,30 @@
-"""A component's options, held against the typed constructor that is their schema."""
+"""Options of a component, checked against the typed constructor that is their schema."""
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic_core import to_jsonable_python
 
 from lbkd.config import explain
 from lbkd.errors import ConfigError
 
 
-def checked_arguments(target: Callable[..., Any], options: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """`options` converted to the types that `target`'s signature declares.
+def checked_arguments(target: Callable[..., Any], options: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """All arguments of `target`: `options` converted to the declared types, defaults for the others.
+
+    Args:
+        target: a class or function with a typed signature.
+        options: values by name.
+        section: where in the settings the options are set, for messages: `weighting.impurity`.
 
     Raises:
-        ConfigError: an option that it does not take, one that is missing, or a value of the wrong type.
+        ConfigError: an option that `target` does not take, a missing one, or a value of the wrong type.
     """
-    hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    hints = _hints(target)
     fields = {
         p.name: (hints.get(p.name, Any), ... if p.default is p.empty else p.default)
         for p in inspect.signature(target).parameters.values()
@@ -29,5 +37,30 @@ def checked_arguments(target: Callable[..., Any], options: Mapping[str, Any], wh
     try:
         checked = schema.model_validate(dict(options))
     except ValidationError as error:
-        raise ConfigError(explain(error, what, lambda _: list(fields))) from error
+        known = [f"{section}.{name}" for name in fields]
+        raise ConfigError("\n".join(explain(error, lambda _: known, section))) from error
     return {name: getattr(checked, name) for name in fields}
+
+
+def resolved_options(target: Callable[..., Any], options: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """`checked_arguments` as JSON-like values, with absolute paths: equal options are equal values."""
+    arguments = checked_arguments(target, options, section)
+    for name in path_arguments(target):
+        if arguments[name] is not None:
+            arguments[name] = os.path.realpath(arguments[name])
+    resolved: dict[str, Any] = to_jsonable_python(arguments, fallback=repr)
+    return resolved
+
+
+def path_arguments(target: Callable[..., Any]) -> list[str]:
+    """Names of the arguments that are paths."""
+    return [name for name, kind in _hints(target).items() if name != "return" and is_path(kind)]
+
+
+def is_path(annotation: Any) -> bool:
+    """True for `Path`, and for `Path` or None."""
+    return Path in (annotation, *get_args(annotation))
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(target.__init__ if inspect.isclass(target) else target)

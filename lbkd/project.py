@@ -16,7 +16,7 @@ from lbkd.errors import ConfigError
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.features.windows import WindowSettings
-from lbkd.models.load import language_numbers, load_config, load_tokenizer, longest_input, prepare
+from lbkd.models.load import commit_of, language_numbers, load_config, load_tokenizer, longest_input, prepare
 from lbkd.progress import Listener, Silent
 from lbkd.workspace import differences, fingerprint, replacing
 
@@ -39,14 +39,15 @@ class Project:
         self, settings: Settings, listener: Listener | None = None, nproc: int | None = None
     ) -> None:
         self.settings = settings
-        self.rank, self.world = group.start(nproc)
+        self.rank, self.world_size = group.start(nproc)
         self.listener: Listener = listener if listener is not None and self.rank == 0 else Silent()
         self._test_features: dict[tuple[str, str, WindowSettings], FeatureSet] = {}
-        if settings.training.batch_size < self.world:
+        if settings.training.batch_size < self.world_size:
             raise ConfigError(
-                f"training.batch_size = {settings.training.batch_size} is less than the {self.world} ranks."
+                f"training.batch_size = {settings.training.batch_size} is less than the "
+                f"{self.world_size} ranks."
             )
-        if self.world > 1:
+        if self.world_size > 1:
             self._share_workspace()
 
     @cached_property
@@ -66,13 +67,23 @@ class Project:
         return all(self.settings.path(split, language).exists() for language in self._test_languages)
 
     @cached_property
-    def encoder(self) -> str:
-        """Folder or hub id of the pretrained encoder, its vocabulary trimmed if so set."""
-        model, folder = self.settings.model, self.settings.workspace / "models"
-        return self._first(
-            lambda: prepare(
-                model.name, model.trim, self._texts(), folder, model.trust_remote_code, self._texts_key
+    def commit(self) -> str | None:
+        """Commit of a pretrained encoder from the hub; None for another."""
+        model = self.settings.model
+        found: str | None = collectives.broadcast_object(
+            collectives.raise_on_all_ranks(
+                lambda: commit_of(model.name, model.revision, model.trust_remote_code)
             )
+        )
+        return found
+
+    @cached_property
+    def encoder(self) -> str:
+        """Folder, or hub id and commit, of the pretrained encoder; its vocabulary is trimmed if so set."""
+        model, folder = self.settings.model, self.settings.workspace / "models"
+        name = f"{model.name}@{self.commit}" if self.commit else model.name
+        return self._first(
+            lambda: prepare(name, model.trim, self._texts(), folder, model.trust_remote_code, self._texts_key)
         )
 
     @cached_property

@@ -1,7 +1,8 @@
 """Components by name: built in, installed by other packages, or registered by a script.
 
 A built-in component's file name is its name (`language_match.py` is `language-match`). Another package
-registers by an entry point in the group named after ours (`lbkd.weighting`), a script by the decorator.
+registers by an entry point in the group of the same name as the package here (`lbkd.weighting`), a script by
+the decorator `register`.
 """
 
 import ast
@@ -13,9 +14,24 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from lbkd import __version__
 from lbkd.errors import ConfigError, nearest
+from lbkd.provenance import source_hash
 
 T = TypeVar("T")
+KINDS = {
+    "task": "lbkd.tasks",
+    "criterion": "lbkd.criterions",
+    "weighting": "lbkd.weighting",
+    "translation": "lbkd.translation",
+}
+"""Section of the settings -> package of the components whose options it holds."""
+
+
+def registry_of(section: str) -> "Registry[Any]":
+    """The registry of the components whose options stand in a section of the settings."""
+    registry: Registry[Any] = importlib.import_module(KINDS[section]).registry
+    return registry
 
 
 @dataclass(frozen=True)
@@ -25,16 +41,16 @@ class Option:
     name: str
     type: str
     default: str
-    """As Python writes it; empty where the option is required."""
+    """The default as Python writes it; empty for an option that is required."""
 
 
 class Registry(Generic[T]):
     """The components of one kind.
 
     Args:
-        package: the package whose folder holds the built-in ones; also the entry-point group of the others.
-        base: the class that every component extends.
-        section: of the settings, where a component's options are set; by default the base's name.
+        package: package whose folder holds the built-in components; also the entry-point group of others.
+        base: class that every component extends.
+        section: section of the settings with the components' options; by default the base's name.
     """
 
     def __init__(self, package: str, base: type[Any], section: str | None = None) -> None:
@@ -45,19 +61,19 @@ class Registry(Generic[T]):
         self._scripted: dict[str, type[T]] = {}
 
     def names(self) -> list[str]:
-        """All names, sorted. Imports none of the components."""
+        """All names, sorted; no component is imported."""
         return sorted({*self._files(), *self._entry_points(), *self._scripted})
 
     def origin(self, name: str) -> str:
-        """The package (and version) that provides `name`, or all of them where several claim it."""
+        """Package and version that provide `name`; all packages if several claim the name."""
         return " and ".join(self._origins(name))
 
     def get(self, name: str) -> type[T]:
-        """The class registered as `name`; imports that one module.
+        """The class registered as `name`; only the module of that class is imported.
 
         Raises:
-            ConfigError: unknown name, a name claimed twice, a plugin that cannot be imported or is of the
-                wrong kind.
+            ConfigError: unknown name, a name claimed twice, a plugin that cannot be imported or that is no
+                subclass of the base.
         """
         origins = self._origins(name)
         if len(origins) > 1:
@@ -72,7 +88,7 @@ class Registry(Generic[T]):
         [entry] = self._entry_points()[name]
         try:
             found = entry.load()
-        except (Exception, SystemExit) as error:  # a stranger's trouble stays a stranger's
+        except (Exception, SystemExit) as error:  # whatever a plugin raises, other components work
             raise ConfigError(
                 f"{self.kind} {name!r} of {origins[0]} cannot be imported ({entry.value}): "
                 f"{type(error).__name__}: {error}. "
@@ -81,11 +97,12 @@ class Registry(Generic[T]):
         return self._checked(found, f"{name!r} of {origins[0]}")
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """A class decorator for scripts and notebooks; a name that something else has is refused."""
+        """A class decorator for scripts and notebooks; a name that is taken is refused."""
 
         def add(cls: type[T]) -> type[T]:
             former = self._scripted.get(name)
-            again = former is not None and former.__qualname__ == cls.__qualname__  # a cell run anew
+            # A notebook cell that runs again registers a new class of the same name.
+            again = former is not None and former.__qualname__ == cls.__qualname__
             if name in self.names() and not again:
                 raise ConfigError(
                     f"{self.kind} {name!r} is already provided by {self.origin(name)}; take another name."
@@ -96,14 +113,36 @@ class Registry(Generic[T]):
         return add
 
     def create(self, name: str, options: Mapping[str, Any] | None = None) -> T:
-        """An instance of `name`; its typed constructor is the schema that `options` are checked against."""
-        from lbkd.options import checked_arguments  # brings pydantic, which a listing does without
+        """An instance of `name`; `options` are checked against the types of its constructor."""
+        from lbkd.options import checked_arguments  # imports pydantic, which a listing does not need
 
         cls = self.get(name)
-        return cls(**checked_arguments(cls, options or {}, f"{self.kind} {name!r}"))
+        where = f"{self.section}.{name}"
+        arguments = checked_arguments(cls, options or {}, where)
+        try:
+            return cls(**arguments)
+        except ConfigError as error:  # a value out of its range, which the constructor refuses
+            raise ConfigError(f"{where}: {error}") from error
+
+    def provenance(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """All by which two uses of a component may differ, JSON-like; equal uses are equal.
+
+        Returns:
+            `name`; `package` with its version; `source`, a hash of the component's code; `options`, all of
+            them, defaults included, as the constructor gets them.
+        """
+        from lbkd.options import resolved_options  # imports pydantic, which a listing does not need
+
+        cls, origin = self.get(name), self.origin(name)
+        return {
+            "name": name,
+            "package": f"lbkd {__version__}" if origin == "lbkd" else origin,
+            "source": source_hash(cls, self.package),
+            "options": resolved_options(cls, options, f"{self.section}.{name}"),
+        }
 
     def options(self, name: str) -> list[Option]:
-        """What `--set KIND.OPTION=VALUE` takes for the component."""
+        """The arguments of the component's constructor."""
         signature = inspect.signature(self.get(name), eval_str=True)
         return [
             Option(
@@ -115,7 +154,7 @@ class Registry(Generic[T]):
         ]
 
     def summary(self, name: str) -> str:
-        """First line of the docstring, read without importing; empty for other packages' components."""
+        """First line of the docstring, read without an import; empty for components of other packages."""
         if name in self._files():
             for node in ast.parse(self._files()[name].read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.ClassDef):

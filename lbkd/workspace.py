@@ -1,13 +1,14 @@
-"""Where things lie on disk, atomic writes, and fingerprints that tell whether a result is still valid.
+"""Layout of the workspace, atomic writes, and fingerprints that tell whether a result is still valid.
 
-<workspace>/models/<name>/    pretrained encoders made ready (trimmed vocabulary)
-<workspace>/corpus/           the files' texts, one packed file a language
-<workspace>/tokens/<hash>/    texts as token ids, one table a language
+<workspace>/models/<name>/    pretrained encoders as training uses them (trimmed vocabulary)
+<workspace>/corpus/           texts of the corpus files, one packed file per language
+<workspace>/tokens/<hash>/    texts as token ids, one table per language
 <workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, log.txt, model/, eval/, tensorboard/,
-                              checkpoints/ as long as the run is not done
-<workspace>/logits/<run>/     what a teacher says about every feature of the training set
-<workspace>/translations/     texts and their translations, a file for each backend, settings and languages
-<workspace>/results.json      the table of `lbkd run`
+                              checkpoints/ until the run is done
+<workspace>/logits/<run>/     a teacher's logits for every window of the training set
+<workspace>/translations/     texts and their translations, one file per backend, settings and languages
+<workspace>/results.json      the scores of `lbkd run`
+<workspace>/log.txt           progress and messages of all commands
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from uuid import uuid4
 
 
 def fingerprint(value: Any) -> str:
-    """16 hexadecimal digits that depend on every bit of a JSON-like value."""
+    """16 hexadecimal digits of the sha256 of a JSON-like value; the order of keys does not matter."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -39,16 +40,25 @@ def folder_hash(path: Path) -> str:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """The names of the provenance in which two descriptions differ, comma-separated; empty if none."""
-    return ", ".join(sorted(key for key in {*old, *new} if old.get(key) != new.get(key)))
+    """Names of the entries in which two provenances differ, comma-separated; empty if they are equal."""
+    return ", ".join(sorted(_different(old, new)))
+
+
+def _different(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    for key in {*old, *new}:
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from (f"{key}.{name}" for name in _different(before, after))
+        elif before != after:
+            yield key
 
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """A file to write: it takes the place of `path`, whole, when the block ends without an error.
+    """A fresh file to write, which replaces `path` when the block ends without an error.
 
-    Whenever the power fails, `path` is the old file or the new one. Ranks of several hosts may do the same at
-    once.
+    Even after a power failure `path` is either the old file or the whole new one. Several processes, on
+    several hosts too, may replace one file at once.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
@@ -62,18 +72,18 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is either the old one or the whole new one, whenever the power fails."""
+    """Replace a file atomically by the text (see `replacing_file`)."""
     with replacing_file(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """`write_text` of indented JSON."""
+    """Replace a file atomically by the value as indented JSON."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file, or None where there is none or it cannot be read."""
+    """The value in a JSON file; None if the file is missing or cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -81,14 +91,14 @@ def read_json(path: Path) -> Any:
 
 
 def add_to_json(path: Path, entries: Mapping[str, Any]) -> None:
-    """Put entries into the object in a JSON file, sorted by name; a file that holds none is begun anew."""
+    """Add entries to the object in a JSON file, sorted by name; a file without an object is replaced."""
     former = read_json(path)
     write_json(path, dict(sorted({**(former if isinstance(former, dict) else {}), **entries}.items())))
 
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """A fresh folder to fill; it takes the place of `folder` when the block ends without an error."""
+    """A fresh folder to fill, which replaces `folder` when the block ends without an error."""
     beside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
@@ -102,7 +112,7 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 
 def put_in_place(beside: Path, folder: Path) -> None:
-    """Rename `beside` to `folder`, whose former content goes."""
+    """Rename `beside` to `folder`, and remove the former `folder`."""
     former = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(former, ignore_errors=True)
     if folder.exists():
@@ -113,13 +123,13 @@ def put_in_place(beside: Path, folder: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Make all that is inside `folder` last."""
+    """Write all content of `folder` through to the disk."""
     for item in (folder, *folder.rglob("*")):
         sync_folder(item)  # a file is synchronized like a folder
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` last."""
+    """Write a folder's entries, or a file's content, through to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

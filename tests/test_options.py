@@ -11,9 +11,12 @@ def test_checked_arguments() -> None:
     found = checked_arguments(target, {"size": 3, "names": ["a"], "rate": 1}, "it")
     assert found == {"size": 3, "names": ("a",), "rate": 1.0}
     for options, expected in [
-        ({}, "it: 'size' is needed."),
-        ({"size": 1, "nmes": []}, "it: no option 'nmes'; did you mean 'names'? Choices: names, rate, size."),
-        ({"size": "x", "rate": "y"}, "it: size = 'x': "),
+        ({}, "'it.size' is needed."),
+        (
+            {"size": 1, "nmes": []},
+            "no option 'it.nmes'; did you mean 'it.names'? Choices: it.names, ",
+        ),
+        ({"size": "x", "rate": "y"}, "it.size = 'x': "),
     ]:
         with pytest.raises(ConfigError) as caught:
             checked_arguments(target, options, "it")  # type: ignore[arg-type]

@@ -85,7 +85,7 @@ def test_the_example_works_beside_a_broken_package(python: Path, tmp_path: Path)
     shutil.rmtree(example / "lbkd_near_gold")  # what was installed is used from here on
 
     # Its own tests, and the properties that every weighting has.
-    properties = ROOT / "tests" / "weighting" / "test_weighting.py"
+    properties = ROOT / "tests" / "weighting" / "test_weighting_properties.py"
     tester: list[str | Path] = [
         python,
         "-m",

@@ -11,7 +11,8 @@ import pytest
 import typer
 from lbkd_cli.main import app
 
-from lbkd.config import parse_set
+from lbkd import weighting_registry
+from lbkd.settings import load_settings, parse_set
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -36,6 +37,15 @@ def test_every_command_is_understood(line: str) -> None:
         words = [*getattr(context, "_protected_args", ()), *context.args]
     for text in context.params.get("set_") or []:
         parse_set(text)
+
+
+def test_the_settings_are_understood(tmp_path: Path) -> None:
+    [text] = [block for block in re.findall(r"```toml\n(.*?)```", README, re.S) if "[corpus]" in block]
+    (tmp_path / "lbkd.toml").write_text(text, encoding="utf-8")
+    found = load_settings({}, tmp_path)
+    assert found.corpus.dir == tmp_path / "xquad"
+    options = found.weighting.options(found.weighting.name)
+    assert vars(weighting_registry.create(found.weighting.name, options)) == {"temperature": 0.2}
 
 
 @pytest.mark.slow

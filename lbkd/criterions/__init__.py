@@ -1,4 +1,4 @@
-"""Losses: one a file."""
+"""Losses on start and end logits: one criterion per file."""
 
 from __future__ import annotations
 
@@ -18,43 +18,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Loss:
-    """What a criterion says of a batch."""
+    """The loss of a batch and its parts."""
 
     total: Tensor
-    """Scalar to minimize: a mean over the batch's examples."""
-    examples: int
-    """How many that is a mean of."""
+    """Scalar to minimize: a mean over the batch's examples, or over tokens for masked tokens."""
     parts: Mapping[str, Tensor] = field(default_factory=dict)
-    """Named scalars that the total is made of, unweighted, for the log."""
+    """Unweighted summands of the total by name, detached scalars, for the log."""
 
 
 class Criterion(ABC):
-    """A loss on start and end logits. Its constructor's typed arguments are its options."""
+    """A loss on start and end logits.
+
+    Subclass requirements:
+
+    - `__call__` is implemented. Checked when the class is registered or loaded.
+    - The constructor's arguments are typed: they are the options, and `lbkd show criterions NAME` lists them.
+      Values are checked against the types before anything is trained; ranges are checked by the constructor.
+    - `needs_teachers` and `needs_masks` tell what the task must provide. Checked against the task before
+      anything is trained. With `needs_masks`, `masked` is implemented too; checked at the first batch.
+    - The total is a float32 scalar with a gradient: a mean over examples, in which padding (-inf) counts
+      nothing. `tests/criterions/test_criterions_properties.py` checks this for every registered criterion.
+    """
 
     needs_teachers: bool = False
-    """Whether it can be used only where teachers' logits are at hand."""
+    """True if the criterion learns from teachers' logits: for tasks with teachers only."""
     needs_masks: bool = False
-    """Whether it learns from masked tokens too, by `masked`; it goes with tasks that mask some, only."""
+    """True if the criterion learns from masked tokens (method `masked`): for tasks that mask only."""
 
     @abstractmethod
     def __call__(self, student: SpanLogits, batch: Batch, teachers: SpanLogits | None) -> Loss:
         """The loss of a batch.
 
         Args:
-            student: (B, L) float32 start and end logits, -inf at padding.
+            student: float32 start and end logits, each (B, L), -inf at padding.
             batch: labels (B,) and mask (B, L).
-            teachers: (B, L) the teachers' logits, weighted and summed (Eq. 3); None where there are none.
+            teachers: start and end logits of all teachers, weighted and summed (Eq. 3), each (B, L); None
+                for a task without teachers.
         """
 
     def masked(self, logits: Tensor, labels: Tensor) -> Loss:
-        """The loss of masked tokens in other windows, to be added to the batch's.
-
-        `examples` are tokens here: the total, and each part, is a mean over them. Who adds up the shares of
-        several ranks and micro-batches weighs each by its tokens.
+        """The loss of masked tokens, a mean over tokens, which is added to the loss of the batch.
 
         Args:
-            logits: (M, V) float32, over the vocabulary; M may be 0.
-            labels: (M,) the true tokens.
+            logits: (M, V) float32 over the vocabulary; M may be 0.
+            labels: (M,) original tokens.
         """
         raise NotImplementedError(f"{type(self).__name__} has needs_masks, but no method masked")
 

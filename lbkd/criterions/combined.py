@@ -1,4 +1,4 @@
-"""Gold labels and teachers together."""
+"""Weighted sum of the losses on gold labels and on teachers."""
 
 from __future__ import annotations
 
@@ -34,4 +34,4 @@ class Combined(Criterion):
         nll = self.nll(student, batch, None)
         kd = self.kd(student, batch, teachers)
         total = self.nll_weight * nll.total + self.kd_weight * kd.total
-        return Loss(total, nll.examples, {**nll.parts, **kd.parts})
+        return Loss(total, {**nll.parts, **kd.parts})

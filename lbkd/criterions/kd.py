@@ -29,7 +29,7 @@ class Kd(Criterion):
 
     def __init__(self, temperature: float = 2.0) -> None:
         if not 0 < temperature < math.inf:
-            raise ConfigError(f"criterion.temperature = {temperature}: must be above 0 and finite.")
+            raise ConfigError(f"temperature = {temperature}: must be above 0 and finite.")
         self.temperature = temperature
 
     def __call__(self, student: SpanLogits, batch: Batch, teachers: SpanLogits | None) -> Loss:
@@ -37,11 +37,11 @@ class Kd(Criterion):
             raise ConfigError("distillation needs teachers: use this criterion with task 'distill'.")
         start = soft_cross_entropy(student.start, teachers.start, self.temperature)
         loss = start + soft_cross_entropy(student.end, teachers.end, self.temperature)
-        return Loss(loss, len(student.start), {"kd": loss.detach()})
+        return Loss(loss, {"kd": loss.detach()})
 
 
 def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Eq. 4 for one end of the span: mean over examples of (B, L) logits; positions at -inf count nothing."""
+    """Eq. 4 for starts or for ends, (B, L) logits: mean over examples; positions at -inf contribute 0."""
     p = (teacher / temperature).softmax(-1)
     log_q = (student / temperature).log_softmax(-1)
     return -(p * log_q.masked_fill(log_q.isneginf(), 0.0)).sum(-1).mean() * temperature**2

@@ -1,4 +1,4 @@
-"""Gold answers, and masked tokens beside them."""
+"""Loss on gold answers plus masked language modelling."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 class Mlm(Criterion):
     """NLL of the gold answers (Eq. 5) + weight * masked language modelling, for the LAKM tasks.
 
-    The second part is the cross-entropy, in nats, of the true tokens where phrases were chosen for masking,
-    those that stayed included (Devlin et al. 2019). Mean over tokens; 0 where none was chosen.
+    The second part is the cross-entropy, in nats, of the original tokens of the phrases chosen for masking;
+    some of these tokens stay unmasked, as in Devlin et al. (2019). Mean over tokens; 0 without any.
 
     Args:
-        weight: of masked language modelling.
+        weight: factor of the masked language modelling loss.
     """
 
     needs_masks = True
 
     def __init__(self, weight: float = 1.0) -> None:
         if not 0 <= weight < math.inf:
-            raise ConfigError(f"criterion.weight = {weight}: must be at least 0 and finite.")
+            raise ConfigError(f"weight = {weight}: must be at least 0 and finite.")
         self.weight = weight
         self.nll = Nll()
 
@@ -41,4 +41,4 @@ class Mlm(Criterion):
 
     def masked(self, logits: Tensor, labels: Tensor) -> Loss:
         loss = cross_entropy(logits, labels, reduction="sum") / max(1, len(labels))
-        return Loss(self.weight * loss, len(labels), {"mlm": loss.detach()})
+        return Loss(self.weight * loss, {"mlm": loss.detach()})

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class Nll(Criterion):
     """Eq. 2 and 5: minus log-probability, in nats, of the gold start plus that of the gold end.
 
-    Mean over examples. Others, run_qa among them, take half of the sum.
+    Mean over examples. Hugging Face's run_qa takes half of the sum.
     """
 
     def __call__(self, student: SpanLogits, batch: Batch, teachers: SpanLogits | None) -> Loss:
         loss = cross_entropy(student.start, batch.starts) + cross_entropy(student.end, batch.ends)
-        return Loss(loss, len(batch.starts), {"nll": loss.detach()})
+        return Loss(loss, {"nll": loss.detach()})

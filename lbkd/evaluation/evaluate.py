@@ -112,7 +112,7 @@ def _answers(
     dtype = compute_dtype(project.settings.runtime.precision)
     decoding = Decoding(settings.max_answer_tokens, settings.batch_tokens, dtype=dtype)
     mine = answers_by_question(
-        network, features, pair, decoding, lambda questions: questions[project.rank :: project.world]
+        network, features, pair, decoding, lambda questions: questions[project.rank :: project.world_size]
     )
     parts = collectives.all_gather_objects(dict(mine))
     return {id_: decoded for part in parts for id_, decoded in part.items()}

@@ -53,6 +53,30 @@ def prepare(
     return str(place)
 
 
+def commit_of(name: str, revision: str | None = None, trust: bool = False) -> str | None:
+    """The commit of a hub model that a revision means now; None for folders and `e5-small`.
+
+    All functions here take `name@commit` for a hub model, too.
+
+    Args:
+        name: a folder, a hub id, or `e5-small`.
+        revision: branch, tag or commit of a hub model; None: its main branch.
+        trust: run Python code that comes with a hub model.
+
+    Raises:
+        ConfigError: no such model or revision; a revision of a folder or of `e5-small`.
+    """
+    if name == e5_small.NAME or Path(name).is_dir():
+        if revision is not None:
+            raise ConfigError(f"model.revision = {revision!r}: only hub models have one; {name!r} is none.")
+        return None
+    from transformers.utils.hub import cached_file
+
+    load_config(f"{name}@{revision}" if revision else name, trust)  # tells what is wrong, where anything is
+    file = Path(str(cached_file(name, "config.json", revision=revision)))
+    return file.parent.name  # the cache keeps the files of a commit in a folder of its name
+
+
 def save(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
     """Write model and tokenizer as a plain Hugging Face folder."""
     _quiet()
@@ -189,8 +213,11 @@ def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
     _quiet()
     level = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity(logging.ERROR)  # no warning that a head is new
+    place, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
+    if revision:
+        options["revision"] = revision
     try:
-        return kind.from_pretrained(name, trust_remote_code=trust, **options)
+        return kind.from_pretrained(place, trust_remote_code=trust, **options)
     except MemoryError:
         raise
     except Exception as error:  # damaged files raise all sorts, down to a bare Exception

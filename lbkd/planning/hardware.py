@@ -75,7 +75,7 @@ def this_machine(project: Project) -> Hardware:
     if device.type == "cuda":
         memory = float(torch.cuda.get_device_properties(device).total_memory)
     else:  # the ranks share it
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / project.world
-    peak = sum(collectives.all_gather_objects(matmul_peak(device, dtype))) / project.world
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / project.world_size
+    peak = sum(collectives.all_gather_objects(matmul_peak(device, dtype))) / project.world_size
     names = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-    return Hardware("this machine", project.world, peak, memory, names[dtype], device.type)
+    return Hardware("this machine", project.world_size, peak, memory, names[dtype], device.type)

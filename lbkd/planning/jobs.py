@@ -38,7 +38,10 @@ def jobs_of(project: Project, task: str, options: Mapping[str, Any]) -> list[Job
 
 def jobs_of_all(project: Project) -> list[Job]:
     """What has to be trained for `lbkd run`."""
-    return [*jobs_of(project, "baseline", {}), *jobs_of(project, "distill", project.settings.task)]
+    return [
+        *jobs_of(project, "baseline", {}),
+        *jobs_of(project, "distill", project.settings.task.options("distill")),
+    ]
 
 
 def job_of(run: Run, at_hand: bool) -> Job:

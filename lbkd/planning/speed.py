@@ -20,7 +20,8 @@ from lbkd.progress import Silent
 from lbkd.project import Project
 from lbkd.teachers.compute import compute_logits
 from lbkd.teachers.store import BLOCK, LogitsStore
-from lbkd.training.loop import train_loop
+from lbkd.training.loop import Report, TrainingLoop
+from lbkd.training.micro_batches import Material
 from lbkd.training.schedule import Schedule
 
 PEAK_SHARE = {"cpu": 0.8, "cuda": 0.4}
@@ -71,7 +72,8 @@ def measured_speed(project: Project, pairs: Sequence[LanguagePair], model_size: 
     model = load_span_model(project.encoder, settings.model.trust_remote_code, settings.model.dropout)
     nll, clock = criterions.registry.create("nll"), _Clock()
     with TemporaryDirectory() as folder:
-        train_loop(model, features, pairs, nll, None, short, Path(folder), "measuring", clock)
+        material = Material(features, list(pairs), nll)
+        TrainingLoop(model, material, short, Report("measuring", Path(folder), clock)).train()
         batches = [ids for _, ids in Schedule(features, pairs, short)]
         training = _rate(features, batches[1:], clock.times, model_size)
         budget = settings.evaluation.batch_tokens
@@ -80,7 +82,7 @@ def measured_speed(project: Project, pairs: Sequence[LanguagePair], model_size: 
         store.prepare({})
         began = time.perf_counter()
         compute_logits(model, features, store, budget, dtype=compute_dtype(settings.runtime.precision))
-        forward = project.world * _rate(features, [ids], [began, time.perf_counter()], model_size) / 3
+        forward = project.world_size * _rate(features, [ids], [began, time.perf_counter()], model_size) / 3
     share = sum(clock.shares[1:]) / (STEPS - 1)
     found = f"measured on {STEPS - 1} steps: {share:.0%} of the matrix product's speed"
     return Speed(

@@ -89,7 +89,7 @@ def read_recipe(name: str) -> Recipe:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not a readable TOML file: {error}") from error
     except ValidationError as error:
-        raise ConfigError(explain(error, str(path), _keys)) from error
+        raise ConfigError("\n".join(f"{path}: {fault}" for fault in explain(error, _keys))) from error
     names = [row.name for row in recipe.rows]
     for row in recipe.rows:
         if names.count(row.name) > 1:

@@ -14,7 +14,7 @@ from lbkd.evaluation.metrics import score_each
 from lbkd.evaluation.significance import mean_and_deviation, paired_bootstrap
 from lbkd.project import Project
 from lbkd.reproduction.recipe import Row
-from lbkd.training.run import Run
+from lbkd.training.run import Components, Run
 from lbkd.training.steps import train_run
 from lbkd.workspace import read_json
 
@@ -24,16 +24,18 @@ def runs_of(project: Project, row: Row) -> list[Run]:
     if row.task is None:
         return []
     corpus = project.settings.corpus
-    mine = project.altered(weighting=row.weighting_options)
     langs = [lang for lang in corpus.languages if lang != corpus.source] if row.each_language else [None]
     return [
         Run.of(
-            mine,
-            row.task,
-            {**row.options, **({"lang": lang} if lang else {})},
-            row.criterion,
-            row.weighting,
-            row.criterion_options,
+            project,
+            Components(
+                task=row.task,
+                task_options={**row.options, **({"lang": lang} if lang else {})},
+                criterion=row.criterion,
+                criterion_options=row.criterion_options,
+                weighting=row.weighting,
+                weighting_options=row.weighting_options,
+            ),
         )
         for lang in langs
     ]
@@ -63,7 +65,7 @@ def in_order(plan: Planned) -> list[Run]:
     for row, run in ((row, run) for seed in seeds for row, runs in plan for run in runs[seed]):
         for each in (*run.teacher_runs().values(), run):
             former, name = found.setdefault(each.folder, (each, row.name))
-            if former.asked != each.asked:
+            if former.requested != each.requested:
                 raise ConfigError(
                     f"rows {name!r} and {row.name!r} would both write {each.folder}: they differ in "
                     "options that the run's name does not tell. Put them into two recipes, each with "
@@ -85,9 +87,10 @@ def finish(plan: Planned, evaluation_set: EvaluationSet) -> list[dict[str, Any]]
     runs = in_order(plan)
     shown = [(row, run) for row, seeds in plan for own in seeds for run in own]
     for row, run in shown:
-        if row.each_language and run.options["lang"] not in evaluation_set.corpus.languages:
+        language = run.components.task_options.get("lang")
+        if row.each_language and language not in evaluation_set.corpus.languages:
             raise ConfigError(
-                f"row {row.name!r} has a model for {run.options['lang']!r}, no column: these are "
+                f"row {row.name!r} has a model for {language!r}, no column: these are "
                 f"{', '.join(evaluation_set.corpus.languages)}. Leave it out of --languages."
             )
     folders = {run.folder for _, run in shown}
@@ -141,7 +144,7 @@ def _answered(
     """Language -> (questions, 2) EM and F1 of every question, in percent, in the set's order."""
     scores = {}
     for run in runs:
-        own = run.options["lang"] if row.each_language else None
+        own = run.components.task_options["lang"] if row.each_language else None
         for language in evaluation_set.corpus.languages if own is None else [own]:
             answers = read_json(run.folder / evaluation_set.answers(language, language))
             each = score_each(

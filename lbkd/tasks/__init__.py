@@ -1,4 +1,4 @@
-"""What a model learns from: one task a file."""
+"""Training data, criterion and teachers of a model: one task per file."""
 
 from __future__ import annotations
 
@@ -14,59 +14,69 @@ from lbkd.registry import Registry
 
 @dataclass(frozen=True)
 class Teacher:
-    """A model to learn from."""
+    """A model whose logits a student learns from."""
 
     name: str
-    """What weightings and messages call it: the language of its branch, where it has one."""
+    """Name in weightings and messages: the language of the teacher's branch, or a name with a number."""
     task: str
-    """What it is trained on."""
+    """Name of the task that the teacher is trained on."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Of that task."""
+    """Options of that task."""
     seed: int = 0
-    """Added to the student's seed."""
+    """Difference of the teacher's seed from the student's."""
 
 
 @dataclass(frozen=True)
 class Masking:
-    """Phrases to be masked in windows of their own, beside the pairs that are learnt from."""
+    """Phrase masking (LAKM) in windows of its own, trained together with the task's pairs."""
 
     pairs: list[tuple[str, str]]
-    """(passage language, question language) of these windows."""
+    """(passage language, question language) of the masked windows."""
     phrases: Path | None
-    """Folder with a list `<language>.txt` for each passage language; None: mined from the passages."""
+    """Folder with a phrase list `<language>.txt` for each passage language; None: mined from the passages."""
     rate: float
-    """Share of a passage's tokens to be masked."""
+    """Share of a passage's tokens to mask."""
 
 
 class Task(ABC):
     """Which pairs of languages a model learns from, with which criterion and which teachers.
 
-    Its constructor's typed arguments are its options; `--lang L` is short for `--set task.lang=L`.
+    Subclass requirements:
+
+    - `pairs` is implemented. Checked when the class is registered or loaded.
+    - The constructor's arguments are typed: they are the options, and `lbkd show tasks NAME` lists them.
+      Values are checked against the types before anything is trained; ranges are checked by the constructor.
+      `--lang L` gives the option `lang`.
+    - `label` differs wherever options make another model of the task: run folders are named by it. Checked
+      for the rows of a recipe only.
+    - `criterion` names a criterion that fits the task: one that needs teachers with `teachers` only, one
+      that needs masks with `masking` only, and the other way round. Checked before anything is trained.
+    - Teachers' tasks have no teachers themselves. Not checked for tasks other than `distill`.
     """
 
     criterion: str = "nll"
-    """Name of the criterion, unless the command line names another."""
+    """Name of the criterion that the task uses by default."""
 
     @abstractmethod
     def pairs(self, languages: Sequence[str], source: str) -> list[tuple[str, str]]:
-        """(passage language, question language) of everything learnt from, without repetition.
+        """(passage language, question language) of all training pairs, each once.
 
         Args:
-            languages: those with training data.
-            source: the language the dataset was written in, one of them.
+            languages: languages with training data.
+            source: the language of `languages` that the dataset was written in.
         """
 
     @property
     def label(self) -> str:
-        """Part of the run's name that tells it from the same task's with other options; may be empty."""
+        """Part of the run's name that tells options apart; may be empty."""
         return str(getattr(self, "lang", ""))
 
     def teachers(self, languages: Sequence[str]) -> Sequence[Teacher]:
-        """Whose logits are learnt from; none, unless a task says otherwise."""
+        """Teachers whose logits the model learns from; by default none."""
         return ()
 
     def masking(self, languages: Sequence[str], source: str) -> Masking | None:
-        """What is masked beside, for a criterion that learns from masked tokens; None: nothing."""
+        """Phrase masking, for a criterion that learns from masked tokens; by default none."""
         return None
 
 

@@ -6,10 +6,10 @@ from lbkd.tasks import Task, branch
 
 
 class BranchMrc(Task):
-    """Passages in one language, questions in all; plus the source's branch (section 4.1.3): a teacher.
+    """A teacher: passages in one language, questions in all, plus the source's branch (section 4.1.3).
 
     Args:
-        lang: the branch.
+        lang: passage language of the branch.
     """
 
     def __init__(self, lang: str) -> None:

@@ -1,4 +1,4 @@
-"""The student."""
+"""The student of all branch teachers."""
 
 from collections.abc import Sequence
 
@@ -7,19 +7,19 @@ from lbkd.tasks import Task, Teacher, registry
 
 BRANCH = "branch-mrc"
 SEEDS_APART = 1000
-"""Between teachers that differ in nothing but their seed: students of neighbouring seeds share none."""
+"""Difference of the seeds of two teachers of one task: students of neighbouring seeds share no teacher."""
 
 
 class Distill(Task):
-    """D, the union of all branches, with the logits of all branch teachers (section 3.2): the student.
+    """The student: D, the union of all branches, with the logits of all branch teachers (section 3.2).
 
-    The ablations of Table 6 are options: D stays the same.
+    The ablations of Table 6 are options; D is the same for all.
 
     Args:
-        teachers: the branches whose teachers count, `--teachers en,es` (w/o de) or `--teachers en` (w/ en);
-            by default all.
-        teacher_task: what the teachers learn. A task without `lang`, as in `--teacher-task mix-mrc` (w/ mix),
-            gives as many teachers as there are languages, which differ in their seed.
+        teachers: branches whose teachers count, `--teachers en,es` (w/o de) or `--teachers en` (w/ en); by
+            default all.
+        teacher_task: task of the teachers. A task without `lang`, as in `--teacher-task mix-mrc` (w/ mix),
+            gives one teacher per language, each with another seed.
     """
 
     criterion = "combined"
@@ -28,13 +28,11 @@ class Distill(Task):
         self.chosen = list(dict.fromkeys(teachers or ()))
         self.teacher_task = teacher_task
         if registry.get(teacher_task).teachers is not Task.teachers:
-            raise ConfigError(
-                f"task.teacher_task = {teacher_task!r}: teachers have no teachers of their own."
-            )
+            raise ConfigError(f"teacher_task = {teacher_task!r}: teachers have no teachers of their own.")
         self.by_language = any(option.name == "lang" for option in registry.options(teacher_task))
         if teachers is not None and not (teachers and self.by_language):
             reason = f"{teacher_task!r} has no language" if teachers else "one is needed at least"
-            raise ConfigError(f"task.teachers = {teachers}: {reason}; leave it out.")
+            raise ConfigError(f"teachers = {teachers}: {reason}; leave it out.")
 
     @property
     def label(self) -> str:
@@ -50,5 +48,7 @@ class Distill(Task):
             return [Teacher(f"{task}-{n + 1}", task, {}, n * SEEDS_APART) for n in range(len(languages))]
         for name in self.chosen:
             if name not in languages:
-                raise ConfigError(f"task.teachers: no training language {name!r}; {nearest(name, languages)}")
+                raise ConfigError(
+                    f"task.distill.teachers: no training language {name!r}; {nearest(name, languages)}"
+                )
         return [Teacher(name, task, {"lang": name}) for name in self.chosen or languages]

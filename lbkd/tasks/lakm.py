@@ -1,4 +1,4 @@
-"""Phrase-masked language modelling beside the baseline."""
+"""The baseline, and phrase-masked language modelling."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,19 +11,19 @@ class Lakm(Task):
     """Source-language pairs, and masked phrases in the passages of all languages (the paper's LAKM).
 
     After Yuan et al. (2020), *Enhancing Answer Boundary Detection for Multilingual Machine Reading
-    Comprehension*. Their phrases come from private sources, these from your lists or the passages themselves.
+    Comprehension*. Deviation: their phrases come from private sources, these from lists or the passages.
 
     Args:
-        phrases: folder with a list `<language>.txt` for each language, one phrase a line; None: mined from
-            the passages, as `lbkd data phrases` does it.
-        rate: share of a passage's tokens to be masked.
+        phrases: folder with a list `<language>.txt` for each language, one phrase per line; None: phrases are
+            mined from the passages, as by `lbkd data phrases`.
+        rate: share of a passage's tokens to mask.
     """
 
     criterion = "mlm"
 
     def __init__(self, phrases: Path | None = None, rate: float = 0.15) -> None:
         if not 0 < rate <= 1:
-            raise ConfigError(f"task.rate = {rate}: must be above 0 and at most 1.")
+            raise ConfigError(f"rate = {rate}: must be above 0 and at most 1.")
         self.phrases = phrases
         self.rate = rate
 

@@ -1,4 +1,4 @@
-"""Phrase-masked language modelling beside all languages mixed."""
+"""All languages mixed, and phrase-masked language modelling."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ class MixMrcLakm(Lakm):
     """Every passage language with every question language, and masked phrases (the paper's mixMRC + LAKM).
 
     Args:
-        phrases: folder with a list `<language>.txt` for each language, one phrase a line; None: mined from
-            the passages, as `lbkd data phrases` does it.
-        rate: share of a passage's tokens to be masked.
+        phrases: folder with a list `<language>.txt` for each language, one phrase per line; None: phrases are
+            mined from the passages, as by `lbkd data phrases`.
+        rate: share of a passage's tokens to mask.
     """
 
     def pairs(self, languages: Sequence[str], source: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""One language's own translation."""
+"""One language alone."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ class TranslateTrain(Task):
     """Passages and questions in one language (the paper's w/o LBMRC, section 4.3.1).
 
     Args:
-        lang: that language.
+        lang: language of passages and questions.
     """
 
     def __init__(self, lang: str) -> None:

@@ -16,55 +16,63 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TeacherContext:
-    """What is known about a batch beside the teachers' logits: K teachers, B examples, L positions."""
+    """Languages, gold positions and mask of a batch: K teachers, B examples, L positions."""
 
     teachers: tuple[str, ...]
     """(K,) names: the language of the teacher's branch, where it has one (see `lbkd.tasks.Teacher`)."""
     passage_languages: tuple[str, ...]
-    """(B,)"""
+    """(B,) language of each example's passage."""
     question_languages: tuple[str, ...]
-    """(B,)"""
+    """(B,) language of each example's question."""
     gold: Tensor
-    """(B,) int64: the labelled position (start or end, whichever the logits are for)."""
+    """(B,) int64: the labelled start or the labelled end, as the logits are for starts or for ends."""
     mask: Tensor
     """(B, L) bool: True at real tokens."""
 
 
 class Weighting(ABC):
-    """A strategy; called once for the start and once for the end logits.
+    """How much each teacher counts in each example, for start and end logits separately.
 
-    Its constructor's typed arguments are its options (`--set weighting.NAME=VALUE`). An example's weights
-    must depend on that example alone, so that they are the same however a batch was put together.
+    Subclass requirements:
+
+    - `weights` is implemented. Checked when the class is registered or loaded.
+    - The constructor's arguments are typed: they are the options, and `lbkd show weighting NAME` lists them.
+      Values are checked against the types before anything is trained; ranges are checked by the constructor.
+    - Weights are finite, at least 0, and sum to 1 over the teachers.
+    - An example's weights depend on that example alone, so that neither the composition of a batch, nor
+      padding, nor the number of ranks changes them; permuted teachers have permuted weights.
+
+    The last two are not checked while training: `tests/weighting/test_weighting_properties.py` checks them
+    for every weighting that is registered, installed packages included.
     """
 
     def check(self, teachers: Sequence[str]) -> None:
-        """Refuse, by a ConfigError, teachers (K names) that cannot be weighed, before any is trained."""
+        """Raise a ConfigError for teachers (K names) that do not fit the options; called before training."""
         return
 
     @abstractmethod
     def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:
-        """The teachers' weights.
+        """The teachers' weights in each example.
 
         Args:
-            logits: (K, B, L) float32, -inf at padding.
+            logits: (K, B, L) float32 start or end logits, -inf at padding.
             context: languages, gold positions and mask.
 
         Returns:
-            (K, B), each >= 0, summing to 1 over K.
+            (K, B), each >= 0, with sum 1 over K.
         """
 
     def fit(self, examples: Iterable[tuple[Tensor, TeacherContext]]) -> dict[str, float]:
-        """Learn from the training data before the student does; by default nothing is read or learned.
+        """Learn from the training data; called once per run, before the first `weights`.
 
-        Called once a run, before the first `weights`; on every rank with the same batches in the same order,
-        so that all ranks come to the same weights.
+        Every rank calls this with the same batches in the same order. By default nothing is read or learned.
 
         Args:
-            examples: batches of the windows that the run sees, as `weights` gets them and in a random order;
-                start and end logits take turns. Read from disk as they are asked for, onto the CPU.
+            examples: arguments of `weights` for the windows of the run, in random order, start and end logits
+                in turn; an iterator that reads from disk onto the CPU.
 
         Returns:
-            What was learned, by name, for the user to read; empty where that is nothing.
+            Learned numbers by name, for the log; empty if there are none.
         """
         return {}
 
@@ -73,16 +81,16 @@ registry: Registry[Weighting] = Registry("lbkd.weighting", Weighting)
 
 
 def aggregate(logits: Tensor, weights: Tensor, mask: Tensor) -> Tensor:
-    """Eq. 3: the teachers' logits (K, B, L) summed with `weights` (K, B); -inf at padding, (B, L)."""
+    """Eq. 3: sum over teachers of `weights` (K, B) times `logits` (K, B, L): (B, L), -inf at padding."""
     summed = (weights[:, :, None] * logits.masked_fill(~mask, 0.0)).sum(0)
     return summed.masked_fill(~mask, float("-inf"))
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """Entropy in nats of softmax(logits) over the last dimension; positions at -inf count nothing.
+    """Entropy in nats of softmax(logits) over the last dimension; positions at -inf contribute 0.
 
-    With g the gap to the largest logit, and r the sum of exp(-g) over the other positions: ln(1 + r) plus
-    the mean gap. No digits cancel, so that the entropy of a nearly certain teacher is exact too.
+    Computed as ln(1 + r) plus the mean of g, where g is a position's gap to the largest logit and r the sum
+    of exp(-g) over the other positions: no digits cancel where a teacher is nearly certain.
     """
     gap = logits.amax(-1, keepdim=True) - logits
     others = (-gap).exp().scatter(-1, logits.argmax(-1, keepdim=True), 0.0)

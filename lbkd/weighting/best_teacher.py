@@ -1,4 +1,4 @@
-"""For each example the teacher that knows the answer best, and no other."""
+"""For each example only the teacher with the best prediction of the gold answer."""
 
 from torch import Tensor
 
@@ -10,12 +10,14 @@ class BestTeacher(Weighting):
 
     w_k = [CE_k = min_j CE_j] / number of such teachers, where CE_k = -ln softmax(z_k) at the gold position,
     over the real tokens. To use when teachers are good at different things, so that their mean is good at
-    none, or as the yardstick of what any choice of a single teacher could reach; like `ca-mkd` it looks at
-    the gold answer, and unlike it forgets all the other teachers.
+    none, or to measure what the choice of a single teacher could reach at best.
+
+    Misleads where labels are wrong, and on examples that the teachers have memorised: the choice then follows
+    differences of overconfidence. The student sees one teacher's distribution, without the smoothing of a
+    mean; `ca-mkd` uses the same cross-entropy and keeps all teachers.
 
     Source: the oracle of Kuncheva, A Theoretical Study on Six Classifier Fusion Strategies (IEEE TPAMI 2002),
-    here by probability rather than by right and wrong. Equal to float32's rounding is equal, so that several
-    teachers that are sure and right share the weight.
+    by probability rather than by right and wrong. Cross-entropies that are equal in float32 share the weight.
     """
 
     def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:

@@ -1,4 +1,4 @@
-"""Teachers weighed by how well they know the gold answer."""
+"""Teachers weighed by their probability of the gold answer."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,10 @@ class CaMkd(Weighting):
 
     w_k = (1 - exp(CE_k) / sum_j exp(CE_j)) / (K - 1), where CE_k is teacher k's cross-entropy in nats with
     the gold position; 1 for a single teacher. To use when labels are cleaner than teachers: a teacher that is
-    sure and wrong is turned down, which no entropy can see.
+    sure and wrong weighs little, which no entropy can tell.
+
+    Misleads where labels are wrong, as answers moved by a translation are: the teacher that repeats the wrong
+    label weighs most. No teacher weighs more than 1 / (K - 1), so that many teachers are nearly equal.
 
     Source: Zhang et al., Confidence-Aware Multi-Teacher Knowledge Distillation (ICASSP 2022), Eq. 3. The loss
     on intermediate features in that paper is not part of a weighting.

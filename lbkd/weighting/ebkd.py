@@ -1,4 +1,4 @@
-"""Less of the teachers that are less certain, in proportion."""
+"""Teachers weighed down in proportion to their share of the entropy."""
 
 import torch
 from torch import Tensor
@@ -13,13 +13,16 @@ class Ebkd(Weighting):
 
     w_k = (1 - H_k / sum_j H_j) / (K - 1), where H_k is the entropy in nats of softmax(z_k) over the real
     tokens; 1 for a single teacher, 1/K each where all entropies are 0. To use instead of `confidence` when
-    no teacher should take all: one that is certain beside others that are not still leaves them something
-    as soon as K > 2. It does not depend on the unit of entropy, and has no temperature.
+    no teacher should take all the weight: with K > 2 even uncertain teachers keep some. The weights depend
+    neither on the unit of entropy nor on a temperature.
+
+    Misleads where a teacher is certain and wrong, as `confidence` does. With many teachers all weights are
+    near 1/K; with two, a certain teacher takes everything.
 
     Source: Kwon et al., Adaptive Knowledge Distillation Based on Entropy (ICASSP 2020), as Zhang et al.
-    (ICASSP 2022, see `ca-mkd`) compute it for comparison: they weigh the teachers' losses by
-    (1 - H_k / sum_j H_j) / K. Deviations: divided by K - 1, to sum to 1; 1e-30 nats are added to each
-    entropy, to share equally where there is none.
+    (ICASSP 2022, see `ca-mkd`) compute it for comparison: teachers' losses weighed by
+    (1 - H_k / sum_j H_j) / K. Deviations: divided by K - 1, so that the sum is 1; 1e-30 nats are added to
+    each entropy, so that weights are equal where all entropies are 0.
     """
 
     def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:

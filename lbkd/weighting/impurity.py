@@ -1,4 +1,4 @@
-"""The paper's second selection strategy: Eq. 7 as printed."""
+"""The paper's second strategy: Eq. 7 as printed."""
 
 from torch import Tensor
 
@@ -13,15 +13,18 @@ class Impurity(Weighting):
     tokens. As printed, the *less* certain teacher weighs more, against the sentence before the equation;
     `confidence` does what that sentence says.
 
+    Misleads where one teacher is worse than the others: being uncertain, it weighs most. Where all teachers
+    are nearly certain the weights are nearly 1/K.
+
     Source: Liu et al. (2020), Eq. 7. Deviation: padding is masked before the softmax.
 
     Args:
-        temperature: T; 1 in the paper. Larger is closer to equal weights.
+        temperature: T, in nats; 1 in the paper. Larger is closer to equal weights.
     """
 
     def __init__(self, temperature: float = 1.0) -> None:
         if not temperature > 0:
-            raise ConfigError(f"weighting.temperature = {temperature}: must be above 0.")
+            raise ConfigError(f"temperature = {temperature}: must be above 0.")
         self.temperature = temperature
 
     def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:

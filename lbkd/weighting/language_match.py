@@ -1,4 +1,4 @@
-"""Each passage to the teacher of its language."""
+"""For each passage only the teacher of its language."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,13 @@ from lbkd.weighting import TeacherContext, Weighting
 
 
 class LanguageMatch(Weighting):
-    """Only the teacher whose branch is the passage's language counts; all equally where there is none.
+    """Only the teacher whose branch is the passage's language counts; without one, all count equally.
 
-    w_k = [k = language of the passage]. To use when the teachers are experts of their own language and
-    little else; several teachers of one language share its weight.
+    w_k = [k = language of the passage] / number of such teachers. To use when every teacher is good in its
+    own language and weak in the others.
+
+    Misleads where a language's branch is the poor one, as after a bad translation: no other teacher corrects
+    it. Fails for teachers without a language (`mix-mrc-1`): all weights are 1/K.
     """
 
     def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:

@@ -1,4 +1,4 @@
-"""A gate that has learned, from the gold answers, which teacher to trust when."""
+"""A gate fitted to the gold answers before the student's training."""
 
 from collections.abc import Iterable
 
@@ -21,38 +21,38 @@ _STATISTICS = (
     "own question language",
 )
 _Half = tuple[Tensor, Tensor, TeacherContext]
-"""Logits (K, B, L), statistics (K, B, S), and what is known about the examples."""
+"""Logits (K, B, L) of starts or of ends, statistics (K, B, S), and the context of the examples."""
 
 
 class Learned(Weighting):
-    """Softmax over teachers of a linear function of what can be seen of each teacher's answer.
+    """Softmax over teachers of a linear function of six statistics of each teacher's logits.
 
-    w_k = exp(theta . phi_k) / sum_j exp(theta . phi_j), where phi_k are six statistics of teacher k in this
+    w_k = exp(theta . phi_k) / sum_j exp(theta . phi_j), where phi_k are the statistics of teacher k in the
     example: minus the entropy of softmax(z_k) in nats, the logarithm of its largest probability, its margin
     (see `margin`), minus its divergence from the other teachers (see `agreement`), [k = language of the
-    passage] and [k = language of the question]; the gold position is not among them. theta has one number
-    for each, the same for all teachers and for starts and ends. It is fitted before the student's training,
-    to the teachers' logits in store: it minimises the mean NLL in nats of the summed logits (Eq. 3) at the
-    gold positions, plus l2 |theta|^2, by L-BFGS in float64 from theta = 0. Unfitted, all teachers weigh the
-    same. To use when it is not known which of the other weightings fits the teachers at hand.
+    passage] and [k = language of the question], but not the gold position. theta, six numbers for all
+    teachers, starts and ends, is fitted before the student's training to the stored logits: it minimises the
+    mean NLL in nats of the summed logits (Eq. 3) at the gold positions, plus l2 |theta|^2, by L-BFGS in
+    float64 from theta = 0, where all teachers weigh the same. To use when no other weighting is known to fit
+    the teachers.
 
-    Confession: theta is fitted on the data that the teachers were trained on, where they are surer and more
-    often right than elsewhere, and a branch's own language looks better than it is.
+    Misleads where the training data does: theta is fitted to the examples that the teachers were trained on,
+    where they are more certain and more often right than elsewhere, and where a branch's own language looks
+    better than it is.
 
     Source: weights learned per example as in AMTML-KD (Liu, Zhang and Wang, Adaptive Multi-Teacher
     Multi-Level Knowledge Distillation, Neurocomputing 2020), but fitted to the answers as in stacking with
     features of the example (Sill et al., Feature-Weighted Linear Stacking, arXiv:0911.0460), not to the
-    student's loss, which is least where the teachers say what the student says already.
+    student's loss, which is least where the teachers agree with the student.
 
     Args:
-        windows: how many windows to fit on, rounded up to whole batches; the first of those that training
-            gives, which are a random sample of the run's.
+        windows: number of windows to fit on, a random sample of the run's, rounded up to whole batches.
         l2: weight of |theta|^2, in nats.
     """
 
     def __init__(self, windows: int = 2048, l2: float = 1e-3) -> None:
         if windows < 1 or not l2 > 0:
-            raise ConfigError(f"weighting: windows = {windows} and l2 = {l2} must be above 0.")
+            raise ConfigError(f"windows = {windows} and l2 = {l2} must be above 0.")
         self.windows = windows
         self.l2 = l2
         self.theta = torch.zeros(len(_STATISTICS), dtype=torch.float64)
@@ -66,7 +66,7 @@ class Learned(Weighting):
         for number, (logits, context) in enumerate(examples):
             exact = logits.double()
             halves.append((exact, _statistics(exact, context), context))
-            if number % 2:  # a batch comes twice, with its starts and with its ends
+            if number % 2:  # each batch comes twice: its starts, then its ends
                 wanted -= len(context.gold)
                 if wanted <= 0:
                     break
@@ -88,12 +88,12 @@ class Learned(Weighting):
 
 
 def _gate(statistics: Tensor, theta: Tensor) -> Tensor:
-    """(K, B, S) and (S,) to weights (K, B)."""
+    """Weights (K, B) of statistics (K, B, S) and theta (S,)."""
     return (statistics @ theta).softmax(0)
 
 
 def _statistics(logits: Tensor, context: TeacherContext) -> Tensor:
-    """(K, B, S): phi of every teacher in every example."""
+    """phi, (K, B, S), of logits (K, B, L)."""
     return torch.stack(
         [
             -entropy(logits),
@@ -114,7 +114,7 @@ def _own(teachers: tuple[str, ...], languages: tuple[str, ...], like: Tensor) ->
 
 
 def _nll(halves: list[_Half], theta: Tensor) -> Tensor:
-    """Mean NLL in nats of the summed logits at the gold positions, over examples, starts and ends alike."""
+    """Mean over starts and ends of the NLL, in nats, of the summed logits at the gold positions."""
     total = theta.new_zeros(())
     for logits, statistics, context in halves:
         summed = aggregate(logits, _gate(statistics, theta), context.mask)

@@ -1,4 +1,4 @@
-"""Trust the teacher that prefers its first choice clearly to its second."""
+"""Trust the teacher with the widest lead of its first position over its second."""
 
 from torch import Tensor
 from torch.nn.functional import pad
@@ -15,17 +15,20 @@ class Margin(Weighting):
     use when teachers waver between two places, such as two mentions of a name: `max-probability` cannot tell
     (0.5, 0.5) from (0.5, 0.05, ...).
 
+    Misleads where neighbouring positions are both good answers, as with and without an article: a teacher
+    that is right has a small margin. A teacher that is certain and wrong has a large one.
+
     Source: the margin of Scheffer et al., Active Hidden Markov Models for Information Extraction (IDA 2001),
     there to select what is labelled; to weigh teachers by it is ours.
 
     Args:
-        temperature: T. Larger is closer to equal weights; at 1, no teacher could weigh more than e times
-            another, since a margin lies between 0 and 1.
+        temperature: T; larger is closer to equal weights. A margin lies between 0 and 1, so that at 1 no
+            teacher weighs more than e times another.
     """
 
     def __init__(self, temperature: float = 0.1) -> None:
         if not temperature > 0:
-            raise ConfigError(f"weighting.temperature = {temperature}: must be above 0.")
+            raise ConfigError(f"temperature = {temperature}: must be above 0.")
         self.temperature = temperature
 
     def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:
@@ -34,5 +37,6 @@ class Margin(Weighting):
 
 def margin(logits: Tensor) -> Tensor:
     """Difference of the two largest probabilities of softmax(logits) over the last dimension."""
-    first, second = pad(logits.softmax(-1), (0, 1)).topk(2).values.unbind(-1)  # a second where L = 1
+    probabilities = pad(logits.softmax(-1), (0, 1))  # a second position even where L = 1
+    first, second = probabilities.topk(2).values.unbind(-1)
     return first - second

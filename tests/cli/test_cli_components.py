@@ -67,15 +67,15 @@ def test_show(lbkd: Callable[..., Any], kind: str, name: str) -> None:
     assert [option["name"] for option in data["options"]] == [o.name for o in REGISTRIES[kind].options(name)]
     for option in data["options"]:
         assert option["about"], "every option is explained in the docstring"
-        assert f"{REGISTRIES[kind].section}.{option['name']}" in shown.out
+        assert f"{REGISTRIES[kind].section}.{name}.{option['name']}" in shown.out
     assert "Args:" not in shown.out
 
 
 def test_show_types_and_defaults(lbkd: Callable[..., Any]) -> None:
     out = lbkd("show", "weighting", "fixed").out
-    assert "weighting.weights  dict[str, float] | None  None " in out
-    assert "task.lang  str   (needed) " in lbkd("show", "tasks", "branch-mrc").out
-    assert "translation.path  str   (needed) " in lbkd("show", "translation", "files").out
+    assert "weighting.fixed.weights  dict[str, float] | None  None " in out
+    assert "task.branch-mrc.lang  str   (needed) " in lbkd("show", "tasks", "branch-mrc").out
+    assert "translation.files.path  pathlib.Path  (needed) " in lbkd("show", "translation", "files").out
 
 
 def test_info(lbkd: Callable[..., Any]) -> None:

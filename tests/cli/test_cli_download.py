@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from fileserver import FileServer, serve
 
-from lbkd.config import BUILTIN_CORPUS, load
+from lbkd.config import BUILTIN_CORPUS
 from lbkd.datasets import fetch, sources
 from lbkd.datasets.sources import DATASETS, Source
+from lbkd.settings import load_settings
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_two_downloads_make_a_corpus(
     ]
     done = lbkd("data", "download", "translate-train")
     assert done.out == "translate-train: 12 new in data/squad; licence CC BY-SA 3.0\n"
-    assert load({"corpus.dir": "data/squad"}).corpus.test == "dev"
+    assert load_settings({"corpus.dir": "data/squad"}).corpus.test == "dev"
     assert lbkd("data", "check", *sorted(Path("data/squad").glob("*.json"))).code == 0
     options = ["--corpus", "data/squad", "--languages", "en,es,de", "--model", tiny_model_folder]
     rows = lbkd("data", "stats", *options, "--json").json

@@ -42,21 +42,21 @@ WRONG = {
     "weighting of a run": (["run", "--weighting", "impurty"], ["did you mean 'impurity'?"]),
     "criterion of a run": (["run", "--criterion", "combine"], ["did you mean 'combined'?"]),
     "option of a weighting": (
-        ["run", "--set", "weighting.temprature=2"],
-        ["weighting 'impurity'", "'temprature'", "did you mean 'temperature'?"],
+        ["run", "--set", "weighting.impurity.temprature=2"],
+        ["no option 'weighting.impurity.temprature'", "did you mean 'weighting.impurity.temperature'?"],
     ),
     "value of a weighting": (
-        ["run", "--set", "weighting.temperature=hot"],
-        ["temperature", "'hot'", "number"],
+        ["run", "--set", "weighting.impurity.temperature=hot"],
+        ["weighting.impurity.temperature = 'hot'", "number"],
     ),
     "lang missing": (["train", "--task", "branch-mrc"], ["'branch-mrc'", "--lang", "en, es"]),
     "lang unknown": (["train", "--task", "branch-mrc", "--lang", "fr"], ["'fr'", "--lang", "en, es"]),
     "lang for a task without": (["train", "--task", "baseline", "--lang", "es"], ["'baseline'", "--lang es"]),
-    "teacher": (["distill", "--teachers", "en,fr"], ["task.teachers", "'fr'", "en, es"]),
+    "teacher": (["distill", "--teachers", "en,fr"], ["task.distill.teachers", "'fr'", "en, es"]),
     "teacher task": (["distill", "--teacher-task", "mixmrc"], ["'mixmrc'", "did you mean 'mix-mrc'?"]),
     "teachers without a language": (
         ["distill", "--teachers", "en", "--teacher-task", "mix-mrc"],
-        ["task.teachers", "'mix-mrc' has no language", "leave it out"],
+        ["task.distill: teachers = ['en']", "'mix-mrc' has no language", "leave it out"],
     ),
     "phrases for a task without": (
         ["train", "--task", "mix-mrc", "--phrases", "lists"],
@@ -76,16 +76,37 @@ WRONG = {
     ),
     "criterion of a run that needs masks": (["run", "--criterion", "mlm"], ["'distill' masks none"]),
     "rate": (
-        ["train", "--task", "lakm", "--set", "task.rate=0"],
-        ["task.rate = 0.0", "above 0", "at most 1"],
+        ["train", "--task", "lakm", "--set", "task.lakm.rate=0"],
+        ["task.lakm: rate = 0.0", "above 0", "at most 1"],
     ),
+    "option without its component": (
+        ["run", "--set", "weighting.temperature=2"],
+        [
+            "weighting.temperature",
+            "`[weighting.impurity] temperature",
+            "--set weighting.impurity.temperature=",
+        ],
+    ),
+    "option of no component": (
+        ["train", "--task", "baseline", "--set", "weighting.impurty.temperature=2"],
+        ["no weighting 'impurty'", "did you mean 'impurity'?"],
+    ),
+    "no task": (["train"], ["--task", "task.name", "lbkd list tasks"]),
     "weights of a teacher that is left out": (
-        ["distill", "--teachers", "en", "--weighting", "fixed", "--set", "weighting.weights={en=1, es=1}"],
-        ["weighting.weights", "no teacher 'es'"],
+        [
+            "distill",
+            "--teachers",
+            "en",
+            "--weighting",
+            "fixed",
+            "--set",
+            "weighting.fixed.weights={en=1, es=1}",
+        ],
+        ["weighting.fixed.weights", "no teacher 'es'"],
     ),
     "weights of a run": (
-        ["run", "--weighting", "fixed", "--set", "weighting.weights={dee=1}"],
-        ["weighting.weights", "no teacher 'dee'"],
+        ["run", "--weighting", "fixed", "--set", "weighting.fixed.weights={dee=1}"],
+        ["weighting.fixed.weights", "no teacher 'dee'"],
     ),
     "teacher's lang": (["cache-logits", "--lang", "fr"], ["'fr'", "en, es"]),
     "setting": (

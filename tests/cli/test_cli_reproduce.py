@@ -63,8 +63,8 @@ def test_a_table(lbkd: Callable[..., Any], small: list[Any]) -> None:
         (["--seeds", "one"], ["--seeds", "'one'"]),
         (["--rows", "mixmrc"], ["no row 'mixmrc'", "Baseline, mixMRC"]),
         (["--rows", ""], ["--rows names no row"]),
-        (["--set", "criterion.temperature=7"], ["criterion = {'temperature': 7}", "recipe"]),
-        (["--set", "weighting.nonsense=7"], ["weighting = {'nonsense': 7}", "recipe"]),
+        (["--set", "criterion.kd.temperature=7"], ["criterion = {'kd': {'temperature': 7}}", "recipe"]),
+        (["--set", "weighting.name=margin"], ["weighting = {'name': 'margin'}", "recipe"]),
         (["--corpus", "nowhere"], ["nowhere/test.en.json"]),
     ],
 )

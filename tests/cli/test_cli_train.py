@@ -68,7 +68,7 @@ def test_train_with_phrases(lbkd: Callable[..., Any], short: list[Any], workspac
     lines = (workspace / "runs" / "mix-mrc-lakm" / "metrics.jsonl").read_text().splitlines()
     assert all(json.loads(line)["mlm"] > 0 for line in lines)
     assert len(lines) == 2
-    again = lbkd("train", "--task", "mix-mrc-lakm", "--set", "task.phrases=lists", *short)
+    again = lbkd("train", "--task", "mix-mrc-lakm", "--set", "task.mix-mrc-lakm.phrases=lists", *short)
     assert "done before, still valid" in again.err  # one is short for the other
 
 

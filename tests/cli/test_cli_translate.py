@@ -81,7 +81,7 @@ def outputs(corpus: Path) -> dict[str, bytes]:
 
 def test_killed_and_started_again(corpus: Path) -> None:
     for after in (5, 9, 40):
-        killed = counting(corpus, "--set", f"translation.kill_after={after}")
+        killed = counting(corpus, "--set", f"translation.counting.kill_after={after}")
         assert killed.returncode == -signal.SIGKILL, killed.stderr
     done = counting(corpus)
     assert done.returncode == 0, done.stderr
@@ -133,7 +133,7 @@ def test_json_options_and_splits(lbkd: Callable[..., Any], corpus: Path) -> None
         "--markers",
         "tags",
         "--set",
-        "translation.seed=3",
+        "translation.damaging.seed=3",
         "--workspace",
         "w",
         "--json",
@@ -168,7 +168,10 @@ def test_ctrl_c_says_how_to_go_on(
         (["--markers", "tag"], ["'tag'", "--markers", "did you mean 'tags'?"]),
         (["--methods", "marked,string"], ["'string'", "--methods", "alignment, answer, marked"]),
         (["--backend", "damage"], ["'damage'", "did you mean 'damaging'?"]),
-        (["--set", "translation.sed=1"], ["'damaging'", "'sed'", "did you mean 'seed'?"]),
+        (
+            ["--set", "translation.damaging.sed=1"],
+            ["no option 'translation.damaging.sed'", "did you mean 'translation.damaging.seed'?"],
+        ),
         (["--split", "dev"], ["dev.en.json", "no such file"]),
         (["--from", "fr"], ["no file", "*.fr.json", "--from"]),
         (["--to", "en"], ["--to 'en'", "leave it out"]),

@@ -187,7 +187,7 @@ def test_a_workspace_of_its_own_is_refused(two_ranks: Ranks, tiny_model_folder: 
 
 def refusal(how: list[Settings]) -> str:
     try:
-        Project(how[group.rank()])
+        Project(how[group.start()[0]])
     except ConfigError as error:
         return str(error)
     return ""

@@ -8,13 +8,13 @@ from ranks import settings
 
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.evaluation import evaluate as module
+from lbkd.evaluation import selection
 from lbkd.evaluation.decode import Answer, Decoded
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.metrics import score_each
 from lbkd.evaluation.scored import scored
 from lbkd.project import Project
-from lbkd.training import selection
 
 GOLDS = {"asked": ["Ann"], "unanswerable": []}
 

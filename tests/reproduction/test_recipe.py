@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from lbkd import tasks, weighting
-from lbkd.config import load, nested
 from lbkd.errors import ConfigError
 from lbkd.evaluation.benchmarks import BENCHMARKS
 from lbkd.reproduction.recipe import Recipe, read_recipe
+from lbkd.settings import load_settings, nested
 
 PAPER = Path(__file__).parents[3] / "shared" / "paper.txt"
 SHIPPED = ["table1", "table2", "table3", "table4", "table5", "table6", "xquad-small"]
@@ -18,7 +18,7 @@ SHIPPED = ["table1", "table2", "table3", "table4", "table5", "table6", "xquad-sm
 def test_what_ships_can_be_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     recipe = read_recipe(name)
-    settings = load(recipe.settings)
+    settings = load_settings(recipe.settings)
     languages = settings.corpus.languages
     for row in recipe.rows:
         if row.task is not None:
@@ -33,7 +33,7 @@ def test_what_ships_can_be_run(name: str, tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("name", SHIPPED[:6])
 def test_the_papers_settings(name: str) -> None:
     """Section 4.1.3, in every table alike."""
-    training = load(read_recipe(name).settings).training
+    training = load_settings(read_recipe(name).settings).training
     assert (training.epochs, training.learning_rate, training.weight_decay) == (10, 1e-5, 0.005)
     assert (training.adam_eps, training.max_steps, training.head_lr_multiplier) == (1e-8, None, 1.0)
     first = read_recipe("table1")
@@ -98,4 +98,4 @@ def test_no_such_recipe() -> None:
 def test_settings_are_those_of_lbkd_toml() -> None:
     values: dict[str, Any] = {"title": "t", "columns": ["en"], "rows": [{"name": "a"}]}
     recipe = Recipe.model_validate({**values, "settings": nested({"training.epochs": 3})})
-    assert load(recipe.settings).training.epochs == 3
+    assert load_settings(recipe.settings).training.epochs == 3

@@ -68,9 +68,9 @@ def test_fingerprint_follows_the_contents(tmp_path: Path) -> None:
 
 
 def test_the_path_names_the_language() -> None:
-    with pytest.raises(ConfigError, match=r"translation\.path = 'a\.txt'.*\{language\}"):
+    with pytest.raises(ConfigError, match=r"translation\.files: path = 'a\.txt'.*\{language\}"):
         registry.create("files", {"path": "a.txt"})
-    with pytest.raises(ConfigError, match="'path' is needed"):
+    with pytest.raises(ConfigError, match="'translation.files.path' is needed"):
         registry.create("files")
 
 

@@ -200,5 +200,5 @@ def test_teachers_that_are_certain_and_wrong_give_no_odd_numbers() -> None:
 
 @pytest.mark.parametrize("options", [{"windows": 0}, {"l2": 0.0}, {"l2": float("nan")}])
 def test_options_must_be_positive(options: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=r"weighting: windows = .* and l2 = .* above 0"):
+    with pytest.raises(ConfigError, match=r"^windows = .* and l2 = .* above 0"):
         Learned(**options)  # type: ignore[arg-type]

@@ -14,14 +14,16 @@ class NearGold(Weighting):
     distance, in tokens, of teacher k's answer from the label. To use when labels were carried over from
     another language and may be off by a word: `ca-mkd` counts the probability at the label and nowhere else.
 
+    Misleads where a label is far from the right answer: every right teacher is then at the full distance.
+
     Args:
-        reach: the distance in tokens from which on an answer is simply wrong.
-        temperature: T, in tokens. Larger is closer to equal weights.
+        reach: distance in tokens from which on all answers are equally wrong.
+        temperature: T, in tokens; larger is closer to equal weights.
     """
 
     def __init__(self, reach: int = 10, temperature: float = 1.0) -> None:
         if reach < 1 or not temperature > 0:
-            raise ConfigError(f"weighting: reach = {reach} and temperature = {temperature} must be above 0.")
+            raise ConfigError(f"reach = {reach} and temperature = {temperature} must be above 0.")
         self.reach = reach
         self.temperature = temperature
 
