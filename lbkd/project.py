@@ -83,7 +83,15 @@ class Project:
         model, folder = self.settings.model, self.settings.workspace / "models"
         name = f"{model.name}@{self.commit}" if self.commit else model.name
         return self._first(
-            lambda: prepare(name, model.trim, self._texts(), folder, model.trust_remote_code, self._texts_key)
+            lambda: prepare(
+                name,
+                model.trim,
+                self._texts(),
+                folder,
+                trust=model.trust_remote_code,
+                key=self._texts_key,
+                note=self.listener.note,
+            )
         )
 
     @cached_property
@@ -170,7 +178,17 @@ class Project:
 
     @property
     def _corpora(self) -> list[ParallelCorpus]:
-        return [self.train_corpus, *([self.test_corpus] if self.has_test else [])]
+        """The corpora whose texts a cut vocabulary must read without loss.
+
+        Test texts count only where the cut is for good (`model.trim`).
+        """
+        corpora, settings = [self.train_corpus], self.settings
+        if settings.model.trim is not None and self.has_test:
+            corpora.append(self.test_corpus)
+        if (split := settings.training.select_on) is not None:
+            source = settings.corpus.source
+            corpora.append(ParallelCorpus.read({source: settings.path(split, source)}, source))
+        return corpora
 
     @property
     def _texts_key(self) -> str:

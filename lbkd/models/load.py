@@ -1,17 +1,18 @@
 """Pretrained encoders and trained span models, as plain Hugging Face folders."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from lbkd.config import ModelSettings
 from lbkd.errors import ConfigError
 from lbkd.models import e5_small
 from lbkd.models.span import exact_head
-from lbkd.workspace import fingerprint, folder_hash, read_json, replacing
+from lbkd.workspace import fingerprint, folder_hash, read_json, replacing, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -21,22 +22,30 @@ FREQUENT_PIECES = 20_000
 
 
 def prepare(
-    name: str, trim: int | None, texts: Iterable[str], folder: Path, trust: bool = False, key: str = ""
+    name: str,
+    trim: int | None,
+    texts: Iterable[str],
+    folder: Path,
+    *,
+    trust: bool = False,
+    key: str = "",
+    note: Callable[[str], None] = lambda message: None,
 ) -> str:
     """The folder or hub id to load model `name` from; a prepared folder is made once.
 
+    The vocabulary of `e5-small` is cut even without `trim`, for training alone: models that are trained from
+    the prepared folder are saved with the whole vocabulary (see `trimming.restore`).
+
     Args:
         name: a folder, a hub id, or `e5-small`.
-        trim: number of frequent pieces to keep beside the pieces of `texts`; None: keep all pieces
-            (`e5-small`: 20,000).
+        trim: number of frequent pieces to keep beside the pieces of `texts`, for good; None: keep all pieces.
         texts: texts that the model must read without loss.
         folder: the folder of all prepared models.
         trust: run Python code that comes with a hub model.
         key: fingerprint of the texts; with a key, texts are read only if the model is not prepared yet.
+        note: hears what the cut costs.
     """
-    if name == e5_small.NAME:
-        trim = FREQUENT_PIECES if trim is None else trim
-    elif trim is None:
+    if name != e5_small.NAME and trim is None:
         return name
     if not key:
         texts = list(texts)
@@ -44,12 +53,19 @@ def prepare(
     content = folder_hash(Path(name)) if Path(name).is_dir() else name
     place = folder / f"{Path(name).name}-{fingerprint([content, trim, key])}"
     if not place.exists():
+        from lbkd.models.trimming.probes import pieces_per_character, price_of_cut
+        from lbkd.models.trimming.restore import KEPT
         from lbkd.models.trimming.trim import trim_vocabulary
 
         model, tokenizer = e5_small.load() if name == e5_small.NAME else load_encoder(name, trust)
-        trim_vocabulary(model, tokenizer, texts, trim)
+        before = pieces_per_character(tokenizer)
+        kept = trim_vocabulary(model, tokenizer, texts, FREQUENT_PIECES if trim is None else trim)
         with replacing(place) as new:
             save(model, tokenizer, new)
+            if trim is None:
+                np.save(new / KEPT, np.array(kept))
+        if trim is not None:
+            note(price_of_cut(before, pieces_per_character(tokenizer)))
     return str(place)
 
 
@@ -77,11 +93,34 @@ def commit_of(name: str, revision: str | None = None, trust: bool = False) -> st
     return file.parent.name  # the cache keeps the files of a commit in a folder of its name
 
 
-def save(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
-    """Write model and tokenizer as a plain Hugging Face folder."""
+def save(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    folder: Path,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Write model and tokenizer as a plain Hugging Face folder, which loads in transformers 4 and 5.
+
+    Args:
+        model: with its config.
+        tokenizer: the model's.
+        folder: the folder.
+        weights: the weights to write; None: those of the model.
+    """
     _quiet()
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=None if weights is None else dict(weights))
     tokenizer.save_pretrained(folder)
+    about = folder / "tokenizer_config.json"
+    write_json(about, _understood_by_transformers_4(read_json(about)))
+
+
+def _understood_by_transformers_4(config: dict[str, Any]) -> dict[str, Any]:
+    """A tokenizer's config by the names of transformers 4, which transformers 5 takes, too."""
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    if isinstance(config.get("extra_special_tokens"), list):
+        config["additional_special_tokens"] = config.pop("extra_special_tokens")
+    return config
 
 
 def load_encoder(name: str, trust: bool = False) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":

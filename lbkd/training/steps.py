@@ -18,7 +18,8 @@ from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
-from lbkd.models.load import load_span_model
+from lbkd.models.load import load_span_model, save
+from lbkd.models.trimming.restore import cut_again, restore_folder
 from lbkd.progress import Listener
 from lbkd.project import Project, window_settings
 from lbkd.teachers.compute import Share, compute_logits
@@ -105,10 +106,10 @@ def _train_model(
 
 
 def _save_model(run: Run, model: "PreTrainedModel", weights: Weights, folder: Path) -> None:
-    """Write model and tokenizer as a plain Hugging Face folder."""
+    """Write model and tokenizer as a plain Hugging Face folder, with the encoder's whole vocabulary."""
     torch.nn.Module.to(model, "cpu")
-    model.save_pretrained(folder, state_dict=weights)
-    run.project.tokenizer.save_pretrained(folder)
+    save(model, run.project.tokenizer, folder, weights)
+    restore_folder(folder, run.project.encoder)
 
 
 def _about(run: Run, provenance: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -164,7 +165,9 @@ def cache_logits(
         project.listener.note(
             f"{run.folder.name}: scoring {len(windows)} windows" + (f" ({there})" if finished else "")
         )
-        model = load_span_model(str(run.folder / "model"), device=current_device())
+        model = load_span_model(str(run.folder / "model"))
+        cut_again(model, project.encoder)  # the windows' token ids are those of the cut vocabulary
+        torch.nn.Module.to(model, current_device())
         collectives.raise_on_all_ranks(
             lambda: compute_logits(
                 model,

@@ -113,3 +113,13 @@ def batch_of(tmp_path: Path) -> MakeBatch:
         return collate(features, ids[np.argsort(features.lengths(ids))][:: len(ids) // 6])
 
     return batch_of
+
+
+@pytest.fixture(scope="session")
+def read_texts() -> list[str]:
+    """English and German texts, from which `batch_of` takes its windows."""
+    found: list[str] = []
+    for code in ("en", "de"):
+        data = ParallelCorpus.read({code: BUILTIN_CORPUS / f"test.{code}.json"}, code).datasets[code]
+        found += [*data.passages, *(question.text for question in data.questions)]
+    return found

@@ -71,14 +71,14 @@ def trim_vocabulary(
             f"the tokenizer has a piece number {max(keep)}, but the model has {rows} word vectors only: they "
             "do not belong together. Name a folder with the tokenizer that the model was trained with."
         )
-    keep |= {n for ids in _token_ids(model.config).values() for n in ids if 0 <= n < rows}
+    keep |= {n for ids in token_ids(model.config).values() for n in ids if 0 <= n < rows}
     if embeddings.padding_idx is not None:
         first = 0 if _counts_from_padding(model) else embeddings.padding_idx
         keep |= {*range(first, embeddings.padding_idx + 1)}
     kept = sorted(keep)  # tokens that were added behind the vocabulary stay behind it
     new = {old: number for number, old in enumerate(kept)}
     _cut_tokenizer(cast("PreTrainedTokenizerFast", tokenizer), state, new)
-    _cut_model(model, new)
+    cut_word_vectors(model, new)
     return kept
 
 
@@ -120,10 +120,11 @@ def _renumber(processor: dict[str, Any], number_of: Mapping[str, int]) -> None:
         processor[end][1] = number_of[processor[end][0]]
 
 
-def _cut_model(model: "PreTrainedModel", new: Mapping[int, int]) -> None:
+def cut_word_vectors(model: "PreTrainedModel", new: Mapping[int, int]) -> None:
+    """Keep the word vectors with the given ids, in place; `new` tells former id -> new id, ascending."""
     embeddings = cast(torch.nn.Embedding, model.get_input_embeddings())
     rows, padding = embeddings.weight.detach()[torch.tensor(list(new))], embeddings.padding_idx
-    for name, ids in _token_ids(model.config).items():
+    for name, ids in token_ids(model.config).items():
         numbers = [new.get(n, n) for n in ids]
         setattr(model.config, name, numbers if isinstance(getattr(model.config, name), list) else numbers[0])
     model.resize_token_embeddings(len(new), mean_resizing=False)
@@ -132,7 +133,7 @@ def _cut_model(model: "PreTrainedModel", new: Mapping[int, int]) -> None:
     embeddings.padding_idx = None if padding is None else new[padding]
 
 
-def _token_ids(config: "PreTrainedConfig") -> dict[str, list[int]]:
+def token_ids(config: "PreTrainedConfig") -> dict[str, list[int]]:
     """Name of a config entry such as `pad_token_id` -> the ids in the entry."""
     named = {name: value for name, value in config.to_dict().items() if name.endswith("_token_id")}
     lists = {name: value if isinstance(value, list) else [value] for name, value in named.items()}

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from families import SMALL, hidden
 from tokenizers import Tokenizer
@@ -22,8 +21,6 @@ from transformers import (
     RobertaTokenizer,
 )
 
-from lbkd.config import BUILTIN_CORPUS
-from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.features.batches import Batch
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.models.load import load_encoder, load_span_model, load_tokenizer, prepare, save
@@ -47,16 +44,6 @@ def test_trimmed_e5_reads_kept_texts_as_the_whole_one(
     texts = [kept_texts[0], *kept_texts[-11:]]  # a passage and the odd ones
     pairs = zip(hidden(model.eval(), tokenizer, texts), hidden(whole, whole_tokenizer, texts), strict=True)
     assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
-
-
-@pytest.fixture(scope="session")
-def read_texts() -> list[str]:
-    """English and German texts, from which `batch_of` takes its windows."""
-    found: list[str] = []
-    for code in ("en", "de"):
-        data = ParallelCorpus.read({code: BUILTIN_CORPUS / f"test.{code}.json"}, code).datasets[code]
-        found += [*data.passages, *(question.text for question in data.questions)]
-    return found
 
 
 def test_a_trimmed_span_model_keeps_its_head_and_its_logits(
