@@ -36,6 +36,7 @@ from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.features.batches import collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
+from lbkd.features.windows import WindowSettings
 from lbkd.training.schedule import Schedule
 from lbkd.workspace import fingerprint
 
@@ -177,7 +178,9 @@ def build(folder: Path, languages: int) -> FeatureSet:
     """The corpus as a run opens it."""
     corpus = ParallelCorpus.read(paths(folder, languages), "l000", None, folder / "corpus")
     tokenizer = word_tokenizer()
-    return FeatureSet.build(corpus, tokenizer, tokenizer_hash(tokenizer), folder / "tokens", *WINDOWS)
+    return FeatureSet.build(
+        corpus, tokenizer, tokenizer_hash(tokenizer), folder / "tokens", WindowSettings(*WINDOWS)
+    )
 
 
 def memory() -> dict[str, float]:

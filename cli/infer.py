@@ -49,7 +49,8 @@ def evaluate(
         if benchmark is None and given is not None:
             raise ConfigError(f"{option} {given}: belongs to a --benchmark; name one.")
     with running(settings, nproc, json, trains=False) as project:
-        from lbkd.evaluation.evaluate import benchmark_set, evaluate, own_test_set
+        from lbkd.evaluation.evaluate import evaluate
+        from lbkd.evaluation.evaluation_set import benchmark_set, own_test_set
         from lbkd.training.check import check_model
 
         place = data or settings.corpus.benchmarks

@@ -52,7 +52,7 @@ def reproduce(
                 f"{kind} = {given}: each row has its own options; write them into a recipe's row."
             )
     with running(settings, nproc, json) as project:
-        from lbkd.evaluation.evaluate import benchmark_set, own_test_set
+        from lbkd.evaluation.evaluation_set import benchmark_set, own_test_set
         from lbkd.planning.estimate import Estimator, as_rows
         from lbkd.planning.jobs import job_of
         from lbkd.reproduction.reproduce import finish, in_order, planned

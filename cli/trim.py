@@ -18,8 +18,6 @@ _ROWS = {
     "pieces": ("pieces", "{:,.0f}"),
     "parameters": ("parameters", "{:,.0f}"),
     "megabytes": ("megabytes on disk", "{:,.1f}"),
-    "tokens_per_second": ("forward pass, tokens/s", "{:,.0f}"),
-    "texts_per_second": ("tokenizer, texts/s", "{:,.0f}"),
 }
 
 
@@ -49,7 +47,7 @@ def trim(
 
     For unigram, BPE and WordPiece vocabularies; special tokens and single characters stay, and the head.
 
-    Checks that all texts become the same pieces, a sample the same logits, and measures both models.
+    Checks that all texts become the same pieces and a sample the same logits.
 
     Example: lbkd trim distill.combined.impurity --corpus my-data --out small
 

@@ -10,10 +10,10 @@ from lbkd.corpus.overlap import shared_questions
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
-from lbkd.evaluation.answers import answers_by_question
+from lbkd.evaluation.answers import Decoding, answers_by_question
 from lbkd.evaluation.benchmarks import BENCHMARKS
-from lbkd.evaluation.evaluate import EvaluationSet
-from lbkd.evaluation.metrics import score_predictions
+from lbkd.evaluation.evaluation_set import EvaluationSet
+from lbkd.evaluation.scored import scored
 from lbkd.project import Project, window_settings
 
 if TYPE_CHECKING:
@@ -62,14 +62,11 @@ def selector(
             judge,
             features,
             (source, source),
-            n_best=1,
-            max_answer_tokens=how.max_answer_tokens,
-            batch_tokens=how.batch_tokens,
-            dtype=dtype,
+            Decoding(how.max_answer_tokens, how.batch_tokens, dtype=dtype),
         )
-        answers = {id_: decoded.answers[0].text for id_, decoded in found}
+        _, score = scored(dict(found), golds, evaluation_set.metric, source)
         torch.nn.Module.to(judge, "cpu")
-        return score_predictions(golds, answers, evaluation_set.metric, source).f1
+        return score.f1
 
     return f1
 

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lbkd.errors import ConfigError
-from lbkd.evaluation.evaluate import EvaluationSet, evaluate
+from lbkd.evaluation.evaluate import evaluate
+from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.metrics import score_each
 from lbkd.evaluation.significance import mean_and_deviation, paired_bootstrap
 from lbkd.project import Project

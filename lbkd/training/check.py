@@ -6,7 +6,7 @@ from typing import Any
 from lbkd.corpus.overlap import SharedQuestion, shared_questions
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.errors import ConfigError, DataError
-from lbkd.evaluation.evaluate import EvaluationSet, own_test_set
+from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
 from lbkd.evaluation.normalize import tokenizer
 from lbkd.project import Project
 from lbkd.training.run import read_run

@@ -15,13 +15,15 @@ from lbkd.config import Settings
 from lbkd.distributed import collectives, group
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
-from lbkd.evaluation.evaluate import evaluate, own_test_set
+from lbkd.evaluation.evaluate import evaluate
+from lbkd.evaluation.evaluation_set import own_test_set
 from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
-from lbkd.models.load import load_span_model
+from lbkd.models.load import load_span_model, save
+from lbkd.models.trimming.restore import cut_again, restore_folder
 from lbkd.progress import Listener
 from lbkd.project import Project, window_settings
-from lbkd.teachers.compute import compute_logits
+from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.training.check import check_run
 from lbkd.training.checkpoints import Checkpoints
@@ -106,10 +108,10 @@ def _train_model(
 
 
 def _save_model(run: Run, model: "PreTrainedModel", weights: Weights, folder: Path) -> None:
-    """Write model and tokenizer as a plain Hugging Face folder."""
+    """Write model and tokenizer as a plain Hugging Face folder, with the encoder's whole vocabulary."""
     torch.nn.Module.to(model, "cpu")
-    model.save_pretrained(folder, state_dict=weights)
-    run.project.tokenizer.save_pretrained(folder)
+    save(model, run.project.tokenizer, folder, weights)
+    restore_folder(folder, run.project.encoder)
 
 
 def _about(run: Run, provenance: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -166,15 +168,16 @@ def cache_logits(
             f"{run.folder.name}: scoring {len(windows)} windows" + (f" ({there})" if finished else "")
         )
         trust = project.settings.model.trust_remote_code
-        model = load_span_model(str(run.folder / "model"), trust, device=current_device())
+        model = load_span_model(str(run.folder / "model"), trust)
+        cut_again(model, project.encoder)  # the windows' token ids are those of the cut vocabulary
+        torch.nn.Module.to(model, current_device())
         collectives.raise_on_all_ranks(
             lambda: compute_logits(
                 model,
                 features,
                 store,
                 project.settings.evaluation.batch_tokens,
-                rank=project.rank,
-                world=project.world_size,
+                share=Share(project.rank, project.world_size),
                 dtype=compute_dtype(project.settings.runtime.precision),
                 progress=lambda done, total: project.listener.progress(
                     f"{run.folder.name} scores", done, total, {}
