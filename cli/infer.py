@@ -13,7 +13,7 @@ from lbkd.corpus.check import load, shown
 from lbkd.errors import ConfigError, DataError
 
 from .console import err, json_only, matrix_table, print_json, scores_table, table
-from .options import Json, Workspace, make_settings, model_folder, names, with_settings
+from .options import Json, Ranks, Workspace, make_settings, model_folder, names, with_settings
 from .train import running
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @with_settings
 def evaluate(
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     run: Annotated[list[str], typer.Argument(help="Runs of the workspace, run folders or model folders.")],
     benchmark: Annotated[
         str | None, typer.Option(help="xquad or mlqa (see `lbkd data download`) instead of the corpus.")
@@ -48,7 +48,7 @@ def evaluate(
     for option, given in (("--on", on), ("--data", data)):
         if benchmark is None and given is not None:
             raise ConfigError(f"{option} {given}: belongs to a --benchmark; name one.")
-    with running(settings, nproc, json, trains=False) as project:
+    with running(settings, ranks, json, trains=False) as project:
         from lbkd.evaluation.evaluate import benchmark_set, evaluate, own_test_set
 
         place = data or settings.corpus.benchmarks

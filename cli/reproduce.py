@@ -9,7 +9,7 @@ from lbkd.errors import ConfigError
 from lbkd.workspace import write_json
 
 from .console import costs_table, out, print_json, table
-from .options import Json, names, with_settings
+from .options import Json, Ranks, names, with_settings
 from .train import running
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @with_settings
 def reproduce(
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     recipe: Annotated[
         str, typer.Argument(help="table1 to table6 (the paper's), xquad-small, or a file of your own.")
     ],
@@ -51,7 +51,7 @@ def reproduce(
             raise ConfigError(
                 f"{kind} = {given}: each row has its own options; write them into a recipe's row."
             )
-    with running(settings, nproc, json) as project:
+    with running(settings, ranks, json) as project:
         from lbkd.evaluation.evaluate import benchmark_set, own_test_set
         from lbkd.planning.estimate import Estimator, as_rows
         from lbkd.planning.jobs import job_of

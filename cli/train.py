@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lbkd.errors import ConfigError, nearest
+from lbkd.errors import ConfigError, LbkdError, nearest
 
 from .console import Reporter, Terminated, json_only, out, print_json, scores_table, stoppable, table
-from .options import Json, names, rank, relaunch, with_settings
+from .options import Json, Ranks, names, rank, with_settings
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
@@ -27,7 +27,7 @@ Weighting = Annotated[str, typer.Option(help="How to weigh the teachers: see `lb
 def train(
     task: Task,
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     lang: Annotated[str | None, typer.Option(help="The passage language, for tasks that take one.")] = None,
     phrases: Annotated[
         Path | None,
@@ -44,13 +44,13 @@ def train(
     given = {"lang": lang, "phrases": None if phrases is None else str(phrases)}
     options = {name: value for name, value in given.items() if value is not None}
     check_options(settings, task, options)
-    _train(settings, nproc, task, options, criterion, weighting, json)
+    _train(settings, ranks, task, options, criterion, weighting, json)
 
 
 @with_settings
 def distill(
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     criterion: CriterionName = "combined",
     weighting: Weighting = "impurity",
     teachers: Annotated[
@@ -74,13 +74,13 @@ def distill(
         options["teachers"] = sorted(set(names(teachers) or ()))
     if teacher_task is not None:
         options["teacher_task"] = teacher_task
-    _train(settings, nproc, "distill", options, criterion, weighting, json)
+    _train(settings, ranks, "distill", options, criterion, weighting, json)
 
 
 @with_settings
 def cache_logits(
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     lang: Annotated[str | None, typer.Option(help="One teacher only; by default all.")] = None,
     json: Json = False,
 ) -> None:
@@ -90,7 +90,7 @@ def cache_logits(
     """
     from lbkd import tasks
 
-    with running(settings, nproc, json) as project:
+    with running(settings, ranks, json) as project:
         from lbkd.training.steps import cache_logits as cache
 
         student = tasks.registry.create("distill", settings.task)
@@ -109,7 +109,7 @@ def cache_logits(
 @with_settings
 def run(
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     criterion: CriterionName = "combined",
     weighting: Weighting = "impurity",
     json: Json = False,
@@ -120,7 +120,7 @@ def run(
 
     Example: lbkd run --corpus my-data --languages en,es,de
     """
-    _run(settings, nproc, criterion, weighting, json)
+    _run(settings, ranks, criterion, weighting, json)
 
 
 def demo(
@@ -146,13 +146,13 @@ def demo(
         out.print("These scores mean nothing: every model took four steps. `lbkd demo` trains them properly.")
 
 
-def _run(settings: "Settings", nproc: int | None, criterion: str, weighting: str, json: bool) -> None:
+def _run(settings: "Settings", ranks: Ranks | None, criterion: str, weighting: str, json: bool) -> None:
     from lbkd import criterions
     from lbkd import weighting as weightings
 
     criterions.registry.create(criterion, settings.criterion)  # hours before it is needed
     weightings.registry.create(weighting, settings.weighting)
-    with running(settings, nproc, json) as project:
+    with running(settings, ranks, json) as project:
         from lbkd.training.run import Components
         from lbkd.training.steps import run_all
 
@@ -194,7 +194,7 @@ def check_options(settings: "Settings", task: str, given: dict[str, str]) -> Non
 
 def _train(
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     task: str,
     options: dict[str, Any],
     criterion: str | None,
@@ -204,7 +204,7 @@ def _train(
     from lbkd import weighting as weightings
 
     weightings.registry.origin(weighting)  # refuses an unknown name, whether the task needs it or not
-    with running(settings, nproc, json) as project:
+    with running(settings, ranks, json) as project:
         from lbkd.evaluation.evaluate import evaluate
         from lbkd.training.run import Components
         from lbkd.training.steps import train
@@ -227,13 +227,23 @@ def _train(
 
 @contextmanager
 def running(
-    settings: "Settings", nproc: int | None, json: bool, *, trains: bool = True
+    settings: "Settings", ranks: Ranks | None, json: bool, *, trains: bool = True
 ) -> "Iterator[Project]":
-    """The project of a command, with progress shown; the ranks of --nproc are started first.
+    """Start the ranks of --nproc; inside a rank, yield the command's project and show its progress.
 
-    Commands that train nothing say so, and do without DeepSpeed.
+    Args:
+        settings: of the project.
+        ranks: the ranks that the command was asked to run in; None for commands without `--nproc`.
+        json: keep standard output for one JSON value.
+        trains: False for a command that only reads or counts, which then does not import DeepSpeed.
+
+    Raises:
+        ConfigError: the workspace cannot be written.
+        LbkdError: whatever the command raises, and a rank that is lost. An error that ends several ranks is
+            raised on the first of them; the others exit with code 2.
     """
-    relaunch(nproc)
+    if ranks is not None:
+        ranks.start()
     try:
         reporter = None if rank() else Reporter(settings.workspace / "log.txt")
     except (OSError, ValueError) as error:
@@ -247,15 +257,24 @@ def running(
     if trains and launched():
         from lbkd.training.engine import import_deepspeed
 
-        import_deepspeed()  # before the ranks meet, see there
+        import_deepspeed()  # before the ranks meet; its docstring tells why
     former = signal.signal(signal.SIGTERM, _terminated)
     try:
         message = "stopped; finished steps are kept: the same command goes on after them"
         with stoppable(reporter, message), json_only(json):
-            yield Project(settings, reporter, nproc)
+            yield Project(settings, reporter, ranks.nproc if ranks is not None else None)
     except RuntimeError as error:
-        if told := hosts.lost(error):
-            raise told from error
+        lost = hosts.lost(error)
+        if lost is None:
+            raise
+        group.stop()
+        if hosts.told_by_another(""):
+            raise typer.Exit(2) from error
+        raise lost from error
+    except (LbkdError, OSError) as error:
+        group.stop()
+        if hosts.told_by_another(str(error)):
+            raise typer.Exit(2) from error
         raise
     finally:
         signal.signal(signal.SIGTERM, former)
