@@ -22,10 +22,11 @@ test: install ## Run all tests
 test-quick: install ## Run the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
 
-lint: install ## Check style and types
+lint: install ## Check style, types and the documentation's links
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python docs/check_links.py
 
 bench: $(VENV)/bench ## Measure beside other tools (all, or one: make bench NAME=features)
 	@for name in $(or $(NAME),$(BENCHMARKS)); do $(BIN)/python -m benchmarks.$$name || exit; done
