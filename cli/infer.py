@@ -1,4 +1,4 @@
-"""evaluate, score, predict."""
+"""The commands `evaluate`, `score` and `predict`."""
 
 import json as json_module
 import sys
@@ -26,16 +26,16 @@ def evaluate(
     ranks: Ranks,
     run: Annotated[list[str], typer.Argument(help="Runs of the workspace, run folders or model folders.")],
     benchmark: Annotated[
-        str | None, typer.Option(help="xquad or mlqa (see `lbkd data download`) instead of the corpus.")
+        str | None, typer.Option(help="xquad or mlqa (see `lbkd data download`). \\[default: the corpus]")
     ] = None,
     on: Annotated[
-        str | None, typer.Option(help="Languages of the benchmark, e.g. en,ar; by default all.")
+        str | None, typer.Option(help="Languages of the benchmark, e.g. en,ar. \\[default: all]")
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder that benchmarks were downloaded to. \\[default: data]")
     ] = None,
     matrix: Annotated[
-        bool, typer.Option("--matrix", help="Ask in every language about passages in every language (G-XLT).")
+        bool, typer.Option("--matrix", help="Score every pair of passage and question language (G-XLT).")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -64,13 +64,13 @@ def score(
     gold: Annotated[Path, typer.Argument(help="SQuAD-format file with the reference answers.")],
     predictions: Annotated[Path, typer.Argument(help="JSON object: question id -> answer text.")],
     metric: Annotated[str, typer.Option(help="mlqa, squad-v1 or squad-v2.")] = "squad-v1",
-    lang: Annotated[str, typer.Option(help="Language of the passages; mlqa's rules depend on it.")] = "en",
+    lang: Annotated[str, typer.Option(help="Language of the passages, for the rules of mlqa.")] = "en",
     no_answer: Annotated[
         Path | None, typer.Option(help="squad-v2: JSON object, question id -> probability of no answer.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Score a prediction file as the official scripts do.
+    """Score a prediction file as the official script of a metric does.
 
     Example: lbkd score dev-v1.1.json predictions.json --metric squad-v1
     """
@@ -103,26 +103,24 @@ def predict(
     passage: Annotated[str | None, typer.Option(help="The passage that may hold the answer.")] = None,
     file: Annotated[
         Path | None,
-        typer.Option(
-            help='JSON lines with "question" and "passage", all of one --lang; "-": standard input.'
-        ),
+        typer.Option(help='File of JSON lines with "question" and "passage"; "-" is standard input.'),
     ] = None,
-    top_k: Annotated[int, typer.Option(min=1, help="How many answers.")] = 3,
+    top_k: Annotated[int, typer.Option(min=1, help="Number of answers.")] = 3,
     no_answer: Annotated[
-        bool, typer.Option("--no-answer", help="Allow that the passage has no answer.")
+        bool, typer.Option("--no-answer", help="Count 'no answer' among the possible answers.")
     ] = False,
     lang: Annotated[
-        str | None, typer.Option(help="Language of the passages, for models that must be told (XLM).")
+        str | None, typer.Option(help="Language of the passages, for models with language embeddings (XLM).")
     ] = None,
     question_lang: Annotated[
-        str | None, typer.Option(help="Language of the questions. \\[default: that of the passages]")
+        str | None, typer.Option(help="Language of the questions. \\[default: --lang]")
     ] = None,
     workspace: Workspace = None,
     json: Json = False,
 ) -> None:
-    """Answer questions: text, probability and place of the n best answers.
+    """Answer questions: text, probability and character offsets of the best answers.
 
-    With --file, prints for each line read one JSON line: a list of answers, best first.
+    With --file, each input line gives one JSON line: the list of its answers, best first.
 
     Example: lbkd predict --model distill.combined.impurity --question "¿Quién?" --passage "Lo hizo Ana."
     """

@@ -80,7 +80,7 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
         str | None,
         typer.Option(
             None,
-            help="Keep the epoch with the best F1 on this split in the source language. \\[default: the last]",
+            help="Split of the source language to choose the best epoch by. \\[default: keep the last]",
             rich_help_panel=_RUN,
         ),
     ),

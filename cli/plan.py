@@ -74,9 +74,9 @@ def plan(
 ) -> None:
     """Estimate windows, tokens, FLOPs, hours, memory and disk of a training; nothing is started.
 
-    Speed is measured by a few real steps on this machine, and assumed as a share of the peak for other
-    machines and where numbers stand for a corpus. In these two cases --model may also be
-    LAYERSxHIDDENxVOCABULARY.
+    Speed is measured by a few real steps on this machine; for other machines, a share of the peak is assumed.
+
+    Without a corpus, too, a share of the peak is assumed, and --model may be LAYERSxHIDDENxVOCABULARY.
 
     Example: lbkd plan --corpus my-data --languages en,es,de
 

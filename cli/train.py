@@ -1,4 +1,4 @@
-"""train, distill, cache-logits, run, demo."""
+"""The commands `train`, `distill`, `cache-logits`, `run` and `demo`."""
 
 import signal
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from lbkd.config import Settings
     from lbkd.project import Project
 
-Task = Annotated[str, typer.Option(help="What to learn: see `lbkd list tasks`.")]
-CriterionName = Annotated[str, typer.Option("--criterion", help="The loss: see `lbkd list criterions`.")]
-Weighting = Annotated[str, typer.Option(help="How to weigh the teachers: see `lbkd list weighting`.")]
+Task = Annotated[str, typer.Option(help="Task to learn: see `lbkd list tasks`.")]
+CriterionName = Annotated[str, typer.Option("--criterion", help="Loss: see `lbkd list criterions`.")]
+Weighting = Annotated[str, typer.Option(help="Weights of the teachers: see `lbkd list weighting`.")]
 
 
 @with_settings
@@ -28,12 +28,12 @@ def train(
     task: Task,
     settings: "Settings",
     ranks: Ranks,
-    lang: Annotated[str | None, typer.Option(help="The passage language, for tasks that take one.")] = None,
+    lang: Annotated[str | None, typer.Option(help="Passage language, for tasks that take one.")] = None,
     phrases: Annotated[
         Path | None,
-        typer.Option(help="Folder with <language>.txt lists to mask, for tasks that do; by default mined."),
+        typer.Option(help="Folder with <language>.txt lists of phrases to mask. \\[default: mined phrases]"),
     ] = None,
-    criterion: Annotated[str | None, typer.Option(help="The loss; by default the task's.")] = None,
+    criterion: Annotated[str | None, typer.Option(help="Loss. \\[default: the task's]")] = None,
     weighting: Weighting = "impurity",
     json: Json = False,
 ) -> None:
@@ -54,20 +54,20 @@ def distill(
     criterion: CriterionName = "combined",
     weighting: Weighting = "impurity",
     teachers: Annotated[
-        str | None, typer.Option(help="Branches whose teachers count, e.g. en,es; by default all.")
+        str | None, typer.Option(help="Branches whose teachers count, e.g. en,es. \\[default: all]")
     ] = None,
     teacher_task: Annotated[
-        str | None, typer.Option(help="What the teachers learnt, e.g. mix-mrc; by default branch-mrc.")
+        str | None, typer.Option(help="Task of the teachers, e.g. mix-mrc. \\[default: branch-mrc]")
     ] = None,
     json: Json = False,
 ) -> None:
     """Distil the workspace's teachers into one student.
 
-    Teachers that the workspace lacks are trained first, and logits that it lacks are computed.
+    Teachers that the workspace lacks are trained first, and missing logits are computed.
 
     Example: lbkd distill --criterion combined --weighting impurity
 
-    Example: lbkd distill --teachers en,es (an ablation: without the German teacher)
+    Example: lbkd distill --teachers en,es
     """
     options: dict[str, Any] = {}
     if teachers is not None:
@@ -81,10 +81,12 @@ def distill(
 def cache_logits(
     settings: "Settings",
     ranks: Ranks,
-    lang: Annotated[str | None, typer.Option(help="One teacher only; by default all.")] = None,
+    lang: Annotated[
+        str | None, typer.Option(help="Branch of the only teacher to score. \\[default: all]")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Let the teachers score every window of the training set, ahead of `distill`.
+    """Compute and store the teachers' logits for every window of the training set, ahead of `distill`.
 
     Example: lbkd cache-logits --languages en,es,de
     """
@@ -114,9 +116,11 @@ def run(
     weighting: Weighting = "impurity",
     json: Json = False,
 ) -> None:
-    """Do everything: baseline, teachers, their logits, student, and the scores of all of them.
+    """Train baseline, teachers and student, and score all models.
 
-    Steps that are done and still valid are not done again. The table goes to <workspace>/results.json too.
+    Steps that are done and still valid are not done again.
+
+    The scores are also written to <workspace>/results.json.
 
     Example: lbkd run --corpus my-data --languages en,es,de
     """
@@ -125,10 +129,11 @@ def run(
 
 def demo(
     quick: Annotated[
-        bool, typer.Option("--quick", help="A few steps on a few passages: shows the way only.")
+        bool, typer.Option("--quick", help="Take four steps on four passages; the scores mean nothing.")
     ] = False,
     workspace: Annotated[
-        Path | None, typer.Option(help="\\[default: lbkd-work, with --quick lbkd-quick]")
+        Path | None,
+        typer.Option(help="Folder of all results. \\[default: lbkd-work, with --quick lbkd-quick]"),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -150,7 +155,7 @@ def _run(settings: "Settings", ranks: Ranks | None, criterion: str, weighting: s
     from lbkd import criterions
     from lbkd import weighting as weightings
 
-    criterions.registry.create(criterion, settings.criterion)  # hours before it is needed
+    criterions.registry.create(criterion, settings.criterion)  # an invalid option fails before training
     weightings.registry.create(weighting, settings.weighting)
     with running(settings, ranks, json) as project:
         from lbkd.training.run import Components
@@ -170,18 +175,18 @@ def _show_results(settings: "Settings", rows: list[dict[str, Any]], student: Pat
 
 
 def example(settings: "Settings") -> str:
-    """A question and passage of the test split, as options that one can paste."""
+    """The shortest question of the test split and its passage, as options to paste into a shell."""
     from lbkd.corpus.squad import read
 
     corpus = settings.corpus
     language = (corpus.zero_shot or corpus.languages)[-1]
     data = read(settings.path(corpus.test, language), language)
-    asked = data.questions[0]
+    asked = min(data.questions, key=lambda each: len(each.text) + len(data.passages[each.passage]))
     return f"--question {quote(asked.text)} --passage {quote(data.passages[asked.passage])}"
 
 
 def check_options(settings: "Settings", task: str, given: dict[str, str]) -> None:
-    """Refuse options of their own that a task does not take, and a task without its language."""
+    """Raise ConfigError for an option that the task does not take, and for a language that it needs."""
     from lbkd import tasks
 
     takes = {option.name: option for option in tasks.registry.options(task)}
@@ -203,7 +208,7 @@ def _train(
 ) -> None:
     from lbkd import weighting as weightings
 
-    weightings.registry.origin(weighting)  # refuses an unknown name, whether the task needs it or not
+    weightings.registry.origin(weighting)  # an unknown name is refused for tasks without teachers too
     with running(settings, ranks, json) as project:
         from lbkd.evaluation.evaluate import evaluate
         from lbkd.training.run import Components

@@ -102,7 +102,7 @@ def test_refusals(refused: Callable[..., str], arguments: list[Any], parts: list
 def test_numbers_beside_a_corpus_of_the_settings_file(
     lbkd: Callable[..., Any], refused: Callable[..., str]
 ) -> None:
-    """Refused where the corpus has its texts; else the recommended command leaves it to the file."""
+    """Refused where the corpus has its texts; else the recommended command names the folder."""
     Path("lbkd.toml").write_text(f'[corpus]\ndir = "{BUILTIN_CORPUS}"\n', encoding="utf-8")
     message = refused("plan", *NUMBERS)
     assert f"--questions 100000: the texts are there, in {BUILTIN_CORPUS}; leave it out" in message
