@@ -14,7 +14,7 @@ from lbkd.errors import ConfigError, DataError
 
 from .console import err, json_only, matrix_table, print_json, scores_table, table
 from .options import Json, Ranks, Workspace, make_settings, model_folder, names, with_settings
-from .train import running
+from .running import running
 
 if TYPE_CHECKING:
     from lbkd.config import Settings

@@ -12,7 +12,8 @@ from lbkd.errors import ConfigError
 
 from .console import costs_table, out, print_json, table
 from .options import Json, Ranks, as_arguments, given, with_settings
-from .train import check_options, running
+from .running import running
+from .train import check_options
 
 if TYPE_CHECKING:
     from lbkd.config import Settings

@@ -10,7 +10,7 @@ from lbkd.workspace import write_json
 
 from .console import costs_table, out, print_json, table
 from .options import Json, Ranks, names, with_settings
-from .train import running
+from .running import running
 
 if TYPE_CHECKING:
     from lbkd.config import Settings

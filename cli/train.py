@@ -1,22 +1,19 @@
 """The commands `train`, `distill`, `cache-logits`, `run` and `demo`."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lbkd.errors import ConfigError, LbkdError, nearest
+from lbkd.errors import ConfigError, nearest
 
-from .console import Reporter, Terminated, json_only, out, print_json, scores_table, stoppable, table
-from .options import Json, Ranks, names, rank, with_settings
+from .console import out, print_json, scores_table, table
+from .options import Json, Ranks, names, with_settings
+from .running import running
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
-    from lbkd.project import Project
 
 Task = Annotated[str, typer.Option(help="Task to learn: see `lbkd list tasks`.")]
 CriterionName = Annotated[str, typer.Option("--criterion", help="Loss: see `lbkd list criterions`.")]
@@ -228,66 +225,6 @@ def _train(
             json,
             lambda: scores_table(rows) if rows else None,
         )
-
-
-@contextmanager
-def running(
-    settings: "Settings", ranks: Ranks | None, json: bool, *, trains: bool = True
-) -> "Iterator[Project]":
-    """Start the ranks of --nproc; inside a rank, yield the command's project and show its progress.
-
-    Args:
-        settings: of the project.
-        ranks: the ranks that the command was asked to run in; None for commands without `--nproc`.
-        json: keep standard output for one JSON value.
-        trains: False for a command that only reads or counts, which then does not import DeepSpeed.
-
-    Raises:
-        ConfigError: the workspace cannot be written.
-        LbkdError: whatever the command raises, and a rank that is lost. An error that ends several ranks is
-            raised on the first of them; the others exit with code 2.
-    """
-    if ranks is not None:
-        ranks.start()
-    try:
-        reporter = None if rank() else Reporter(settings.workspace / "log.txt")
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"workspace {str(settings.workspace)!r} cannot be written: {error}. Name another --workspace."
-        ) from error
-    from lbkd.distributed import group, hosts
-    from lbkd.distributed.launch import launched
-    from lbkd.project import Project
-
-    if trains and launched():
-        from lbkd.training.engine import import_deepspeed
-
-        import_deepspeed()  # before the ranks meet; its docstring tells why
-    former = signal.signal(signal.SIGTERM, _terminated)
-    try:
-        message = "stopped; finished steps are kept: the same command goes on after them"
-        with stoppable(reporter, message), json_only(json):
-            yield Project(settings, reporter, ranks.nproc if ranks is not None else None)
-    except RuntimeError as error:
-        lost = hosts.lost(error)
-        if lost is None:
-            raise
-        group.stop()
-        if hosts.told_by_another(""):
-            raise typer.Exit(2) from error
-        raise lost from error
-    except (LbkdError, OSError) as error:
-        group.stop()
-        if hosts.told_by_another(str(error)):
-            raise typer.Exit(2) from error
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, former)
-        group.stop()
-
-
-def _terminated(number: int, frame: object) -> None:
-    raise Terminated
 
 
 def _show(value: Any, json: bool, human: Any) -> None:
