@@ -11,7 +11,7 @@ import pytest
 import typer
 from lbkd_cli.main import app
 
-from lbkd.config import parse_set
+from lbkd.config import load, parse_set
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -36,6 +36,24 @@ def test_every_command_is_understood(line: str) -> None:
         words = [*getattr(context, "_protected_args", ()), *context.args]
     for text in context.params.get("set_") or []:
         parse_set(text)
+
+
+def test_the_example_of_settings_does_not_score_on_what_it_trains_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```toml\n(.*?)^```", README, re.M | re.S)
+    examples = [block for block in blocks if "[corpus]" in block]
+    assert examples
+    for block in examples:
+        Path("lbkd.toml").write_text(block, encoding="utf-8")
+        settings = load({})
+        languages = (*settings.corpus.languages, *settings.corpus.zero_shot)
+        train = {settings.path(settings.corpus.train, language) for language in settings.corpus.languages}
+        test = {settings.path(settings.corpus.test, language) for language in languages}
+        assert len(train) == len(settings.corpus.languages)
+        assert len(test) == len(languages)
+        assert not train & test
 
 
 @pytest.mark.slow
