@@ -53,7 +53,7 @@ def evaluate(
 
         place = data or settings.corpus.benchmarks
         evaluation_set = None if benchmark is None else benchmark_set(benchmark, place, names(on))
-        folders = [model_folder(name, settings.workspace) for name in run]
+        folders = dict.fromkeys(model_folder(name, settings.workspace) for name in run)
         evaluation_set = replace(evaluation_set or own_test_set(project), matrix=matrix)
         rows = [row for folder in folders for row in evaluate(project, folder, evaluation_set)]
     if project.rank == 0:

@@ -16,6 +16,9 @@ from lbkd.models.load import load_span_model, trained
 from lbkd.project import Project, window_settings
 from lbkd.workspace import folder_hash, read_json, write_json
 
+_FORMAT = 2
+"""Version of the files with scores."""
+
 
 @dataclass(frozen=True)
 class EvaluationSet:
@@ -90,22 +93,26 @@ def evaluate(
     A run is evaluated with the tokenizer and the window settings that it was trained with.
 
     Args:
-        project: settings, and the training languages.
+        project: settings, and the training languages of a model folder that is no run.
         model: the folder.
         evaluation_set: by default the corpus's own test split.
 
     Returns:
-        Rows with `model`, `task`, `language` (the passages'), `question_language`, `zero_shot` (no training
-        data in the passages' language), `exact_match` and `f1` (percent), `questions`, and what the metric
-        gives beside these.
+        Rows with `model` (name of the folder), `folder`, `task`, `language` (the passages'),
+        `question_language`, `zero_shot` (the run's corpus had no training data in the passages' language),
+        `exact_match` and `f1` (percent), `questions`, and what the metric gives beside these.
     """
     evaluation_set = evaluation_set or own_test_set(project)
     folder, settings = trained(model)
-    task = (read_json(model / "run.json") or {}).get("task", "")
+    about = read_json(model / "run.json") or {}
+    run = {"model": model.name, "folder": str(model), "task": about.get("task", "")}
     windows = window_settings(settings)
-    how, learnt = project.settings.evaluation, project.settings.corpus.languages
+    learnt = about["settings"]["corpus"]["languages"] if about else project.settings.corpus.languages
+    how = project.settings.evaluation
     dtype = compute_dtype(project.settings.runtime.precision)
     provenance = {
+        "format": _FORMAT,
+        "learnt": sorted(learnt),
         "corpus": evaluation_set.corpus.fingerprint(),
         "window settings": list(windows),
         "model": folder_hash(Path(folder)),
@@ -117,7 +124,7 @@ def evaluate(
     }
     former = collectives.broadcast_object(read_json(model / evaluation_set.scores))
     if former is not None and former["provenance"] == provenance:
-        return [{**row, "zero_shot": row["language"] not in learnt} for row in former["rows"]]
+        return [{**run, **row} for row in former["rows"]]
     if project.rank == 0:
         (model / evaluation_set.scores).unlink(
             missing_ok=True
@@ -155,8 +162,6 @@ def evaluate(
         )
         rows.append(
             {
-                "model": model.name,
-                "task": task,
                 "language": pair[0],
                 "question_language": pair[1],
                 "zero_shot": pair[0] not in learnt,
@@ -171,4 +176,4 @@ def evaluate(
         project.listener.progress(f"{model.name} answers", done, len(asked), {})
     if project.rank == 0:
         write_json(model / evaluation_set.scores, {"provenance": provenance, "rows": rows})
-    return rows
+    return [{**run, **row} for row in rows]

@@ -13,7 +13,13 @@ from rich.console import Console
 def rows(*models: str) -> list[Mapping[str, Any]]:
     """Scores in six languages, three of them zero-shot."""
     return [
-        {"model": model, "language": language, "zero_shot": n > 2, "exact_match": 51.24, "f1": 60.25 + n}
+        {
+            "folder": f"runs/{model}",
+            "language": language,
+            "zero_shot": n > 2,
+            "exact_match": 51.24,
+            "f1": 60.25 + n,
+        }
         for model in models
         for n, language in enumerate(("en", "es", "de", "ar", "hi", "vi"))
     ]
@@ -40,6 +46,33 @@ def test_a_model_without_a_language_has_an_empty_cell(capsys: pytest.CaptureFixt
     console.scores_table([*rows("a"), rows("b")[1]])
     line = capsys.readouterr().out.splitlines()[2]
     assert line.split() == ["b", "51.2", "/", "61.2"]
+
+
+def test_models_of_one_name_have_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    same = [{**row, "folder": f"{place}/runs/baseline"} for place in "ab" for row in rows("")]
+    console.scores_table([*same, *rows("mix-mrc")])
+    lines = capsys.readouterr().out.splitlines()[1:4]
+    assert [line.split()[0] for line in lines] == ["a/runs/baseline", "b/runs/baseline", "mix-mrc"]
+    console.matrix_table([{**row, "question_language": row["language"]} for row in same])
+    titles = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines() if ": F1" in line]
+    assert titles == ["a/runs/baseline", "b/runs/baseline"]
+
+
+def test_names_are_shortened_as_far_as_they_differ() -> None:
+    folders = ["runs/a", "/x/runs/a", "runs/b", "c"]
+    assert [*console.short_names(folders).values()] == ["runs/a", "x/runs/a", "b", "c"]
+
+
+def test_a_language_that_only_some_models_learnt(capsys: pytest.CaptureFixture[str]) -> None:
+    """The asterisk stands at the models that did not."""
+    learnt = [{**row, "zero_shot": row["language"] == "vi"} for row in rows("more")]
+    console.scores_table([*rows("less"), *learnt])
+    head, less, more, last = capsys.readouterr().out.splitlines()
+    assert head.split()[3:] == ["en", "es", "de", "ar", "hi", "vi*"]
+    cells = [line.rstrip() for line in less.split("51.2 / ")[1:]]
+    assert cells == ["60.2", "61.2", "62.2", "63.2*", "64.2*", "65.2"]
+    assert "*" not in more
+    assert "zero-shot" in last
 
 
 def test_only_about_is_folded_and_only_on_a_terminal(

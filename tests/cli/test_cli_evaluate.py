@@ -29,6 +29,23 @@ def test_evaluate(lbkd: Callable[..., Any], short: list[Any], student: Any, tiny
     assert [row["model"] for row in rows] == ["tiny"] * 3
 
 
+def test_a_run_in_another_place_keeps_what_it_learnt(
+    lbkd: Callable[..., Any], short: list[Any], baseline: Any, workspace: Path
+) -> None:
+    """Renamed and moved, asked with other languages: its present name, and the asterisk of its own corpus."""
+    asked = ["evaluate", workspace / "runs" / "baseline", "moved/renamed", *short]
+    shutil.copytree(workspace / "runs" / "baseline", "moved/renamed")
+    asked[asked.index("en,es")] = "en"
+    asked += ["--set", "corpus.zero_shot=es,hi"]
+    rows = lbkd(*asked, "--json").json
+    assert [(row["model"], row["language"], row["zero_shot"]) for row in rows] == [
+        (name, language, language == "hi") for name in ("baseline", "renamed") for language in LANGUAGES
+    ]
+    assert [row["folder"] for row in rows[::3]] == [str(workspace / "runs" / "baseline"), "moved/renamed"]
+    assert [row["f1"] for row in rows[:3]] == [row["f1"] for row in rows[3:]]
+    assert [line.split()[0] for line in lbkd(*asked).out.splitlines()[1:3]] == ["baseline", "renamed"]
+
+
 def test_predict_answers_as_evaluate_did(
     lbkd: Callable[..., Any], wrote: Callable[..., Path], student: Any, workspace: Path
 ) -> None:
