@@ -9,7 +9,7 @@ import typer
 from lbkd import __version__
 from lbkd.errors import LbkdError
 
-from . import components, data, infer, plan, reproduce, train, translate, trim
+from . import components, data, infer, plan, reproduce, status, train, translate, trim
 from .console import err
 from .options import Invocation, rank
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     "[bold]Start with[/] `lbkd demo`, then `lbkd run --corpus YOUR_DATA`.",
     epilog="`lbkd COMMAND --help` shows options and an example.",
 )
-for module in (train, infer, trim, translate, plan, reproduce, components):
+for module in (train, infer, trim, translate, plan, reproduce, status, components):
     module.add_to(app)
 app.add_typer(data.app, name="data")
 

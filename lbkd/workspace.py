@@ -3,11 +3,13 @@
 <workspace>/models/<name>/    pretrained encoders made ready (trimmed vocabulary)
 <workspace>/corpus/           the files' texts, one packed file a language
 <workspace>/tokens/<hash>/    texts as token ids, one table a language
-<workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, log.txt, model/, eval/, tensorboard/,
+<workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, model/, eval/, tensorboard/,
                               checkpoints/ as long as the run is not done
 <workspace>/logits/<run>/     what a teacher says about every feature of the training set
 <workspace>/translations/     texts and their translations, a file for each backend, settings and languages
+<workspace>/reproduce/        the tables of `lbkd reproduce`, a file for each recipe
 <workspace>/results.json      the table of `lbkd run`
+<workspace>/log.txt           what commands told, with times
 """
 
 import hashlib
