@@ -160,29 +160,16 @@ def scores_table(rows: Sequence[Mapping[str, Any]]) -> None:
     cells = {}
     for row in rows:
         mark = "*" if row["zero_shot"] and not all(languages[row["language"]]) else ""
-        cells[row["folder"], row["language"]] = f"{row['exact_match']:.1f} / {row['f1']:.1f}{mark}"
+        cells[row["model"], row["language"]] = f"{row['exact_match']:.1f} / {row['f1']:.1f}{mark}"
     table(
         ["EM / F1", *(f"{language}{'*' if all(zero) else ''}" for language, zero in languages.items())],
         [
-            [name, *(cells.get((folder, language), "") for language in languages)]
-            for folder, name in short_names(row["folder"] for row in rows).items()
+            [model, *(cells.get((model, language), "") for language in languages)]
+            for model in dict.fromkeys(row["model"] for row in rows)
         ],
     )
     if any(any(zero) for zero in languages.values()):
         out.print("* zero-shot: no training data in this language", style="dim")
-
-
-def short_names(folders: Iterable[str]) -> dict[str, str]:
-    """Folder -> as many of the last parts of its path as tell the folder from all others."""
-    parts = {folder: Path(folder).parts for folder in folders}
-    names = {}
-    for folder, own in parts.items():
-        others = [other for name, other in parts.items() if name != folder]
-        length = 1
-        while length < len(own) and any(other[-length:] == own[-length:] for other in others):
-            length += 1
-        names[folder] = str(Path(*own[-length:]))
-    return names
 
 
 def costs_table(costs: "Sequence[Cost]") -> None:
@@ -206,8 +193,8 @@ def costs_table(costs: "Sequence[Cost]") -> None:
 
 def matrix_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """F1, one table a model: languages of the passages down, of the questions across; green is high."""
-    for folder, model in short_names(row["folder"] for row in rows).items():
-        f1 = {(r["language"], r["question_language"]): r["f1"] for r in rows if r["folder"] == folder}
+    for model in dict.fromkeys(row["model"] for row in rows):
+        f1 = {(r["language"], r["question_language"]): r["f1"] for r in rows if r["model"] == model}
         down, across = (list(dict.fromkeys(pair[end] for pair in f1)) for end in (0, 1))
         low, high = min(f1.values()), max(f1.values())
         out.print(f"{model}: F1, passages down, questions across")

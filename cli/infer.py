@@ -2,7 +2,7 @@
 
 import json as json_module
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,11 +53,27 @@ def evaluate(
 
         place = data or settings.corpus.benchmarks
         evaluation_set = None if benchmark is None else benchmark_set(benchmark, place, names(on))
-        folders = dict.fromkeys(model_folder(name, settings.workspace) for name in run)
+        folders = [*dict.fromkeys(model_folder(name, settings.workspace) for name in run)]
         evaluation_set = replace(evaluation_set or own_test_set(project), matrix=matrix)
-        rows = [row for folder in folders for row in evaluate(project, folder, evaluation_set)]
+        rows = [
+            {**row, "model": name}
+            for folder, name in zip(folders, short_names(folders), strict=True)
+            for row in evaluate(project, folder, evaluation_set)
+        ]
     if project.rank == 0:
         print_json(rows) if json else (matrix_table if matrix else scores_table)(rows)
+
+
+def short_names(folders: Sequence[Path]) -> list[str]:
+    """For each of several folders, as many of the last parts of its path as no other path ends with."""
+    names = []
+    for folder in folders:
+        own, others = folder.parts, [other.parts for other in folders if other != folder]
+        length = 1
+        while length < len(own) and any(other[-length:] == own[-length:] for other in others):
+            length += 1
+        names.append(str(Path(*own[-length:])))
+    return names
 
 
 def score(

@@ -161,13 +161,15 @@ def _run(settings: "Settings", ranks: Ranks | None, criterion: str, weighting: s
         student = Components.from_settings(settings, "distill", None, criterion, weighting)
         rows = run_all(project, student)
     if project.rank == 0:
-        _show(rows, json, lambda: _show_results(settings, rows, rows[-1]["folder"]))
+        _show(
+            rows, json, lambda: _show_results(settings, rows, settings.workspace / "runs" / rows[-1]["model"])
+        )
 
 
-def _show_results(settings: "Settings", rows: list[dict[str, Any]], student: str) -> None:
+def _show_results(settings: "Settings", rows: list[dict[str, Any]], student: Path) -> None:
     scores_table(rows)
     out.print(f"\nThe student is a Hugging Face model in {student}/model. Ask it:\n")
-    out.print(f"  lbkd predict --model {quote(student)} {example(settings)}\n")
+    out.print(f"  lbkd predict --model {quote(str(student))} {example(settings)}\n")
 
 
 def example(settings: "Settings") -> str:

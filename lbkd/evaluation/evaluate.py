@@ -98,14 +98,14 @@ def evaluate(
         evaluation_set: by default the corpus's own test split.
 
     Returns:
-        Rows with `model` (name of the folder), `folder`, `task`, `language` (the passages'),
-        `question_language`, `zero_shot` (the run's corpus had no training data in the passages' language),
-        `exact_match` and `f1` (percent), `questions`, and what the metric gives beside these.
+        Rows with `model` (name of the folder), `task`, `language` (the passages'), `question_language`,
+        `zero_shot` (the run's corpus had no training data in the passages' language), `exact_match` and
+        `f1` (percent), `questions`, and what the metric gives beside these.
     """
     evaluation_set = evaluation_set or own_test_set(project)
     folder, settings = trained(model)
     about = read_json(model / "run.json") or {}
-    run = {"model": model.name, "folder": str(model), "task": about.get("task", "")}
+    run = {"model": model.name, "task": about.get("task", "")}
     windows = window_settings(settings)
     learnt = about["settings"]["corpus"]["languages"] if about else project.settings.corpus.languages
     how = project.settings.evaluation

@@ -14,7 +14,7 @@ def rows(*models: str) -> list[Mapping[str, Any]]:
     """Scores in six languages, three of them zero-shot."""
     return [
         {
-            "folder": f"runs/{model}",
+            "model": model,
             "language": language,
             "zero_shot": n > 2,
             "exact_match": 51.24,
@@ -46,21 +46,6 @@ def test_a_model_without_a_language_has_an_empty_cell(capsys: pytest.CaptureFixt
     console.scores_table([*rows("a"), rows("b")[1]])
     line = capsys.readouterr().out.splitlines()[2]
     assert line.split() == ["b", "51.2", "/", "61.2"]
-
-
-def test_models_of_one_name_have_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
-    same = [{**row, "folder": f"{place}/runs/baseline"} for place in "ab" for row in rows("")]
-    console.scores_table([*same, *rows("mix-mrc")])
-    lines = capsys.readouterr().out.splitlines()[1:4]
-    assert [line.split()[0] for line in lines] == ["a/runs/baseline", "b/runs/baseline", "mix-mrc"]
-    console.matrix_table([{**row, "question_language": row["language"]} for row in same])
-    titles = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines() if ": F1" in line]
-    assert titles == ["a/runs/baseline", "b/runs/baseline"]
-
-
-def test_names_are_shortened_as_far_as_they_differ() -> None:
-    folders = ["runs/a", "/x/runs/a", "runs/b", "c"]
-    assert [*console.short_names(folders).values()] == ["runs/a", "x/runs/a", "b", "c"]
 
 
 def test_a_language_that_only_some_models_learnt(capsys: pytest.CaptureFixture[str]) -> None:

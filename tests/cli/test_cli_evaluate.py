@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lbkd_cli.infer import short_names
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.inference import Answerer
@@ -41,9 +42,22 @@ def test_a_run_in_another_place_keeps_what_it_learnt(
     assert [(row["model"], row["language"], row["zero_shot"]) for row in rows] == [
         (name, language, language == "hi") for name in ("baseline", "renamed") for language in LANGUAGES
     ]
-    assert [row["folder"] for row in rows[::3]] == [str(workspace / "runs" / "baseline"), "moved/renamed"]
     assert [row["f1"] for row in rows[:3]] == [row["f1"] for row in rows[3:]]
     assert [line.split()[0] for line in lbkd(*asked).out.splitlines()[1:3]] == ["baseline", "renamed"]
+
+
+def test_runs_of_one_name_have_a_line_each(
+    lbkd: Callable[..., Any], short: list[Any], baseline: Any, workspace: Path
+) -> None:
+    for place in "ab":
+        shutil.copytree(workspace / "runs" / "baseline", f"{place}/runs/baseline")
+    lines = lbkd("evaluate", "a/runs/baseline", "b/runs/baseline", *short).out.splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["a/runs/baseline", "b/runs/baseline"]
+
+
+def test_names_are_shortened_as_far_as_they_differ() -> None:
+    folders = ["runs/a", "/x/runs/a", "runs/b", "c"]
+    assert short_names([*map(Path, folders)]) == ["runs/a", "x/runs/a", "b", "c"]
 
 
 def test_predict_answers_as_evaluate_did(

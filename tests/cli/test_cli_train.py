@@ -16,7 +16,6 @@ pytestmark = pytest.mark.slow
 LANGUAGES = ["en", "es", "hi"]
 SCORES = {
     "model",
-    "folder",
     "task",
     "language",
     "question_language",
