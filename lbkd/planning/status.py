@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 
 from lbkd.config import Settings
@@ -73,7 +74,7 @@ class _Runs:
                 return Status("run", folder.name, "missing", "not finished: the same command goes on")
             try:
                 settings = Settings.model_validate(about["settings"])
-                components = Components(**about["components"])
+                components = TypeAdapter(Components).validate_python(about["components"])
             except (LookupError, TypeError, ValueError) as error:
                 raise DataError(f"{folder / 'run.json'}: not written by this version of lbkd.") from error
             with safe_open(folder / "model" / "model.safetensors", "pt"):
