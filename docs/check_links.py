@@ -33,6 +33,8 @@ def defined(body: list[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
             yield node.name, node
         elif isinstance(node, ast.Import | ast.ImportFrom):
             yield from ((item.asname or item.name, node) for item in node.names)
+        elif isinstance(node, ast.If):  # imports for type checkers
+            yield from defined(node.body)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             yield from ((target.id, node) for target in targets if isinstance(target, ast.Name))
