@@ -35,13 +35,14 @@ def evaluate(
     of its training.
 
     Args:
-        project: settings, and the training languages.
+        project: settings, and the training languages of a model folder that is no run.
         model: the folder.
         evaluation_set: by default the corpus's own test split.
 
     Returns:
-        Rows with `model`, `task`, `language` (the passages'), `question_language`, `zero_shot` (no training
-        data in the passages' language), `exact_match` and `f1` (percent), `questions`, the metric's extras.
+        Rows with `model` (name of the folder), `task`, `language` (the passages'), `question_language`,
+        `zero_shot` (the run's corpus has no training data in the passages' language), `exact_match` and `f1`
+        (percent), `questions`, and the metric's extras.
     """
     evaluation_set = evaluation_set or own_test_set(project)
     trust = project.settings.model.trust_remote_code
@@ -57,8 +58,10 @@ def evaluate(
         rows = _scored(project, model, network, features, evaluation_set)
         if project.rank == 0:
             write_json(model / evaluation_set.scores, {"provenance": provenance, "rows": rows})
-    learnt = project.settings.corpus.languages
-    return [{**row, "zero_shot": row["language"] not in learnt} for row in rows]
+    about = read_json(model / "run.json") or {}
+    learnt = about["settings"]["corpus"]["languages"] if about else project.settings.corpus.languages
+    run = {"model": model.name, "task": about.get("task", "")}
+    return [{**run, **row, "zero_shot": row["language"] not in learnt} for row in rows]
 
 
 def _provenance(
@@ -81,7 +84,8 @@ def _provenance(
 def _former_rows(path: Path, provenance: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """The rows of an earlier evaluation with the given provenance; None where there are none."""
     former = collectives.broadcast_object(read_json(path))
-    return former["rows"] if former is not None and former["provenance"] == provenance else None
+    valid = isinstance(former, dict) and former.get("provenance") == provenance and "rows" in former
+    return former["rows"] if valid else None
 
 
 def _scored(
@@ -92,13 +96,12 @@ def _scored(
     evaluation_set: EvaluationSet,
 ) -> list[dict[str, Any]]:
     """One row for each pair of languages; rank 0 writes the answers to the model's folder."""
-    task = (read_json(model / "run.json") or {}).get("task", "")
     rows = []
     pairs = evaluation_set.pairs
     for done, pair in enumerate(pairs, start=1):
         found = _answers(project, network, features, pair)
         answers, score = scored(found, evaluation_set.golds(*pair), evaluation_set.metric, pair[0])
-        rows.append({"model": model.name, "task": task, **_row(score, pair)})
+        rows.append(_row(score, pair))
         if project.rank == 0:
             write_json(model / evaluation_set.answers(*pair), answers)
         project.listener.progress(f"{model.name} answers", done, len(pairs), {})

@@ -74,7 +74,7 @@ class LogitsStore:
         Returns:
             Names in which the provenance differs from a former store's, which is deleted; "" if none.
         """
-        changed = self._changed(provenance)
+        changed = self.changed(provenance)
         if changed != "":
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
@@ -83,6 +83,11 @@ class LogitsStore:
             for number in range(0, max(1, self.blocks), SHARD):
                 self._file(half, number).touch()
         return changed or ""
+
+    def changed(self, provenance: dict[str, Any]) -> str | None:
+        """Names of the provenance that differ from the manifest's; None where there is no manifest."""
+        former = read_json(self.folder / "manifest.json")
+        return differences(former, self._manifest(provenance)) if isinstance(former, dict) else None
 
     def finished(self) -> set[int]:
         """Blocks whose bytes are on disk and undamaged."""
@@ -112,7 +117,7 @@ class LogitsStore:
             DataError: a store that is missing, unfinished, damaged, or of another provenance.
         """
         remedy = "Compute it again with `lbkd cache-logits`."
-        changed = self._changed(provenance)
+        changed = self.changed(provenance)
         if changed is None:
             raise DataError(f"{self.folder}: no teacher logits here. {remedy}")
         if changed:
@@ -136,11 +141,6 @@ class LogitsStore:
         own = {"format version": VERSION, "set of windows": windows.hexdigest()}
         described: dict[str, Any] = json.loads(json.dumps({**provenance, **own}))
         return described
-
-    def _changed(self, provenance: dict[str, Any]) -> str | None:
-        """Names in which the provenance differs from the manifest's; None without a manifest."""
-        former = read_json(self.folder / "manifest.json")
-        return differences(former, self._manifest(provenance)) if isinstance(former, dict) else None
 
     def _file(self, half: str, number: int) -> Path:
         """The file of a block."""

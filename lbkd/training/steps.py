@@ -4,6 +4,7 @@ Each writes down what its result depends on; while that is unchanged, it is not 
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,7 @@ def _about(run: Run, provenance: dict[str, Any], seconds: float) -> dict[str, An
         "name": run.name,
         "task": run.components.task,
         "seconds": round(seconds, 1),
+        "components": asdict(run.components),
         "seed": run.project.settings.seed,
         "ranks": run.project.world_size,
         "versions": versions(),
@@ -142,24 +144,15 @@ def cache_logits(
     """
     features = project.train_features
     if windows is None:
-        pairs = [(k, j) for k in features.languages for j in features.languages]
-        windows = Schedule(features, pairs, project.settings).windows
+        windows = all_windows(project)
     _train_missing(project, [teacher])
     run = teacher_run(project, teacher)
-    folder = project.settings.workspace / "logits" / run.folder.name
-    store = LogitsStore(folder, windows, features.lengths(windows) if lengths is None else lengths)
-    provenance = {
-        "corpus": project.train_corpus.fingerprint(),
-        "tokenizer": project.tokenizer_hash,
-        "window settings": list(window_settings(project.settings.model)),
-        "teacher weights": file_hash(run.weights),
-        "precision": str(compute_dtype(project.settings.runtime.precision)),
-    }
+    store, provenance = logits_store(run, windows, lengths)
     project.alike(provenance)
     if project.rank == 0:
         changed = store.prepare(provenance)
         if changed:
-            project.listener.note(f"{folder}: computed again, since {changed} changed")
+            project.listener.note(f"{store.folder}: computed again, since {changed} changed")
     collectives.barrier()
     finished = collectives.broadcast_object(len(store.finished()))
     if finished < store.blocks:
@@ -185,6 +178,37 @@ def cache_logits(
             )
         )
     return store.open(provenance)
+
+
+def all_windows(project: Project) -> Ints:
+    """Feature ids, ascending, of the windows that a student of all language pairs reads."""
+    features = project.train_features
+    pairs = [(k, j) for k in features.languages for j in features.languages]
+    return Schedule(features, pairs, project.settings).windows
+
+
+def logits_store(
+    teacher: Run, windows: Ints, lengths: Ints | None = None
+) -> tuple[LogitsStore, dict[str, Any]]:
+    """The store of a trained teacher's logits for some windows, and what the logits depend on, by name.
+
+    Args:
+        teacher: the teacher's run.
+        windows: (N,) feature ids, ascending.
+        lengths: (N,) tokens of each window, where known.
+    """
+    project = teacher.project
+    folder = project.settings.workspace / "logits" / teacher.name
+    if lengths is None:
+        lengths = project.train_features.lengths(windows)
+    provenance = {
+        "corpus": project.train_corpus.fingerprint(),
+        "tokenizer": project.tokenizer_hash,
+        "window settings": list(window_settings(project.settings.model)),
+        "teacher weights": file_hash(teacher.weights),
+        "precision": str(compute_dtype(project.settings.runtime.precision)),
+    }
+    return LogitsStore(folder, windows, lengths), provenance
 
 
 def run_all(project: Project, student: Components) -> list[dict[str, Any]]:
