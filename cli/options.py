@@ -26,6 +26,15 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON value on standard output, all else on standard error.")
 ]
 
+CriterionName = Annotated[
+    str | None,
+    typer.Option("--criterion", help="Loss: see `lbkd list criterions`. \\[default: the task's]"),
+]
+WeightingName = Annotated[
+    str | None,
+    typer.Option(help="Weights of the teachers: see `lbkd list weighting`. \\[default: impurity]"),
+]
+
 Workspace = Annotated[Path | None, typer.Option(help="Folder of all results. \\[default: lbkd-work]")]
 
 RANKS = ("nproc", "zero_stage", "deepspeed")

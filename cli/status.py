@@ -1,11 +1,16 @@
-"""The command `status`."""
+"""The commands `status` and `check`."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 
 from .console import json_only, out, print_json, table
-from .options import Json, Workspace, make_settings
+from .options import CriterionName, Json, WeightingName, Workspace, make_settings, with_settings
+from .running import running
+
+if TYPE_CHECKING:
+    from lbkd.config import Settings
 
 
 def status(workspace: Workspace = None, json: Json = False) -> None:
@@ -28,6 +33,32 @@ def status(workspace: Workspace = None, json: Json = False) -> None:
         out.print(f"{folder} holds no runs.")
 
 
+@with_settings
+def check(
+    settings: "Settings",
+    criterion: CriterionName = None,
+    weighting: WeightingName = None,
+    json: Json = False,
+) -> None:
+    """Check everything that settings and files tell before `lbkd run` starts; train nothing.
+
+    Files, components and options, test questions that are trained on, the metric, finished runs.
+
+    Example: lbkd check --corpus my-data --languages en,es,de
+    """
+    with running(settings, None, json, trains=False) as project:
+        from lbkd.training.run import Components
+        from lbkd.training.steps import checked_runs
+
+        student = Components.from_settings(settings, "distill", None, criterion, weighting)
+        names = [run.name for run in checked_runs(project, student)]
+    if json:
+        print_json({"runs": names})
+    else:
+        out.print(f"good: `lbkd run` may train {', '.join(names)}")
+
+
 def add_to(app: typer.Typer) -> None:
-    """Register this module's command."""
-    app.command()(status)
+    """Register this module's commands."""
+    for command in (status, check):
+        app.command()(command)

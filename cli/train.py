@@ -9,20 +9,11 @@ import typer
 from lbkd.errors import ConfigError, nearest
 
 from .console import out, print_json, scores_table, table
-from .options import Json, Ranks, names, with_settings
+from .options import CriterionName, Json, Ranks, WeightingName, names, with_settings
 from .running import running
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
-
-CriterionName = Annotated[
-    str | None,
-    typer.Option("--criterion", help="Loss: see `lbkd list criterions`. \\[default: the task's]"),
-]
-Weighting = Annotated[
-    str | None,
-    typer.Option(help="Weights of the teachers: see `lbkd list weighting`. \\[default: impurity]"),
-]
 
 
 @with_settings
@@ -38,7 +29,7 @@ def train(
         typer.Option(help="Folder with <language>.txt lists of phrases to mask. \\[default: mined phrases]"),
     ] = None,
     criterion: CriterionName = None,
-    weighting: Weighting = None,
+    weighting: WeightingName = None,
     json: Json = False,
 ) -> None:
     """Train a model on a task, for example a language branch teacher.
@@ -59,7 +50,7 @@ def distill(
     settings: "Settings",
     ranks: Ranks,
     criterion: CriterionName = None,
-    weighting: Weighting = None,
+    weighting: WeightingName = None,
     teachers: Annotated[
         str | None, typer.Option(help="Branches whose teachers count, e.g. en,es. \\[default: all]")
     ] = None,
@@ -120,7 +111,7 @@ def run(
     settings: "Settings",
     ranks: Ranks,
     criterion: CriterionName = None,
-    weighting: Weighting = None,
+    weighting: WeightingName = None,
     json: Json = False,
 ) -> None:
     """Train baseline, teachers and student, and score all models.

@@ -211,17 +211,28 @@ def logits_store(
     return LogitsStore(folder, windows, lengths), provenance
 
 
-def run_all(project: Project, student: Components) -> list[dict[str, Any]]:
-    """Train and score everything: baseline, teachers and student; the rows of `results.json`.
+def checked_runs(project: Project, student: Components) -> list[Run]:
+    """The runs of `run_all` in their order, once all that settings and files tell is checked.
 
-    The student's options are the student's alone: baseline and teachers learn with plain NLL.
+    Raises:
+        ConfigError: components or options that do not fit, a finished run that would be replaced, or see
+            `check_run`.
+        DataError: see `check_run` and `read_run`.
     """
     check_run(project, own_test_set(project))
     run = Run.of(project, student)
     runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
     for each in runs:
         each.check_replaces_nothing()
-    models = [train_run(each) for each in runs]
+    return runs
+
+
+def run_all(project: Project, student: Components) -> list[dict[str, Any]]:
+    """Train and score everything: baseline, teachers and student; the rows of `results.json`.
+
+    The student's options are the student's alone: baseline and teachers learn with plain NLL.
+    """
+    models = [train_run(run) for run in checked_runs(project, student)]
     rows = [row for model in models for row in evaluate(project, model)]
     if project.rank == 0:
         write_json(project.settings.workspace / "results.json", rows)
