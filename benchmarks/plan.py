@@ -47,7 +47,7 @@ def once(steps: int, model: str) -> dict[str, tuple[float, float]]:
         trained = json.loads((place / "runs" / "branch-mrc.en" / "run.json").read_text())["seconds"]
         cache = [*LBKD, "cache-logits", "--lang", "en", *shared, "--json"]
         (scored, _), (again, base) = (run(cache, stdout=-3) for _ in range(2))  # the second finds all there
-        way = {step["what"]: step for step in planned["steps"]}
+        way = {step["name"]: step for step in planned["steps"]}
         training, scoring = way["branch-mrc.en"], way["logits of branch-mrc.en"]
         store = place / "logits" / "branch-mrc.en"
         return {

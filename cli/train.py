@@ -250,7 +250,7 @@ def running(
         with stoppable(reporter, message), json_only(json):
             yield Project(settings, reporter, nproc)
     except RuntimeError as error:
-        if told := hosts.lost(error):
+        if told := hosts.lost_rank_error(error):
             raise told from error
         raise
     finally:

@@ -133,7 +133,7 @@ def evaluate(
             network,
             features,
             pair,
-            lambda questions: questions[project.rank :: project.world],
+            lambda questions: questions[project.rank :: project.world_size],
             n_best=1,
             max_answer_tokens=how.max_answer_tokens,
             batch_tokens=how.batch_tokens,

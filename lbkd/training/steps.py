@@ -94,7 +94,7 @@ def train_run(run: Run) -> Path:
                 "task": run.task_name,
                 "seconds": round(checkpoints.seconds, 1),
                 "seed": settings.seed,
-                "ranks": project.world,
+                "ranks": project.world_size,
                 "versions": versions(),
                 "settings": settings.model_dump(mode="json"),
                 "provenance": provenance,
@@ -150,7 +150,7 @@ def cache_logits(
                 store,
                 project.settings.evaluation.batch_tokens,
                 rank=project.rank,
-                world=project.world,
+                world=project.world_size,
                 dtype=compute_dtype(project.settings.runtime.precision),
                 progress=lambda done, total: project.listener.progress(
                     f"{run.folder.name} scores", done, total, {}
