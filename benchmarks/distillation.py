@@ -28,7 +28,7 @@ from lbkd.models.load import load_span_model
 from lbkd.models.span import SpanLogits, span_logits
 from lbkd.teachers.compute import compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
-from lbkd.training.loop import warmup_then_decay
+from lbkd.training.optimizer import warmup_then_decay
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.weighting.fixed import Fixed
 

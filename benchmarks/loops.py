@@ -28,7 +28,8 @@ from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints, tokenizer_hash
 from lbkd.models.load import load_span_model, load_tokenizer
 from lbkd.progress import Silent
-from lbkd.training.loop import seed_everything, train_loop
+from lbkd.training.loop import Report, TrainingLoop, seed_everything
+from lbkd.training.micro_batches import Material
 from lbkd.training.schedule import Schedule
 from lbkd.training.teacher_logits import TeacherLogits
 
@@ -114,8 +115,8 @@ class Ground:
         seed_everything(settings.seed)
         model = load_span_model(self.model, dropout=settings.model.dropout)
         folder.mkdir(parents=True)
-        how = criterion or Nll(), teachers, settings, folder, "benchmark", Silent()
-        train_loop(model, self.features, self.pairs, *how)
+        material = Material(self.features, list(self.pairs), criterion or Nll(), teachers)
+        TrainingLoop(model, material, settings, Report("benchmark", folder, Silent())).train()
         group.stop()
         for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):  # peers would wait for other ranks
             del os.environ[name]

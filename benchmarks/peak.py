@@ -25,7 +25,8 @@ from lbkd.models.load import load_span_model
 from lbkd.models.span import span_logits
 from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.engine import Engine
-from lbkd.training.loop import warmup_then_decay
+from lbkd.training.micro_batches import Division
+from lbkd.training.optimizer import warmup_then_decay
 
 GOALS = {"cpu": 0.6, "cuda": 0.4}
 PARTS = ("collating", "reading the store", "forward", "backward", "optimizer")
@@ -82,9 +83,9 @@ class Steps:
         training = settings.training
         model = load_span_model(ground.model, dropout=0.0, device=current_device())
         self.matrices, self.shape = matrix_weights(model), encoder_shape(model)
-        config = deepspeed_config(training, RuntimeSettings(), 1, 1)
-        self.engine = Engine(model, training, config, warmup_then_decay(100, 0.0))
-        self.engine.model.train()
+        config = deepspeed_config(training, RuntimeSettings(), Division(0, 1, 1))
+        self.our_engine = Engine(model, training, config, warmup_then_decay(100, 0.0))
+        self.our_engine.model.train()
         self.model = load_span_model(ground.model, dropout=0.0, device=current_device()).train()
         self.optimizer = adamw(self.model, training)
         self.dtype = compute_dtype("auto")
@@ -105,11 +106,11 @@ class Steps:
         moments.append(now())
         teacher_logits = combined_logits(self.teachers, batch)
         moments.append(now())
-        loss = self.criterion(span_logits(self.engine.model, batch), batch, teacher_logits).total
+        loss = self.criterion(span_logits(self.our_engine.model, batch), batch, teacher_logits).total
         moments.append(now())
-        self.engine.backward(loss)
+        self.our_engine.backward(loss)
         moments.append(now())
-        self.engine.step()
+        self.our_engine.step()
         moments.append(now())
         return [end - begin for begin, end in zip(moments, moments[1:], strict=False)]
 

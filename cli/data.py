@@ -1,6 +1,7 @@
-"""data check, data repair, data stats, data phrases, data split, data download."""
+"""The commands data check, repair, stats, phrases, split and download."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -31,9 +32,9 @@ def check(
     most: Annotated[int, typer.Option(min=1, help="Faults to print per file.")] = 20,
     json: Json = False,
 ) -> None:
-    """Report every fault of data files: its kind, where it is, and what to do.
+    """Report every fault of data files with its kind, place and remedy.
 
-    Exit code 2 if there is any.
+    The exit code is 2 if any file has a fault.
 
     Example: lbkd data check train.en.json train.es.json
     """
@@ -64,15 +65,15 @@ def check(
 
 @app.command()
 def repair(
-    files: Annotated[list[Path], typer.Argument(help="SQuAD-format files whose answers moved.")],
+    files: Annotated[list[Path], typer.Argument(help="SQuAD-format files with misplaced answers.")],
     source: Annotated[
         Path | None,
-        typer.Option(help="The file that they are translations of: tells occurrences apart, aligns words."),
+        typer.Option(help="File that the files were translated from: tells occurrences apart, aligns words."),
     ] = None,
-    in_place: Annotated[bool, typer.Option("--in-place", help="Write over the files.")] = False,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Replace the files.")] = False,
     json: Json = False,
 ) -> None:
-    """Find answers again that are not where a file says; those that cannot be found are discarded.
+    """Correct answers that are not at their offsets; answers that cannot be found are discarded.
 
     Writes repaired/<file> and repaired/repair-report.json beside each file.
 
@@ -92,7 +93,7 @@ def repair(
 @app.command()
 @with_settings
 def stats(settings: "Settings", json: Json = False) -> None:
-    """Count passages, questions, answers, and the pairs and windows of every branch.
+    """Count passages, questions and answers of each language, and pairs and windows of each language branch.
 
     Example: lbkd data stats --corpus my-data --languages en,es
     """
@@ -132,9 +133,9 @@ def phrases(
     most: Annotated[int, typer.Option(min=0, help="Phrases to show per language.")] = 10,
     json: Json = False,
 ) -> None:
-    """Mine phrases from the training passages, best first: words that belong together.
+    """Mine phrases, words that belong together, from the training passages; best phrase first.
 
-    Edit the lists as you like, and have them masked by the tasks lakm and mix-mrc-lakm (--phrases).
+    The tasks lakm and mix-mrc-lakm mask the phrases of these lists, which may be edited (--phrases).
 
     Example: lbkd data phrases --out phrases --corpus my-data --languages en,es
     """
@@ -173,16 +174,18 @@ def phrases(
 
 @app.command()
 def split(
-    pattern: Annotated[str, typer.Argument(help="The files, with {language} in place of the language.")],
+    pattern: Annotated[str, typer.Argument(help="Path of the files, with {language} for the language.")],
     out_dir: Annotated[
         Path, typer.Option("--out", help="Folder for train.<language>.json and test.<language>.json.")
     ],
     languages: Annotated[str, typer.Option(help="For example en,es,de.")],
-    source: Annotated[str, typer.Option(help="The language whose articles decide.")] = "en",
-    every: Annotated[int, typer.Option(min=2, help="Every so many-th article goes to the test split.")] = 4,
+    source: Annotated[str, typer.Option(help="The language whose articles are counted.")] = "en",
+    every: Annotated[
+        int, typer.Option(min=2, help="One of this number of articles goes to the test split.")
+    ] = 4,
     json: Json = False,
 ) -> None:
-    """Cut files into a training and a test split by article, the same articles in every language.
+    """Split files by article into training and test files, with equal articles in every language.
 
     Example: lbkd data split 'xquad/xquad.{language}.json' --languages en,es,de --out xquad-split
     """
@@ -195,10 +198,10 @@ def split(
     chosen = names(languages) or []
     if source not in chosen:
         raise ConfigError(f"--source {source!r} is not among --languages {languages!r}.")
-    parts = split_files(
+    written = split_files(
         {name: Path(pattern.replace("{language}", name)) for name in chosen}, source, out_dir, every
     )
-    rows = [{"file": str(p.path), "articles": p.articles, "questions": p.questions} for p in parts]
+    rows = [{"file": str(f.path), "articles": f.articles, "questions": f.questions} for f in written]
     if json:
         print_json(rows)
     else:
@@ -213,13 +216,13 @@ def download(
     folder: Annotated[Path, typer.Option("--out", help="The data folder.")] = Path("data"),
     mirror: Annotated[
         str | None,
-        typer.Option(help="Another address or a folder that has the files under their official names."),
+        typer.Option(help="Address or folder that has the files under their official names."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Fetch a public dataset into the data folder, and check every byte of it.
+    """Download a public dataset into the data folder and check every file by sha256.
 
-    What is there and whole is not fetched again; what broke off is continued.
+    Complete files are not fetched again; an interrupted download is continued.
 
     Example: lbkd data download squad
     """
@@ -229,12 +232,12 @@ def download(
     dataset = sources.dataset(name)
     reporter = Reporter(None)
 
-    def progress(file: str, here: int, size: int) -> None:
+    def kilobytes(file: str, done: int, size: int, numbers: Mapping[str, float]) -> None:
         total = -(-size // 1000)
-        reporter.progress(f"{file} kB", total if here == size else here // 1000, total, {})
+        reporter.progress(f"{file} kB", total if done == size else done // 1000, total, numbers)
 
     with stoppable(reporter, "stopped; what has arrived is kept: the same command goes on after it"):
-        files = fetch_all(dataset, folder, mirror, progress)
+        files = fetch_all(dataset, folder, mirror, kilobytes)
     if json:
         rows = [{"file": str(f.path), "size": f.size, "sha256": f.sha256, "state": f.state} for f in files]
         print_json({"dataset": name, "licence": dataset.licence, "files": rows})

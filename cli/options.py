@@ -29,7 +29,7 @@ Workspace = Annotated[Path | None, typer.Option(help="Folder of what was compute
 
 _RANKS = ("nproc", "zero_stage", "deepspeed")
 """Shared options that only commands with ranks have."""
-_TRAINING = ("select_on",)
+_TRAINING = ("select_on", "overwrite")
 """Shared options that only commands that choose a weighting, and so train, have."""
 
 _SHARED: dict[str, tuple[str | None, Any, Any]] = {
@@ -82,6 +82,16 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
         typer.Option(
             None,
             help="Keep the best epoch by F1 on a split in the source language, by default the last.",
+            rich_help_panel=_RUN,
+        ),
+    ),
+    "overwrite": (
+        "overwrite",
+        bool | None,
+        typer.Option(
+            None,
+            "--overwrite",
+            help="Train anew where a finished run was trained with other settings.",
             rich_help_panel=_RUN,
         ),
     ),

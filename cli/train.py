@@ -153,12 +153,14 @@ def _run(settings: "Settings", nproc: int | None, criterion: str, weighting: str
     criterions.registry.create(criterion, settings.criterion)  # hours before it is needed
     weightings.registry.create(weighting, settings.weighting)
     with running(settings, nproc, json) as project:
+        from lbkd.training.run import Components
         from lbkd.training.steps import run_all
 
-        rows = run_all(project, criterion, weighting)
+        student = Components.from_settings(settings, "distill", None, criterion, weighting)
+        rows = run_all(project, student)
     if project.rank == 0:
-        student = settings.workspace / "runs" / rows[-1]["model"]
-        _show(rows, json, lambda: _show_results(settings, rows, student))
+        folder = settings.workspace / "runs" / rows[-1]["model"]
+        _show(rows, json, lambda: _show_results(settings, rows, folder))
 
 
 def _show_results(settings: "Settings", rows: list[dict[str, Any]], student: Path) -> None:
@@ -204,9 +206,11 @@ def _train(
     weightings.registry.origin(weighting)  # refuses an unknown name, whether the task needs it or not
     with running(settings, nproc, json) as project:
         from lbkd.evaluation.evaluate import evaluate
+        from lbkd.training.run import Components
         from lbkd.training.steps import train
 
-        folder = train(project, task, {**settings.task, **options}, criterion, weighting)
+        components = Components.from_settings(settings, task, options, criterion, weighting)
+        folder = train(project, components)
         rows = evaluate(project, folder) if project.has_test else []
         if not rows:
             split = settings.corpus.test

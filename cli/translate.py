@@ -1,4 +1,4 @@
-"""translate, and the table that shows what became of the answers."""
+"""The command translate, and the table of answers that translate and `data repair` print."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,14 +19,15 @@ def translate(
     corpus: Annotated[Path, typer.Option(help="Folder with <split>.<language>.json files.")],
     to: Annotated[str, typer.Option(help="Languages to translate to, ISO codes, e.g. es,de.")],
     source: Annotated[str, typer.Option("--from", help="The language that the data was written in.")] = "en",
-    backend: Annotated[str, typer.Option(help="What translates: see `lbkd list translation`.")] = "seq2seq",
+    backend: Annotated[str, typer.Option(help="Translator: see `lbkd list translation`.")] = "seq2seq",
     split: Annotated[str | None, typer.Option(help="Splits, e.g. train,dev; by default all.")] = None,
     markers: Annotated[
         str,
-        typer.Option(help="Round the answer: guillemets, brackets, tags, square or numbered."),
+        typer.Option(help="Markers round the answer: guillemets, brackets, tags, square or numbered."),
     ] = "guillemets",
     methods: Annotated[
-        str, typer.Option(help="How answers are found again; each seeks what those before it did not find.")
+        str,
+        typer.Option(help="Methods that locate answers; a later one gets what earlier ones lost."),
     ] = "marked,answer,alignment",
     workspace: Annotated[
         Path | None, typer.Option(help="Folder that keeps the translations. \\[default: lbkd-work]")
@@ -37,16 +38,17 @@ def translate(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Translate a folder's passages and questions, and find the answers again.
+    """Translate a folder's passages and questions, and locate the answers in the translations.
 
-    Writes <split>.<language>.json beside the source, with the same ids, and translation-report.json.
+    Writes <split>.<language>.json beside the source file, with its question ids, and translation-report.json.
 
-    Every distinct text is translated once; what was stopped goes on where it was.
+    Every distinct text is translated once; after an interruption the same command goes on with the next text.
 
     Example: lbkd translate --corpus my-data --from en --to es,de --backend apertium
     """
     from lbkd import translation
-    from lbkd.corpus_translation.locate import How
+    from lbkd.corpus_translation.locate import RecoverySettings
+    from lbkd.corpus_translation.memory import Backend
     from lbkd.corpus_translation.translate import REPORT
     from lbkd.corpus_translation.translate import translate as translate_files
     from lbkd.recovery.markers import check_style
@@ -75,11 +77,10 @@ def translate(
             settings.corpus.dir,
             files,
             source,
-            (backend, translator),
-            How(markers, tuple(chosen)),
+            Backend(backend, translator),
+            RecoverySettings(markers, tuple(chosen)),
             settings.workspace / "translations",
-            reporter.note,
-            reporter.progress,
+            reporter,
         )
     if json:
         print_json(report)
@@ -89,16 +90,15 @@ def translate(
 
 
 def show(report: Mapping[str, Any]) -> None:
-    """One line a file and method or reason."""
+    """Print one line for each file and method, or reason of loss, and one line of totals a file."""
     lines = []
     for file, entry in report.items():
         total = sum(entry["answers"].values())
         for result, part in (("kept", entry["methods"]), ("discarded", entry["reasons"])):
-            for name, how in part.items():
-                score = f"{how['mean_score']:.3f}" if "mean_score" in how else ""
-                lines.append(
-                    [file, result, name, f"{how['answers']:,}", f"{how['answers'] / total:.1%}", score]
-                )
+            for name, counts in part.items():
+                score = f"{counts['mean_score']:.3f}" if "mean_score" in counts else ""
+                number = counts["answers"]
+                lines.append([file, result, name, f"{number:,}", f"{number / total:.1%}", score])
     table(["file", "answers", "by, or for", "number", "share", "mean score"], lines)
     for file, entry in report.items():
         kept, count = entry["questions"]["kept"], entry["questions"]["source"]
@@ -106,7 +106,7 @@ def show(report: Mapping[str, Any]) -> None:
 
 
 def _splits(settings: "Settings", source: str) -> list[str]:
-    """The splits that the folder has in the source language."""
+    """Names of the splits of which the corpus folder has a file in the source language."""
     folder = settings.corpus.dir
     pattern = settings.corpus.files.replace("{split}", "*").replace("{language}", source)
     before, _, after = pattern.partition("*")

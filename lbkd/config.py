@@ -147,6 +147,8 @@ class Settings(_Section):
     evaluation: EvaluationSettings = EvaluationSettings()
     workspace: Path = Path("lbkd-work")
     """Folder for everything that is computed."""
+    overwrite: bool = False
+    """Train anew where a finished run was trained with other settings; such a run is refused otherwise."""
     seed: int = Field(default=1, ge=0, lt=2**31)
     """Of initialization, dropout and order."""
     task: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Phrases: found in texts, mined from them, and kept as lists, one file a language."""
+"""Phrases: mined from texts, found in texts, and kept as lists with one file a language."""
 
 import math
 import re
@@ -11,30 +11,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lbkd.errors import DataError
+from lbkd.scripts import UNSPACED, is_unspaced
 from lbkd.workspace import write_text
 
 LONGEST = 4
-"""Words of the longest phrase that is mined."""
+"""Words in the longest phrase that `mine` finds."""
 MIN_COUNT = 2
-"""Occurrences below which a phrase is not mined."""
+"""Occurrences that a mined phrase has at least."""
 MIN_SCORE = 0.5
-"""Normalized pointwise mutual information below which a phrase is not mined."""
-
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai and Lao, Burmese, Khmer
-    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # kana, Han
-)
+"""Normalized pointwise mutual information that a mined phrase has at least."""
 
 
 class Phrase(NamedTuple):
     """A mined phrase."""
 
     text: str
-    """Normalized, see `Phrases`."""
+    """The words in NFKC and lower case."""
     times: int
-    """Occurrences."""
+    """Occurrences in the mined texts."""
     score: float
-    """See `mine`."""
+    """Normalized pointwise mutual information of the weakest cut, see `mine`."""
 
 
 class Phrases:
@@ -45,7 +41,8 @@ class Phrases:
     between words (Han, kana, Thai, Lao, Burmese, Khmer) every character counts as one.
 
     Args:
-        texts: the phrases. What stands before the first and after the last word of one is not part of it.
+        texts: the phrases. A phrase begins with its first word and ends with its last: punctuation round a
+            phrase is dropped.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
@@ -59,10 +56,10 @@ class Phrases:
                 self._most[key] = max(self._most.get(key, 0), len(words))
 
     def find(self, text: str) -> list[tuple[int, int]]:
-        """(first character, one past the last) of every match, from left to right.
+        """Start and end (exclusive) of every match, in characters, from left to right.
 
-        At each word the longest phrase that begins there is taken, and the search goes on behind it:
-        matches do not overlap.
+        At each word the longest phrase that begins there is taken, and the search goes on behind the match,
+        so that matches do not overlap.
         """
         words, found, at = words_of(text), [], 0
         while at < len(words):
@@ -79,7 +76,7 @@ class Phrases:
 
 
 def words_of(text: str) -> list[re.Match[str]]:
-    """The words of a text, in its order; see `Phrases` for what a word is."""
+    """The words of a text from left to right; `Phrases` tells what a word is."""
     return list(_word().finditer(text))
 
 
@@ -93,7 +90,8 @@ def mine(texts: Sequence[str]) -> list[Phrase]:
 
     which is 0 for parts that meet by chance and 1 for parts that occur together only (Bouma 2009,
     *Normalized (Pointwise) Mutual Information in Collocation Extraction*, for two words). The n-gram's score
-    is that of its weakest cut. Kept is what occurs `MIN_COUNT` times or more and scores at least `MIN_SCORE`.
+    is that of its weakest cut. An n-gram is a phrase if it occurs `MIN_COUNT` times or more and scores at
+    least `MIN_SCORE`.
     """
     runs = [run for text in texts for run in _runs(text)]
     total = sum(map(len, runs))
@@ -113,22 +111,22 @@ def mine(texts: Sequence[str]) -> list[Phrase]:
 
 
 def npmi(both: int, x: int, y: int, total: int) -> float:
-    """Normalized pointwise mutual information, from -1 to 1, of parts that occur `both` times together.
+    """Normalized pointwise mutual information, from -1 to 1, of two parts of an n-gram.
 
     Args:
-        both: occurrences of x followed by y, fewer than `total`.
+        both: occurrences of the first part followed by the second, fewer than `total`.
         x: occurrences of the first part.
-        y: of the second.
-        total: words of the texts.
+        y: occurrences of the second part.
+        total: words in all texts.
     """
     return math.log(both * total / (x * y)) / math.log(total / both)
 
 
 def read_phrases(folder: Path, languages: Sequence[str]) -> dict[str, Phrases]:
-    """The lists `<language>.txt` of a folder, one phrase a line, UTF-8; one may be empty.
+    """Read the lists `<language>.txt` of a folder: UTF-8, one phrase a line; a list may be empty.
 
     Raises:
-        DataError: a list that is missing or cannot be read.
+        DataError: a list is missing or cannot be read.
     """
     lists = {}
     for language in languages:
@@ -144,10 +142,10 @@ def read_phrases(folder: Path, languages: Sequence[str]) -> dict[str, Phrases]:
 
 
 def write_phrases(folder: Path, lists: Mapping[str, Sequence[Phrase]]) -> dict[str, Path]:
-    """Write `<language>.txt` for each language, best phrase first; the paths.
+    """Write `<language>.txt` for each language, best phrase first, and return the paths by language.
 
     Raises:
-        DataError: one of the files is there already: it may be someone's own list.
+        DataError: one of the files exists already, and may be the user's own list.
     """
     paths = {language: folder / f"{language}.txt" for language in lists}
     if taken := [str(path) for path in paths.values() if path.exists()]:
@@ -161,7 +159,7 @@ def write_phrases(folder: Path, lists: Mapping[str, Sequence[Phrase]]) -> dict[s
 
 
 def _runs(text: str) -> Iterator[list[str]]:
-    """The normalized words of a text, cut wherever something other than white space lies between two."""
+    """Runs of normalized words that have nothing but white space between two neighbours."""
     run: list[str] = []
     end = 0
     for word in words_of(text):
@@ -174,25 +172,21 @@ def _runs(text: str) -> Iterator[list[str]]:
 
 
 def _joined(words: Sequence[str]) -> str:
-    """Words as a text, with spaces between them where their script has spaces."""
+    """Join words with spaces, but for two neighbours of a script that is written without."""
     text = words[0]
     for one, other in zip(words, words[1:], strict=False):
-        text += other if _unspaced().match(one[0]) and _unspaced().match(other[0]) else f" {other}"
+        text += other if is_unspaced(one[0]) and is_unspaced(other[0]) else f" {other}"
     return text
 
 
 def _normalized(text: str) -> str:
+    """NFKC and lower case, with every run of white space as one space."""
     return " ".join(unicodedata.normalize("NFKC", text).lower().split())
 
 
 @cache
-def _unspaced() -> re.Pattern[str]:
-    return re.compile(f"[{_UNSPACED}]")
-
-
-@cache
 def _word() -> re.Pattern[str]:
-    r"""What `re` takes for a word, \w+, ends at the combining marks with which many scripts write vowels."""
+    r"""The pattern of a word: \w+ alone would end at the marks that write vowels in many scripts."""
     everything = map(chr, range(sys.maxunicode + 1))
     marks = "".join(c for c in everything if unicodedata.category(c)[0] == "M") + "\u00ad\u200c\u200d"
-    return re.compile(rf"[{_UNSPACED}][{marks}]*|(?:(?![{_UNSPACED}])[\w{marks}])+")
+    return re.compile(rf"[{UNSPACED}][{marks}]*|(?:(?![{UNSPACED}])[\w{marks}])+")

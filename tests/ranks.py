@@ -175,7 +175,8 @@ def trained(
     """Train on all pairs; with a weighting, on the logits of two made-up teachers too."""
     from lbkd.models.load import load_span_model
     from lbkd.project import Project
-    from lbkd.training import loop, meter
+    from lbkd.training import meter, micro_batches
+    from lbkd.training.loop import Report, TrainingLoop, seed_everything
 
     project = Project(how)
     features = project.train_features
@@ -189,27 +190,32 @@ def trained(
         shares.append([part.tolist() for part in kept(batch, rank, world, parts)])
         return kept(batch, rank, world, parts)
 
-    kept = loop.share
-    loop.seed_everything(how.seed)
+    kept = micro_batches.share
+    seed_everything(how.seed)
     model = load_span_model(project.encoder, dropout=how.model.dropout)
     folder.mkdir(parents=True, exist_ok=True)
-    with mock.patch.object(loop, "share", share), mock.patch.object(meter, "matmul_peak", lambda *_: 1e10):
-        weights = loop.train_loop(
-            model, features, pairs, loss, teachers, how, folder, "test", project.listener
-        )
+    material = micro_batches.Material(features, pairs, loss, teachers)
+    report = Report("test", folder, project.listener)
+    with (
+        mock.patch.object(micro_batches, "share", share),
+        mock.patch.object(meter, "matmul_peak", lambda *_: 1e10),
+    ):
+        weights = TrainingLoop(model, material, how, report).train()
     lines = (folder / "metrics.jsonl").read_text().splitlines() if project.rank == 0 else []
     return Trained([json.loads(line) for line in lines], weights, batches, shares)
 
 
 def made_up(project: "Project", weighting: str) -> "TeacherLogits":
     """A teacher for each language, and how to weigh them."""
+    from lbkd import weighting as weightings
+    from lbkd.training.teacher_logits import TeacherLogits
 
     features, folder = project.train_features, project.settings.workspace / "logits"
     stores = {
         language: project._first(lambda seed=n: teacher(features, folder, seed))
         for n, language in enumerate(features.languages)
     }
-    return TeacherLogits(stores, weighting.registry.create(weighting))
+    return TeacherLogits(stores, weightings.registry.create(weighting))
 
 
 def teacher(features: "FeatureSet", folder: Path, seed: int) -> StoredLogits:

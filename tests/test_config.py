@@ -56,7 +56,7 @@ def test_defaults(tmp_path: Path) -> None:
 def test_each_layer_goes_over_the_one_before(tmp_path: Path) -> None:
     wrote(
         tmp_path / "data",
-        "seed = 2\n[training]\nepochs = 2\nbatch_size = 2\nclip = 2.0\n[weighting]\na = 2\nb = 2",
+        "seed = 2\n[training]\nepochs = 2\nbatch_size = 2\nmax_grad_norm = 2.0\n[weighting]\na = 2\nb = 2",
     )
     folder = wrote(
         tmp_path / "here",

@@ -1,4 +1,4 @@
-"""What can be wrong with a data file, and a strict reader of JSON files that says so."""
+"""Faults of data files, and a strict reader of JSON files that reports them."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 MAX_DEPTH = 100
-"""Lists and objects inside one another; a SQuAD file has 8 levels."""
+"""Largest number of nested lists and objects; a SQuAD-format file has 8 levels."""
 
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxdict, _BRIEF.maxlist = 2, 2, 2
@@ -16,27 +16,30 @@ _BRIEF.maxstring, _BRIEF.maxlong, _BRIEF.maxother = 60, 40, 60
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong in a data file; every text is short and can be printed."""
+    """One fault of a data file; every text is short and printable."""
 
     kind: str
-    """The sort of fault, such as `missing field`."""
+    """The kind of fault, such as `missing field`."""
     where: str
-    """Such as `data[3].paragraphs[0].qas[2]`; empty where the file as a whole is at fault."""
+    """The place, such as `data[3].paragraphs[0].qas[2]`; empty for a fault of the whole file."""
     id: str
-    """The question's id, shortened to 80 characters; empty where no question or no sound id is at hand."""
+    """The question's id, shortened to 80 characters; empty for a fault outside questions or of an id."""
     message: str
-    """What is wrong, and what was found."""
+    """The rule that is broken, and the value that was found."""
     remedy: str
-    """What to do about it."""
+    """The change that mends the fault."""
 
 
 def shown(value: Any) -> str:
-    """A value as Python writes it, cut so that it fits into a message."""
+    """A value as Python writes it, shortened to fit into a message."""
     return _BRIEF.repr(value)
 
 
 def load(path: Path) -> tuple[Any, Fault | None]:
-    """The value in a JSON file (UTF-8, a byte order mark is accepted), or None and why there is none."""
+    """The value of a JSON file and None; or None and the fault that prevents reading the file.
+
+    The file must be UTF-8; a byte order mark is accepted.
+    """
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -97,7 +100,7 @@ def _constant(text: str) -> NoReturn:
 
 
 def _line(text: str, token: str) -> int:
-    """The line on which a token first stands outside strings."""
+    """The line of a token's first occurrence outside strings, counted from 1."""
     tokens = re.finditer(r'"(?:[^"\\]++|\\.)*+"|[^\s",:\[\]{}]+', text)
     start = next(match.start() for match in tokens if match[0].startswith(token))
     return text.count("\n", 0, start) + 1

@@ -1,7 +1,7 @@
-"""A dataset in one memory-mapped file: the texts of a hundred languages do not fit into memory.
+"""A dataset in one memory-mapped file, since the texts of a hundred languages do not fit into memory.
 
-The file is a safetensors file whose arrays are columns. It holds all that the SQuAD-format file told, and is
-found by that file's hash: a second start reads no JSON.
+The file is a safetensors file with one array a column. Its name is derived from the hash of the SQuAD-format
+file, so that a second start finds the packed file and parses no JSON.
 """
 
 import json
@@ -20,11 +20,12 @@ from lbkd.corpus.squad import Answer, Dataset, Question
 from lbkd.workspace import file_hash, fingerprint, replacing_file
 
 VERSION = 1
+"""Version of the packed format, a part of the file's name."""
 T = TypeVar("T")
 
 
 class _Column(Sequence[T]):
-    """A sequence that makes its items when they are asked for."""
+    """A sequence whose items are decoded on access."""
 
     @overload
     def __getitem__(self, n: int) -> T: ...
@@ -41,13 +42,13 @@ class _Column(Sequence[T]):
 
 @dataclass(frozen=True, eq=False)
 class Texts(_Column[str]):
-    """N texts in UTF-8, one after another."""
+    """N concatenated texts in UTF-8."""
 
     data: npt.NDArray[np.uint8]
     ends: npt.NDArray[np.int64]
-    """(N,) where each ends."""
+    """(N,) end of each text in `data`, in bytes."""
     fingerprint: str
-    """As `workspace.fingerprint` gives it for the list of the texts."""
+    """`workspace.fingerprint` of the list of the texts."""
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -63,7 +64,7 @@ class Texts(_Column[str]):
 
 @dataclass(frozen=True, eq=False)
 class Questions(_Column[Question]):
-    """Q questions with A answers."""
+    """Q questions with A answers in total."""
 
     ids: Texts
     texts: Texts
@@ -73,7 +74,7 @@ class Questions(_Column[Question]):
     starts: npt.NDArray[np.int32]
     """(A,) first character of each answer in its passage."""
     until: npt.NDArray[np.int32]
-    """(Q,) answers of all questions up to each, its own included."""
+    """(Q,) number of answers of question 0 to question q inclusive."""
 
     def __len__(self) -> int:
         return len(self.until)
@@ -86,10 +87,11 @@ class Questions(_Column[Question]):
 
 @dataclass(frozen=True)
 class Packed(Dataset):
-    """A dataset on disk, with what it would take long to find anew."""
+    """A dataset on disk."""
 
     questions: Questions
     fingerprint: str
+    """The dataset's `content`, stored since computing it takes long."""
 
     @property
     def ids(self) -> Sequence[str]:
@@ -109,12 +111,16 @@ class Packed(Dataset):
 
 
 def packed_place(path: Path, folder: Path) -> Path:
-    """Where under `folder` a SQuAD-format file is packed."""
+    """The packed file under `folder` that belongs to a SQuAD-format file."""
     return folder / f"{file_hash(path)[:16]}.{VERSION}.safetensors"
 
 
 def read_packed(path: Path, language: str, folder: Path) -> Dataset:
-    """The dataset of a SQuAD-format file, packed under `folder` the first time; errors as `squad.read`."""
+    """The dataset of a SQuAD-format file, packed under `folder` at the first call.
+
+    Raises:
+        DataError: the SQuAD-format file is faulty, see `squad.read`.
+    """
     place = packed_place(path, folder)
     try:
         arrays, about = _mapped(place)
@@ -127,12 +133,22 @@ def read_packed(path: Path, language: str, folder: Path) -> Dataset:
     def texts(name: str) -> Texts:
         return Texts(arrays[name], arrays[f"{name} ends"], about[name])
 
-    questions = Questions(
-        texts("ids"), texts("texts"), texts("answers"), arrays["columns"], arrays["starts"], arrays["until"]
+    return Packed(
+        path,
+        language,
+        passages=texts("passages"),
+        articles=arrays["articles"].tolist(),
+        titles=tuple(texts("titles")),
+        questions=Questions(
+            ids=texts("ids"),
+            texts=texts("texts"),
+            answers=texts("answers"),
+            columns=arrays["columns"],
+            starts=arrays["starts"],
+            until=arrays["until"],
+        ),
+        fingerprint=about["content"],
     )
-    articles = arrays["articles"].tolist()
-    titles = tuple(texts("titles"))
-    return Packed(path, language, texts("passages"), articles, titles, questions, about["content"])
 
 
 def _write(place: Path, dataset: Dataset) -> None:
@@ -160,11 +176,11 @@ def _write(place: Path, dataset: Dataset) -> None:
 
 
 def _mapped(place: Path) -> tuple[Mapping[str, npt.NDArray[Any]], dict[str, str]]:
-    """Arrays and notes of a safetensors file; its own reader would read arrays into memory.
+    """Memory-mapped arrays and metadata of a safetensors file; safetensors' reader would copy the arrays.
 
     Raises:
-        FileNotFoundError: there is none.
-        LookupError, ValueError: it is cut short or damaged.
+        FileNotFoundError: there is no file.
+        LookupError, ValueError: the file is truncated or damaged.
     """
     file = np.memmap(place, np.uint8, "r")
     begin = 8 + int.from_bytes(file[:8].tobytes(), "little")

@@ -21,20 +21,20 @@ class ParallelCorpus:
     """One SQuAD-format file per language, aligned by question id."""
 
     datasets: Mapping[str, Dataset]
-    """Language to its dataset, in the order in which the languages were asked for."""
+    """Language to its dataset, in the order in which the languages were named."""
     source: str
-    """The language that the others were translated from."""
+    """The language that the other languages were translated from."""
     question_ids: tuple[str, ...]
-    """Q ids: the source's in its order, then the others' in order of appearance."""
+    """Q ids: those of the source in its order, then further ids of other languages in order of appearance."""
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """All languages, in their order."""
+        """The languages of `datasets`, in order."""
         return tuple(self.datasets)
 
     @cached_property
     def rows(self) -> Mapping[str, npt.NDArray[np.int32]]:
-        """Per language (Q,): the row of each id in its dataset's questions, -1 where the id is missing."""
+        """Language to (Q,): row of each question id in the dataset's questions, -1 for a missing id."""
         columns = {question_id: column for column, question_id in enumerate(self.question_ids)}
         found: dict[str, npt.NDArray[np.int32]] = {}
         for name, ids in _distinct(self.datasets).items():
@@ -46,11 +46,17 @@ class ParallelCorpus:
     def read(
         cls, paths: Mapping[str, Path], source: str, limit: int | None = None, folder: Path | None = None
     ) -> "ParallelCorpus":
-        """Read one file a language; with a `folder`, they are packed there and stay on disk.
+        """Read one SQuAD-format file a language.
 
-        With a `limit`, every language keeps only the questions of the source's first `limit` passages, and
-        the passages that they ask about. DataError for a missing or faulty file, and for a language that
-        has none of the source's questions.
+        Args:
+            paths: language to its file.
+            source: the language that the other languages were translated from.
+            limit: keep only the questions on the source's first `limit` passages, in every language, and the
+                passages of these questions.
+            folder: keep the texts on disk, in packed files in this folder; None: in memory.
+
+        Raises:
+            DataError: a file is missing or faulty, or a language shares no question id with the source.
         """
         asked = f"Languages asked for: {', '.join(paths)}."
         if source not in paths:
@@ -82,23 +88,23 @@ class ParallelCorpus:
         return cls(datasets, source, tuple(question_ids))
 
     def fingerprint(self) -> str:
-        """Depends on the languages and their order, every passage, question, id and answer; not on paths."""
+        """Fingerprint of the languages, in order, and of all passages, questions, ids and answers."""
         content = {language: dataset.content for language, dataset in self.datasets.items()}
         return workspace.fingerprint([self.source, list(content.items())])
 
 
 def _distinct(datasets: Mapping[str, Dataset]) -> dict[str, Sequence[str]]:
-    """Lists of question ids; those that are known to be the same count once."""
+    """The different lists of question ids, each under its name."""
     return {_name(dataset): dataset.ids for dataset in datasets.values()}
 
 
 def _name(dataset: Dataset) -> str:
-    """Of a dataset's list of question ids."""
+    """A name of the list of question ids: packed datasets with equal lists share one name."""
     return dataset.questions.ids.fingerprint if isinstance(dataset, Packed) else str(id(dataset))
 
 
 def _only(dataset: Dataset, ids: set[str]) -> Dataset:
-    """The questions with these ids and the passages that they ask about, numbered anew."""
+    """A dataset reduced to the questions with given ids and to their passages, which are renumbered."""
     questions = [item for item in dataset.questions if item.id in ids]
     kept = sorted({item.passage for item in questions})
     rows = {old: new for new, old in enumerate(kept)}

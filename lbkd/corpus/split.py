@@ -1,4 +1,4 @@
-"""Parallel files cut by article into a train part and a test part, the same articles in every language."""
+"""Parallel files split by article into training and test files, with equal articles in every language."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,55 +13,73 @@ from lbkd.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
-class Part:
+class SplitFile:
     """One file that `split` wrote."""
 
     language: str
-    name: str
+    split: str
     """`train` or `test`."""
     path: Path
     articles: int
+    """Number of articles in the file."""
     questions: int
+    """Number of questions in the file."""
 
 
-def split(paths: Mapping[str, Path], source: str, outdir: Path, every: int = 4) -> tuple[Part, ...]:
-    """Write `train.<language>.json` and `test.<language>.json`; every `every`-th source article is test.
+def split(paths: Mapping[str, Path], source: str, outdir: Path, every: int = 4) -> tuple[SplitFile, ...]:
+    """Write `train.<language>.json` and `test.<language>.json` for each language.
 
-    The last of each `every` source articles is test: with 4, those whose index % 4 is 3. An article of
-    another language goes where the source has its questions, so it may stand elsewhere or be missing; one
-    without any question goes nowhere. All fields are kept as they are. ConfigError or DataError, before
-    anything is written, when the files cannot be cut so or would be overwritten.
+    The last of each `every` source articles goes to the test file: with 4, the articles whose index % 4 is 3.
+    An article of another language goes to the split in which the source has the article's questions, whatever
+    its position; an article without questions is left out. All fields are copied. Nothing is written if an
+    error is raised.
+
+    Args:
+        paths: language to its file.
+        source: the language whose articles are counted.
+        outdir: folder of the new files.
+        every: one article of so many is for testing.
+
+    Raises:
+        ConfigError: `every` is below 2.
+        DataError: a file is faulty, a split of a language would be empty, an article mixes questions of two
+            source articles, or an input file would be overwritten.
     """
     if every < 2:
         raise ConfigError(f"Every how many articles is one for testing? At least 2, not {every}.")
     corpus = ParallelCorpus.read(paths, source)
     main = corpus.datasets[source]
     home = {question.id: main.articles[question.passage] for question in main.questions}
-    parts, articles = [], []
+    files, articles = [], []
     for language, dataset in corpus.datasets.items():
         homes = {n: n for n in range(len(main.titles))} if language == source else _homes(dataset, home)
         questions = Counter(dataset.articles[question.passage] for question in dataset.questions)
         for name in ("train", "test"):
             rows = [n for n in sorted(homes) if (homes[n] % every == every - 1) == (name == "test")]
             path = outdir / f"{name}.{language}.json"
-            part = Part(language, name, path, len(rows), sum(questions[n] for n in rows))
-            if not part.questions:
+            file = SplitFile(language, name, path, len(rows), sum(questions[n] for n in rows))
+            if not file.questions:
                 message = f"{dataset.path}: with every {every}th article for testing, no question is left to"
                 raise DataError(f"{message} {name}; choose another number, or leave out {language!r}.")
-            parts.append(part)
+            files.append(file)
             articles.append(rows)
     inputs = {path.resolve() for path in paths.values()}
-    if taken := [str(part.path) for part in parts if part.path.resolve() in inputs]:
+    if taken := [str(file.path) for file in files if file.path.resolve() in inputs]:
         raise DataError(f"{', '.join(taken)} would be overwritten by a part of it; choose another folder.")
-    for part, rows in zip(parts, articles, strict=True):
-        document, _ = load(paths[part.language])
+    for file, rows in zip(files, articles, strict=True):
+        document, _ = load(paths[file.language])
         document["data"] = [document["data"][n] for n in rows]
-        squad.write(part.path, document)
-    return tuple(parts)
+        squad.write(file.path, document)
+    return tuple(files)
 
 
 def _homes(dataset: Dataset, home: Mapping[str, int]) -> dict[int, int]:
-    """The source's article for each article with questions; `home` has it for each of the source's ids."""
+    """Article of the dataset to article of the source, for all articles with questions.
+
+    Args:
+        dataset: a dataset in another language.
+        home: question id to article of the source.
+    """
     first: dict[int, str] = {}
     for question in dataset.questions:
         article = dataset.articles[question.passage]

@@ -1,4 +1,4 @@
-"""SQuAD v1.1 and v2 JSON files, read strictly: a file is sound throughout or it is refused."""
+"""SQuAD v1.1 and v2 JSON files, read strictly: a file with any fault is refused."""
 
 import itertools
 import json
@@ -23,7 +23,7 @@ _SHOWN_FAULTS = 4
 
 
 class Answer(NamedTuple):
-    """An answer as it stands in its passage: `passage[start : start + len(text)] == text`."""
+    """An answer of a passage: `passage[start : start + len(text)] == text`."""
 
     text: str
     start: int
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Question:
-    """A question about a passage; without answers it is unanswerable (SQuAD v2's `is_impossible`)."""
+    """A question about a passage; a question without answers is unanswerable (SQuAD v2's `is_impossible`)."""
 
     id: str
     text: str
@@ -43,7 +43,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One SQuAD-format file, in the file's order; texts are exactly the file's."""
+    """The content of one SQuAD-format file, in the file's order and with unchanged texts."""
 
     path: Path
     language: str
@@ -51,22 +51,22 @@ class Dataset:
     articles: Sequence[int]
     """Article number of each passage."""
     titles: Sequence[str]
-    """Title of each article; empty where the file has none."""
+    """Title of each article; empty for an article without a title."""
     questions: Sequence[Question]
 
     @property
     def ids(self) -> Sequence[str]:
-        """(Q,) of the questions."""
+        """(Q,) ids of the questions."""
         return [question.id for question in self.questions]
 
     @property
     def question_texts(self) -> Sequence[str]:
-        """(Q,) the questions as they are asked."""
+        """(Q,) texts of the questions."""
         return [question.text for question in self.questions]
 
     @property
     def columns(self) -> npt.NDArray[np.int32]:
-        """(3, Q) passage, and the first answer's first character and one past its last; -1 without one."""
+        """(3, Q): row of the passage; start and end (exclusive) of the first answer, -1 without answers."""
         found = np.full((3, len(self.questions)), -1, dtype=np.int32)
         for n, question in enumerate(self.questions):
             found[0, n] = question.passage
@@ -76,15 +76,21 @@ class Dataset:
 
     @property
     def content(self) -> str:
-        """Fingerprint of passages, questions, ids and answers."""
+        """Fingerprint of all passages, questions, ids and answers."""
         questions = [(item.id, item.text, item.passage, item.answers) for item in self.questions]
         return fingerprint([list(self.passages), questions])
 
 
 def read(path: Path, language: str, tolerated: Collection[str] = ()) -> Dataset:
-    """The dataset in a file without faults; DataError, no longer than a screen, for any other.
+    """Read a SQuAD-format file.
 
-    Faults of `tolerated` kinds, which must be of answers alone, are left in.
+    Args:
+        path: the file.
+        language: ISO code of the file's texts.
+        tolerated: kinds of faults that the file may have; only kinds of faults of answers are possible.
+
+    Raises:
+        DataError: the file has other faults; the message shows the first four, with remedies.
     """
     dataset, found = _parsed(path, language)
     faults = [fault for fault in found if fault.kind not in tolerated]
@@ -102,7 +108,7 @@ def read(path: Path, language: str, tolerated: Collection[str] = ()) -> Dataset:
 
 
 def inspect_file(path: Path, language: str) -> tuple[Dataset | None, list[Fault]]:
-    """The dataset and no faults, or None and all faults of the file; bad content never raises."""
+    """The dataset and no faults; or None and all faults. No content of the file raises an error."""
     dataset, faults = _parsed(path, language)
     return (None if faults else dataset), faults
 
@@ -112,19 +118,26 @@ def _parsed(path: Path, language: str) -> tuple[Dataset | None, list[Fault]]:
     if fault:
         return None, [fault]
     walk = _Walk(document)
-    columns = tuple(walk.passages), tuple(walk.articles), tuple(walk.titles), tuple(walk.questions)
-    return Dataset(path, language, *columns), walk.faults
+    dataset = Dataset(
+        path,
+        language,
+        passages=tuple(walk.passages),
+        articles=tuple(walk.articles),
+        titles=tuple(walk.titles),
+        questions=tuple(walk.questions),
+    )
+    return dataset, walk.faults
 
 
 def rebuilt(
     document: Mapping[str, Any], change: Callable[[dict[str, Any], int], dict[str, Any] | None]
 ) -> Any:
-    """A sound file's content with its paragraphs changed.
+    """A copy of a file's JSON value with changed paragraphs.
 
     Args:
-        document: the JSON value.
-        change: gets a paragraph and its number, from 0 on; returns the new one, or None to leave it out.
-            Articles that lose all go, too.
+        document: the JSON value of a file without structural faults.
+        change: function of a paragraph and its number, from 0 on; returns the new paragraph, or None to leave
+            the paragraph out. An article without remaining paragraphs is left out, too.
     """
     number = itertools.count()
     articles = []
@@ -136,14 +149,14 @@ def rebuilt(
 
 
 def write(path: Path, document: Any) -> None:
-    """Write a file's content, as it was loaded or made anew, whole or not at all."""
+    """Write a JSON value so that the file is either complete or not replaced."""
     text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-    # Fields that nobody reads may hold half a surrogate pair, which exists as an escape only.
+    # Unread fields may hold half a surrogate pair, which UTF-8 cannot express and a JSON escape can.
     write_text(path, re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text))
 
 
 class _Walk:
-    """Goes through a document once and notes its content and its faults."""
+    """Collects the content and the faults of a JSON value in one pass."""
 
     def __init__(self, document: Any) -> None:
         self.faults: list[Fault] = []
@@ -151,7 +164,7 @@ class _Walk:
         self.articles: list[int] = []
         self.titles: list[str] = []
         self.questions: list[Question] = []
-        self.places: dict[str, str] = {}  # question id -> where it was seen first
+        self.places: dict[str, str] = {}  # question id -> place of its first occurrence
         if type(document) is not dict:
             message = f"the top level must be an object with the field 'data', found {shown(document)}"
             self.note("wrong type", "", "", message, "bring the file into the SQuAD format")
@@ -169,7 +182,7 @@ class _Walk:
         self.faults.append(Fault(kind, where, id, message, remedy))
 
     def field(self, record: dict[str, Any], name: str, kind: type[T], where: str, id: str = "") -> T | None:
-        """A field's value; None, and a fault noted, where it is missing or of another type."""
+        """The value of a field; for a missing field or another type, None after noting a fault."""
         if name not in record:
             message = f"there is no field {name!r}"
             self.note("missing field", where, id, message, f"add {name!r}, {_TYPES[kind]}")
@@ -186,7 +199,7 @@ class _Walk:
         return value
 
     def text(self, record: dict[str, Any], name: str, where: str, id: str = "") -> str | None:
-        """A string field that must have content."""
+        """The value of a string field; for an empty string, None after noting a fault."""
         value = self.field(record, name, str, where, id)
         if value is None or value.strip():
             return value
@@ -259,7 +272,7 @@ class _Walk:
 
 
 def _surrogate(text: str) -> int | None:
-    """Where the first lone surrogate stands, if there is one."""
+    """Place of the first lone surrogate; None for a text without one."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -1,1 +1,1 @@
-"""A folder of SQuAD-format files translated into other languages, and answers put right."""
+"""Files of a corpus translated into other languages, and wrong answers repaired."""

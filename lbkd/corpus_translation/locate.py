@@ -1,95 +1,118 @@
-"""Answers sought in the translations of their sentences: markers first, then strings, then word alignment."""
+"""Answers located in the translations of their sentences: by markers, then by strings, then by alignment."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lbkd.corpus_translation.memory import Progress, TranslationMemory
+from lbkd.corpus_translation.memory import TranslationMemory
 from lbkd.recovery.aligner import Aligner
 from lbkd.recovery.markers import mark, read, style_for
-from lbkd.recovery.recover import Found, by_alignment, by_marker, by_string
+from lbkd.recovery.recover import RecoveredAnswer, by_alignment, by_marker, by_string
 from lbkd.recovery.tally import Tally
 from lbkd.recovery.words import Span
 
 
 @dataclass(frozen=True)
-class How:
-    """How answers are sought."""
+class RecoverySettings:
+    """The methods that recover answers, and the markers of the first of these methods."""
 
     markers: str
-    """Style of the markers."""
+    """One of `lbkd.recovery.markers.STYLES`."""
     methods: tuple[str, ...]
     """Some of `lbkd.recovery.recover.FAMILIES`."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """An answer in its sentence, or in the sentences that it spans."""
+class AnswerInSentence:
+    """An answer with its sentence; where the answer spans several sentences, with all of these."""
 
     sentence: str
     span: Span
+    """The answer's characters in `sentence`."""
 
     @property
-    def answer(self) -> str:
-        """Its text."""
+    def text(self) -> str:
+        """The answer's wording."""
         return self.sentence[slice(*self.span)]
 
 
-def recover(
-    places: Sequence[Place],
+@dataclass(frozen=True)
+class MarkedSentence:
+    """A sentence with markers round its answer."""
+
+    text: str
+    style: str
+
+
+Located = dict[AnswerInSentence, RecoveredAnswer | str]
+"""Answer to its place in the translation of its sentence, or to the reason why no method located it."""
+
+
+def locate_answers(
+    answers: Sequence[AnswerInSentence],
     texts: Sequence[str],
     memory: TranslationMemory,
-    how: How,
+    settings: RecoverySettings,
     tally: Tally,
-    progress: Progress,
-) -> Mapping[Place, Found | str]:
-    """Where each answer is in the translation of its sentence, or why that is not known.
+    name: str,
+) -> Located:
+    """Locate each answer in the translation of its sentence.
 
     Args:
-        places: the answers, each once.
-        texts: all that is to be translated without markers, the sentences among it; word alignment learns
-            from it.
-        memory: the translations; what it lacks is added.
-        how: markers and methods.
-        tally: counts what became of the markers.
-        progress: is told about every batch.
+        answers: distinct answers.
+        texts: all texts to translate without markers, the answers' sentences included; the word aligner is
+            fitted to these texts and their translations.
+        memory: the translations; missing ones are added.
+        settings: markers and methods.
+        tally: counts the states of the markers.
+        name: name of the file that is translated, for progress.
     """
-    marked: dict[Place, tuple[str, str]] = {}
-    if "marked" in how.methods:
-        for place in places:
-            if style := style_for(place.sentence, how.markers):
-                marked[place] = mark(place.sentence, place.span, style), style
-    memory.fill([*texts, *(text for text, _ in marked.values())], progress)
-    found: dict[Place, Found | str] = {}
-    for place in places:
-        if not memory[place.sentence]:
-            found[place] = "empty translation"
-        elif place in marked:
-            found[place] = _by_marker(place, *marked[place], memory, tally)
+    marked = _marked(answers, settings) if "marked" in settings.methods else {}
+    memory.fill([*texts, *(sentence.text for sentence in marked.values())], name)
+    found: Located = {}
+    for answer in answers:
+        if not memory[answer.sentence]:
+            found[answer] = "empty translation"
+        elif answer in marked:
+            found[answer] = _by_marker(answer, marked[answer], memory, tally)
         else:
-            found[place] = "no marker fits" if "marked" in how.methods else "not found"
-    if "answer" in how.methods:
-        lost = list(_lost(found, memory))
-        memory.fill([place.answer for place in lost], progress)
-        for place in lost:
-            text = memory[place.sentence]
-            found[place] = by_string(memory[place.answer], text, place.sentence, place.span) or found[place]
-    if "alignment" in how.methods and (lost := list(_lost(found, memory))):
-        ordered = dict.fromkeys([*(place.sentence for place in lost), *texts])
+            found[answer] = "no marker fits" if "marked" in settings.methods else "not found"
+    if "answer" in settings.methods:
+        lost = _lost(found, memory)
+        memory.fill([answer.text for answer in lost], name)
+        for answer in lost:
+            text = memory[answer.sentence]
+            string = by_string(memory[answer.text], text, answer.sentence, answer.span)
+            found[answer] = string or found[answer]
+    if "alignment" in settings.methods and (lost := _lost(found, memory)):
+        ordered = dict.fromkeys([*(answer.sentence for answer in lost), *texts])
         aligner = Aligner([(text, memory[text]) for text in ordered])
-        for place in lost:
-            text = memory[place.sentence]
-            found[place] = by_alignment(aligner, place.sentence, place.span, text) or found[place]
+        for answer in lost:
+            aligned = by_alignment(aligner, answer.sentence, answer.span, memory[answer.sentence])
+            found[answer] = aligned or found[answer]
     return found
 
 
-def _by_marker(place: Place, text: str, style: str, memory: TranslationMemory, tally: Tally) -> Found | str:
-    marked = read(memory[text], style)
+def _marked(
+    answers: Sequence[AnswerInSentence], settings: RecoverySettings
+) -> dict[AnswerInSentence, MarkedSentence]:
+    """The marked sentence of each answer, unless the sentence contains the signs of all styles."""
+    return {
+        answer: MarkedSentence(mark(answer.sentence, answer.span, style), style)
+        for answer in answers
+        if (style := style_for(answer.sentence, settings.markers))
+    }
+
+
+def _by_marker(
+    answer: AnswerInSentence, sentence: MarkedSentence, memory: TranslationMemory, tally: Tally
+) -> RecoveredAnswer | str:
+    marked = read(memory[sentence.text], sentence.style)
     tally.markers[marked if isinstance(marked, str) else "sound"] += 1
     if isinstance(marked, str):
         return f"markers {marked}"
-    return by_marker(marked, memory[place.sentence]) or "marked answer not in the sentence"
+    return by_marker(marked, memory[answer.sentence]) or "marked answer not in the sentence"
 
 
-def _lost(found: Mapping[Place, Found | str], memory: TranslationMemory) -> Iterator[Place]:
-    """The answers that may still be found."""
-    return (place for place, what in found.items() if isinstance(what, str) and memory[place.sentence])
+def _lost(found: Located, memory: TranslationMemory) -> list[AnswerInSentence]:
+    """The answers that are not located although their sentences have translations."""
+    return [answer for answer, result in found.items() if isinstance(result, str) and memory[answer.sentence]]

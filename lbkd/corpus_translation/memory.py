@@ -1,53 +1,61 @@
-"""A translation memory: every distinct text is translated once, whatever breaks off in between.
+"""A translation memory: every distinct text is translated once, even if the process is killed in between.
 
-<folder>/<source>-<target>.<fingerprint>.jsonl   first what the translations depend on, then a batch a line:
-                                                 its texts and their translations
+<folder>/<source>-<target>.<fingerprint>.jsonl   line 1: the backend's settings; each further line: one batch,
+                                                 a list of [text, translation]
 
-A batch is there as a whole or not at all, and batches are the same whether or not there was a break: some
-backends translate a text otherwise in other company.
+A batch is stored as a whole or not at all, and a resumed run forms the batches of an uninterrupted run: the
+translations of some backends depend on the other texts of the batch.
 """
 
 import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from lbkd.errors import ConfigError, DataError
+from lbkd.progress import Progress
 from lbkd.translation import Translator
 from lbkd.workspace import differences, fingerprint
 
-Progress = Callable[[int, int, Mapping[str, float]], None]
-"""Gets how many of how many texts are translated, and numbers of the moment."""
+
+@dataclass(frozen=True)
+class Backend:
+    """A translator under its registered name."""
+
+    name: str
+    translator: Translator
 
 
 class TranslationMemory:
-    """The translations of one backend, with its settings, from one language to another.
+    """The translations of one backend from one language to another.
 
     Args:
         folder: where the files of all memories lie.
-        name: the backend's registered name.
-        translator: the backend.
+        backend: the translator; its settings are part of the file's name.
         source: ISO code of the language to translate from.
-        target: and to.
+        target: ISO code of the language to translate to.
+        progress: called after every batch with the number of texts translated, and texts per second.
     """
 
-    def __init__(self, folder: Path, name: str, translator: Translator, source: str, target: str) -> None:
+    def __init__(self, folder: Path, backend: Backend, source: str, target: str, progress: Progress) -> None:
         self.target = target
-        self.sentences = translator.sentences
-        """Whether passages are to be cut into sentences."""
-        settings = {"backend": name, **translator.fingerprint(source, target)}
+        self.sentences = backend.translator.sentences
+        """Whether passages are translated sentence by sentence."""
+        settings = {"backend": backend.name, **backend.translator.fingerprint(source, target)}
         self.settings: dict[str, Any] = json.loads(json.dumps(settings, default=str))
         self._source = source
-        self._translator = translator
+        self._translator = backend.translator
+        self._progress = progress
         self._known: dict[str, str] = {}
         self.known = 0
-        """Texts that were translated before."""
+        """Number of texts in the file when the memory was opened."""
         self.added = 0
-        """Texts translated since."""
+        """Number of texts translated since then."""
         self._folder = folder
         self.path = folder / f"{source}-{target}.{fingerprint(self.settings)}.jsonl"
 
@@ -55,7 +63,7 @@ class TranslationMemory:
         return self._known[text]
 
     def others(self) -> Iterator[tuple[Path, str]]:
-        """The files of other settings for these languages, and the names of what differs."""
+        """Memories of these two languages with other settings, and the names of the settings that differ."""
         for path in sorted(self._folder.glob(f"{self._source}-{self.target}.*.jsonl")):
             if path != self.path:
                 with path.open("rb") as file:
@@ -65,7 +73,11 @@ class TranslationMemory:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Reads what is there; inside, `fill` adds to it. One process at a time."""
+        """Lock and read the file; `fill` may be called inside the block.
+
+        Raises:
+            ConfigError: another process has the file open.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab+") as file:
             try:
@@ -78,8 +90,16 @@ class TranslationMemory:
             self.known = len(self._known)
             yield
 
-    def fill(self, texts: Iterable[str], progress: Progress) -> None:
-        """Translate the texts that are not there yet, longest first."""
+    def fill(self, texts: Iterable[str], name: str) -> None:
+        """Translate the texts that the memory lacks, the longest first.
+
+        Args:
+            texts: in the source language.
+            name: name of the work for progress.
+
+        Raises:
+            DataError: the backend returned another number of translations than texts.
+        """
         wanted = list(dict.fromkeys(texts))
         missing = sorted((text for text in wanted if text not in self._known), key=len, reverse=True)
         done = before = len(wanted) - len(missing)
@@ -88,7 +108,8 @@ class TranslationMemory:
             batch = missing[first : first + self._translator.batch]
             self._add(batch, self._checked(batch))
             done += len(batch)
-            progress(done, len(wanted), {"strings_per_second": (done - before) / (time.monotonic() - start)})
+            speed = (done - before) / (time.monotonic() - start)
+            self._progress(name, done, len(wanted), {"strings_per_second": speed})
 
     def _checked(self, batch: list[str]) -> list[str]:
         found = self._translator.translate(batch, self._source, self.target)
@@ -97,7 +118,7 @@ class TranslationMemory:
                 f"the translation backend {self.settings['backend']!r} was given {len(batch)} texts and "
                 f"returned {len(found)} values, which must be as many texts. Tell its author."
             )
-        # Half a surrogate pair cannot be written, and is no translation either.
+        # A lone surrogate cannot be written as UTF-8.
         return [" ".join(text.encode(errors="replace").decode().split()) for text in found]
 
     def _add(self, texts: list[str], translations: list[str]) -> None:
@@ -112,7 +133,7 @@ class TranslationMemory:
         os.fsync(self._file.fileno())
 
     def _read(self, file: BinaryIO) -> None:
-        """All whole lines; what a break left of the last one is cut off."""
+        """Read all complete lines and cut off an incomplete last line, which an interrupted process left."""
         file.seek(0)
         self._file = file
         whole = 0
@@ -129,7 +150,7 @@ class TranslationMemory:
 
 
 def _line(line: bytes) -> Any:
-    """The value in a line; None where it is damaged."""
+    """The JSON value of a line; None for a damaged line."""
     try:
         return json.loads(line)
     except ValueError:

@@ -1,10 +1,11 @@
-"""Answers that are not where their file says, as in published translations, found again.
+"""Repair of files whose answers are not at their offsets, as in many published translations.
 
-<folder>/repaired/<file>                the file with the answers' places put right
-<folder>/repaired/repair-report.json    counts and examples, for each file of the folder
+<folder>/repaired/<file>                the file with corrected answers
+<folder>/repaired/repair-report.json    counts and examples for each repaired file of the folder
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from lbkd.corpus.check import load
 from lbkd.corpus.squad import Dataset, Question
 from lbkd.errors import DataError
 from lbkd.recovery.aligner import Aligner
-from lbkd.recovery.recover import Found, by_alignment, by_place, by_string
+from lbkd.recovery.recover import RecoveredAnswer, by_alignment, by_place, by_string
 from lbkd.recovery.sentences import cut
 from lbkd.recovery.tally import Tally
 from lbkd.recovery.words import Span
@@ -22,17 +23,19 @@ from lbkd.workspace import add_to_json
 
 REPORT = "repair-report.json"
 _MENDABLE = ("misplaced answer", "negative start")
+"""Kinds of `lbkd.corpus.check.Fault` that `repair` corrects."""
 _LANGUAGE = "en"
-"""Whose rules cut all files into sentences: a file's language is not known, and full stops are alike."""
+"""Language whose rules split passages into sentences, since the file's language is unknown."""
 
 
 def repair(path: Path, source: Path | None, in_place: bool = False) -> dict[str, Any]:
-    """Write a file anew with its answers in place; the report on it.
+    """Write a file with corrected answers and return the report on the answers.
 
     Args:
-        path: the file.
-        source: the file that it is a translation of, with the same question ids.
-        in_place: write over the file, not beside it.
+        path: the file to repair.
+        source: the file that `path` is a translation of, with equal question ids. The source tells which
+            occurrence of an answer is meant, and lets the word aligner find answers that occur nowhere.
+        in_place: replace `path`; by default the result goes into the folder `repaired` beside `path`.
 
     Raises:
         DataError: the file has faults of another kind, or no answer can be found.
@@ -56,13 +59,13 @@ class _Repair:
         self._tally = Tally()
 
     def document(self, document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The file's content with its answers in place, and the report."""
+        """The repaired file's JSON value, and the counts for the report."""
         questions = iter(self._data.questions)
         kept = 0
 
         def change(paragraph: dict[str, Any], number: int) -> dict[str, Any] | None:
             nonlocal kept
-            pairs = zip(paragraph["qas"], questions, strict=False)  # the first ends it: none is lost
+            pairs = zip(paragraph["qas"], questions, strict=False)  # `qas` ends first: no question is skipped
             asked = [self._question(record, question) for record, question in pairs]
             qas = [record for record in asked if record]
             kept += len(qas)
@@ -76,12 +79,14 @@ class _Repair:
         return repaired, {"questions": counts, **self._tally.result()}
 
     def _question(self, record: Mapping[str, Any], question: Question) -> dict[str, Any] | None:
+        """A question's JSON object with corrected answers; None if all its answers are lost."""
         passage = self._data.passages[question.passage]
         answers = []
         for number, (raw, answer) in enumerate(zip(record["answers"], question.answers, strict=True)):
             if answer.start >= 0 and passage.startswith(answer.text, answer.start):
                 span = Span(answer.start, answer.start + len(answer.text))
-                self._tally.keep(question.id, answer.text, Found(span, "in place", 1.0), answer.text)
+                in_place = RecoveredAnswer(span, "in place", 1.0)
+                self._tally.keep(question.id, answer.text, in_place, answer.text)
                 answers.append(raw)
             elif found := self._find(question, number, passage):
                 text = passage[slice(*found.span)]
@@ -91,26 +96,29 @@ class _Repair:
                 self._tally.lose(question.id, answer.text, "not in the passage", passage)
         return {**record, "answers": answers} if answers or not question.answers else None
 
-    def _find(self, question: Question, number: int, passage: str) -> Found | None:
+    def _find(self, question: Question, number: int, passage: str) -> RecoveredAnswer | None:
+        """Recover answer `number` of a question; without a source, the occurrence nearest to its offset."""
         answer = question.answers[number]
         original = self._originals.get(question.id)
         if not (self._source and original and original.answers):
             return by_place(answer.text.strip(), passage, answer.start)
-        text, start = original.answers[number if len(original.answers) == len(question.answers) else 0]
-        source, span = self._source.passages[original.passage], Span(start, start + len(text))
+        model = original.answers[number if len(original.answers) == len(question.answers) else 0]
+        source = self._source.passages[original.passage]
+        span = Span(model.start, model.start + len(model.text))
         found = by_string(answer.text.strip(), passage, source, span)
         return found or self._align(source, span, passage)
 
-    def _align(self, source: str, span: Span, passage: str) -> Found | None:
-        """By the words of the sentence; of the whole passage, if sentences do not match."""
-        for ours, theirs in _matched(source, passage):
+    def _align(self, source: str, span: Span, passage: str) -> RecoveredAnswer | None:
+        """Align the words of the answer's sentence; of the whole passage if sentences do not correspond."""
+        for ours, theirs in _sentence_pairs(source, passage):
             if ours.start <= span.start and span.end <= ours.end:
                 inner = Span(span.start - ours.start, span.end - ours.start)
                 found = by_alignment(self._aligner, source[slice(*ours)], inner, passage[slice(*theirs)])
                 if found is None:
                     return None
-                place = Span(found.span.start + theirs.start, found.span.end + theirs.start)
-                return Found(place, found.method, found.score)
+                return replace(
+                    found, span=Span(found.span.start + theirs.start, found.span.end + theirs.start)
+                )
         return by_alignment(self._aligner, source, span, passage)
 
     @cached_property
@@ -123,11 +131,12 @@ class _Repair:
                 pairs.append((original.text, question.text))
         for row, other in passages.items():
             source, passage = self._source.passages[other], self._data.passages[row]
-            pairs += [(source[slice(*a)], passage[slice(*b)]) for a, b in _matched(source, passage)]
+            sentences = _sentence_pairs(source, passage)
+            pairs += [(source[slice(*ours)], passage[slice(*theirs)]) for ours, theirs in sentences]
         return Aligner(pairs)
 
 
-def _matched(source: str, passage: str) -> list[tuple[Span, Span]]:
-    """Sentences of both that belong together: one by one if there are as many, else none."""
+def _sentence_pairs(source: str, passage: str) -> list[tuple[Span, Span]]:
+    """Pair the n-th sentences of both texts; no pairs if the numbers of sentences differ."""
     ours, theirs = cut(source, _LANGUAGE), cut(passage, _LANGUAGE)
     return list(zip(ours, theirs, strict=True)) if len(ours) == len(theirs) else []

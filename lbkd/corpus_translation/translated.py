@@ -1,33 +1,39 @@
-"""One SQuAD-format file in another language: translated sentence by sentence, its answers found again."""
+"""One SQuAD-format file in another language: translated sentence by sentence, with its answers located."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lbkd.corpus.squad import Answer, Dataset, Question, rebuilt
-from lbkd.corpus_translation.locate import How, Place, recover
-from lbkd.corpus_translation.memory import Progress, TranslationMemory
+from lbkd.corpus_translation.locate import AnswerInSentence, RecoverySettings, locate_answers
+from lbkd.corpus_translation.memory import TranslationMemory
 from lbkd.errors import DataError
 from lbkd.recovery.sentences import cut
 from lbkd.recovery.tally import Tally
 from lbkd.recovery.words import Span
+from lbkd.scripts import UNSPACED_LANGUAGES
 
-_UNSPACED = ("ja", "km", "lo", "my", "th", "zh")
-"""Languages that need no space between sentences."""
+
+@dataclass(frozen=True)
+class _TranslatedPassage:
+    text: str
+    starts: Mapping[Span, int]
+    """First character in `text` of each sentence, by the sentence's span in the source passage."""
 
 
 class Translated:
-    """A file on its way to another language.
+    """The translation of a file.
 
     Args:
-        data: the file as it was read.
-        source: its language, an ISO code.
-        memory: what is translated so far; opened.
-        how: how answers are sought.
-        progress: is told about every batch.
+        data: the source file.
+        source: language of the source file, an ISO code.
+        memory: the opened translation memory; missing translations are added.
+        recovery: markers and methods that locate the answers.
+        name: name of the translated file, for progress.
     """
 
     def __init__(
-        self, data: Dataset, source: str, memory: TranslationMemory, how: How, progress: Progress
+        self, data: Dataset, source: str, memory: TranslationMemory, recovery: RecoverySettings, name: str
     ) -> None:
         self._data = data
         self._memory = memory
@@ -40,23 +46,25 @@ class Translated:
             cut(text, source, whole if memory.sentences else [Span(0, len(text))]) if row in asked else []
             for row, (text, whole) in enumerate(zip(data.passages, answers, strict=True))
         ]
-        places = dict.fromkeys(self._place(q, answer)[1] for q in data.questions for answer in q.answers)
+        wanted = dict.fromkeys(
+            self._in_sentence(q, answer)[1] for q in data.questions for answer in q.answers
+        )
         texts = [
             text[slice(*span)]
             for text, spans in zip(data.passages, self._sentences, strict=True)
             for span in spans
         ]
         texts += (question.text for question in data.questions)
-        self._found = recover(list(places), texts, memory, how, self._tally, progress)
+        self._found = locate_answers(list(wanted), texts, memory, recovery, self._tally, name)
         self._passages = [self._passage(row) for row in range(len(data.passages))]
 
     def document(self, document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The file's content in the other language, and its part of the report.
+        """The translated file's JSON value, and the counts for the report.
 
-        Passages and articles of which no question is left are left out.
+        Passages and articles without a translated question are left out.
 
         Args:
-            document: the source file's JSON value; fields that are not known are handed on.
+            document: the source file's JSON value; unknown fields are copied.
 
         Raises:
             DataError: no question could be kept.
@@ -65,15 +73,15 @@ class Translated:
         questions = iter(self._data.questions)
 
         def change(paragraph: dict[str, Any], number: int) -> dict[str, Any] | None:
-            text, starts = self._passages[number]
-            pairs = zip(paragraph["qas"], questions, strict=False)  # the first ends it: none is lost
-            asked = [self._question(record, question, text, starts) for record, question in pairs]
+            passage = self._passages[number]
+            pairs = zip(paragraph["qas"], questions, strict=False)  # `qas` ends first: no question is skipped
+            asked = [self._question(record, question, passage) for record, question in pairs]
             qas = [record for record in asked if record]
-            if not (text.strip() and qas):
+            if not (passage.text.strip() and qas):
                 return None
             kept["passages"] += 1
             kept["questions"] += len(qas)
-            return {**paragraph, "context": text, "qas": qas}
+            return {**paragraph, "context": passage.text, "qas": qas}
 
         translated = rebuilt(document, change)
         if not kept["questions"]:
@@ -89,53 +97,50 @@ class Translated:
         }
         return translated, {**counts, **self._tally.result()}
 
-    def _place(self, question: Question, answer: Answer) -> tuple[Span, Place]:
-        """The sentence of an answer as a span of its passage, and the answer in it."""
+    def _in_sentence(self, question: Question, answer: Answer) -> tuple[Span, AnswerInSentence]:
+        """The span of an answer's sentence in the passage, and the answer with this sentence."""
         start, end = _stripped(answer)
         sentence = next(span for span in self._sentences[question.passage] if span.end >= end)
         text = self._data.passages[question.passage][slice(*sentence)]
-        return sentence, Place(text, Span(start - sentence.start, end - sentence.start))
+        return sentence, AnswerInSentence(text, Span(start - sentence.start, end - sentence.start))
 
-    def _passage(self, row: int) -> tuple[str, Mapping[Span, int]]:
-        """A translated passage, and where in it each sentence of the source begins.
-
-        Between the sentences is what was between them in the source.
-        """
+    def _passage(self, row: int) -> _TranslatedPassage:
+        """Join the translated sentences of a passage with the white space between the source's sentences."""
         source, text, end = self._data.passages[row], "", 0
         starts = {}
         for span in self._sentences[row]:
             between = source[end : span.start]
             end = span.end
             if translation := self._memory[source[slice(*span)]]:
-                text += between or (" " if text and self._memory.target[:2] not in _UNSPACED else "")
+                text += between or (" " if text and self._memory.target[:2] not in UNSPACED_LANGUAGES else "")
                 starts[span] = len(text)
                 text += translation
-        return text + source[end:], starts
+        return _TranslatedPassage(text + source[end:], starts)
 
     def _question(
-        self, record: Mapping[str, Any], question: Question, text: str, starts: Mapping[Span, int]
+        self, record: Mapping[str, Any], question: Question, passage: _TranslatedPassage
     ) -> dict[str, Any] | None:
-        """A question with those of its answers that were found; None if it cannot be kept."""
+        """The translated question with its located answers; None without wording or without any answer."""
         wording = self._memory[question.text]
         answers = []
         for raw, answer in zip(record["answers"], question.answers, strict=True):
-            sentence, place = self._place(question, answer)
-            found = self._found[place] if wording else "empty question"
+            sentence, in_sentence = self._in_sentence(question, answer)
+            found = self._found[in_sentence] if wording else "empty question"
             if isinstance(found, str):
-                self._tally.lose(question.id, answer.text, found, self._memory[place.sentence])
+                self._tally.lose(question.id, answer.text, found, self._memory[in_sentence.sentence])
                 continue
-            start = starts[sentence] + found.span.start
-            here = text[start : starts[sentence] + found.span.end]
-            self._tally.keep(question.id, answer.text, found, here)
-            answers.append({**raw, **found.fields(here, start)})
+            offset = passage.starts[sentence]
+            text = passage.text[offset + found.span.start : offset + found.span.end]
+            self._tally.keep(question.id, answer.text, found, text)
+            answers.append({**raw, **found.fields(text, offset + found.span.start)})
         if not wording or (question.answers and not answers):
             return None
-        # What SQuAD v2 offers as plausible for unanswerable questions stands in the source's passage.
+        # The plausible answers of SQuAD v2's unanswerable questions refer to the source passage.
         kept = {name: value for name, value in record.items() if name != "plausible_answers"}
         return {**kept, "question": wording, "answers": answers}
 
 
 def _stripped(answer: Answer) -> Span:
-    """Where an answer stands, without white space at its ends."""
+    """The span of an answer in its passage without white space at both ends."""
     start = answer.start + len(answer.text) - len(answer.text.lstrip())
     return Span(start, start + len(answer.text.strip()))

@@ -1,1 +1,1 @@
-"""Public datasets: where they are, and how they are fetched."""
+"""Public datasets: addresses, checksums and downloads."""

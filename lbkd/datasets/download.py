@@ -1,7 +1,7 @@
-"""Public datasets brought into a data folder, file by file, each whole or not at all.
+"""Public datasets downloaded into a data folder; every file appears complete and checked.
 
-<out>/<name>.manifest.json   address, size, sha256 and date of every file that a download put there
-<out>/<file>.part            a download that is under way, or was broken off
+<out>/<name>.manifest.json   address, size, sha256 and date of every downloaded file
+<out>/<file>.part            a file whose download is in progress or was interrupted
 """
 
 import os
@@ -17,30 +17,31 @@ from typing import IO
 
 from pydantic import TypeAdapter, ValidationError
 
-from lbkd.datasets.fetch import Progress, fetch
+from lbkd.datasets.fetch import fetch
 from lbkd.datasets.sources import PublicDataset, Source
 from lbkd.errors import DataError
+from lbkd.progress import Progress
 from lbkd.workspace import file_hash, sync_folder, write_json, write_text
 
 _LARGEST = 4 * 2**30
-"""Bytes that an archive may unpack to; the largest of ours has less than a quarter of it."""
+"""Largest total size of the members of an archive in bytes; MLQA's, the largest, has less than a quarter."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What a manifest says of a file."""
+class ManifestEntry:
+    """The description of one downloaded file."""
 
     address: str
-    """The official address, also where a mirror was used."""
+    """The official address, even if the file came from a mirror."""
     size: int
     """Bytes."""
     sha256: str
     date: str
-    """When it was put in place, UTC."""
+    """Time of the download, UTC."""
 
 
 @dataclass(frozen=True)
-class Placed:
+class DownloadedFile:
     """A file of a dataset in the data folder."""
 
     path: Path
@@ -48,16 +49,24 @@ class Placed:
     """Bytes."""
     sha256: str
     state: str
-    """`kept`: it was there; `new`: it was not; `repaired`: it was, with other bytes than the manifest's."""
+    """`kept`: the file existed; `new`: it did not; `repaired`: it had other bytes than the manifest says."""
 
 
-def download(dataset: PublicDataset, out: Path, mirror: str | None, progress: Progress) -> tuple[Placed, ...]:
-    """Bring a dataset into the folder `out`; what is there and whole is not fetched again.
+def download(
+    dataset: PublicDataset, out: Path, mirror: str | None, progress: Progress
+) -> tuple[DownloadedFile, ...]:
+    """Download a dataset into a folder; complete files that the folder has already are not fetched.
+
+    Args:
+        dataset: the dataset.
+        out: the data folder.
+        mirror: an address or a folder that has the files under their official names; None: the official ones.
+        progress: called after every piece with the file's name, the bytes received and the size in bytes.
 
     Raises:
-        ConfigError: a mirror that is neither a folder nor an address.
-        DataError: a file cannot be had or has other bytes, the disk is full, or a file that no download put
-            there is in the way. Files that were put in place before stay; none is ever there in part.
+        ConfigError: the mirror is neither a folder nor an address.
+        DataError: a file cannot be fetched or has a wrong checksum, the disk is full, or a file that was not
+            downloaded has the name of one to write. Files completed before the error stay.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -75,18 +84,21 @@ def download(dataset: PublicDataset, out: Path, mirror: str | None, progress: Pr
             f"{error.filename or out}: {error.strerror or error}. Files of up to {most:,} bytes, and what is "
             "packed in them, must fit into this folder; what has arrived is kept: the same command goes on."
         ) from error
-    return tuple(Placed(out / p, entries[p].size, entries[p].sha256, state) for p, state in states.items())
+    return tuple(
+        DownloadedFile(out / place, entries[place].size, entries[place].sha256, state)
+        for place, state in states.items()
+    )
 
 
 def _bring(
     source: Source,
     out: Path,
     manifest: Path,
-    entries: dict[str, Entry],
+    entries: dict[str, ManifestEntry],
     mirror: str | None,
     progress: Progress,
 ) -> dict[str, str]:
-    """Put those of a source's files in place that are not, and list all in the manifest; each one's state."""
+    """Fetch the missing and damaged files of a source, list all its files in the manifest; place to state."""
     states = {
         place: _state(out / place, member, source, entries.get(place))
         for member, place in source.places.items()
@@ -102,10 +114,10 @@ def _bring(
         if "" not in source.places:
             _unpack(part, {member: ready[p] for member, p in source.places.items() if p in ready})
     unlisted = {p: ready.get(p, out / p) for p in states if p in ready or p not in entries}
-    if unlisted:  # before they are in place: whenever the power fails, what is there is known to be ours
+    if unlisted:  # first the manifest, then the files: after a power failure no file in place is unlisted
         date = datetime.now(UTC).isoformat(timespec="seconds")
         for place, path in unlisted.items():
-            entries[place] = Entry(source.address, path.stat().st_size, file_hash(path), date)
+            entries[place] = ManifestEntry(source.address, path.stat().st_size, file_hash(path), date)
         write_json(manifest, {place: asdict(entry) for place, entry in entries.items()})
     for place, path in ready.items():
         _rename(path, out / place)
@@ -113,8 +125,8 @@ def _bring(
     return states
 
 
-def _state(path: Path, member: str, source: Source, entry: Entry | None) -> str:
-    """`kept`, `new` or `repaired`: what there is to do for a file."""
+def _state(path: Path, member: str, source: Source, entry: ManifestEntry | None) -> str:
+    """The state of a file before the download, see `DownloadedFile.state`."""
     if not path.exists():
         return "new"
     expected = (entry and entry.sha256) if member else source.sha256
@@ -129,7 +141,12 @@ def _state(path: Path, member: str, source: Source, entry: Entry | None) -> str:
 
 
 def _unpack(archive: Path, wanted: Mapping[str, Path]) -> None:
-    """Write members of an archive to the paths that are wanted; no name in it decides where anything goes."""
+    """Write the wanted members of an archive to their paths; other members are ignored.
+
+    Args:
+        archive: a zip or tar file.
+        wanted: member's name to the path to write, so that no name in the archive decides on a path.
+    """
     left, room = dict(wanted), _LARGEST
     try:
         for name, content in _members(archive):
@@ -151,7 +168,7 @@ def _unpack(archive: Path, wanted: Mapping[str, Path]) -> None:
 
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Name and content of each regular file in a zip or tar archive; links are passed over."""
+    """Name and content of each regular file in a zip or tar archive; links are skipped."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():
@@ -166,7 +183,7 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _rename(path: Path, place: Path) -> None:
-    """Put a file in its place so that it is there as a whole, whenever the power fails."""
+    """Rename a file so that, even after a power failure, its place holds the complete file or none."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with path.open("rb") as file:
         os.fsync(file.fileno())
@@ -174,9 +191,9 @@ def _rename(path: Path, place: Path) -> None:
     sync_folder(place.parent)
 
 
-def _read(manifest: Path) -> dict[str, Entry]:
-    """A manifest's entries by their place; none where it is missing or damaged."""
+def _read(manifest: Path) -> dict[str, ManifestEntry]:
+    """A manifest's entries by their place; none for a missing or damaged manifest."""
     try:
-        return TypeAdapter(dict[str, Entry]).validate_json(manifest.read_bytes())
+        return TypeAdapter(dict[str, ManifestEntry]).validate_json(manifest.read_bytes())
     except (FileNotFoundError, ValidationError):
         return {}

@@ -1,49 +1,46 @@
-"""One file from an address or a folder, whole and checked: tried again, and resumed where it broke off."""
+"""One file fetched from an address or a folder: retried, resumed and checked by sha256."""
 
 import shutil
 import time
-from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lbkd.datasets.sources import Source
 from lbkd.errors import ConfigError, DataError
+from lbkd.progress import Progress
 from lbkd.workspace import file_hash
 
 if TYPE_CHECKING:
     import httpx2
 
-Progress = Callable[[str, int, int], None]
-"""Gets the name of a file, the bytes of it that are here, and its size."""
-
 _TIMEOUT = 30.0
-"""Seconds of silence after which a connection counts as broken."""
+"""Seconds without data after which a connection counts as broken."""
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds to wait after the first, second, ... failure in a row that brought nothing new."""
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
-"""HTTP statuses that another try may change."""
+"""Seconds to wait after the first, second, ... attempt in a row that brought no byte."""
+_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+"""HTTP statuses after which another attempt may succeed."""
 
 
 def fetch(source: Source, part: Path, mirror: str | None, progress: Progress) -> None:
-    """Make `part` the source's file; what it holds already is continued.
+    """Fetch a source into the file `part`, or complete a `part` that an earlier call left incomplete.
 
     Args:
-        source: the file, with the bytes that it must have.
-        part: where to put it; after a connection that broke off for good, it holds what came so far.
-        mirror: an address or a folder that has the file under its own name; None: the official address.
-        progress: is told about every piece.
+        source: the file, with its size and checksum.
+        part: file to write; after the last failed attempt, the file keeps the bytes received so far.
+        mirror: an address or a folder that has the file under its official name; None: the official address.
+        progress: called after every piece with the file's name, the bytes received and the size in bytes.
 
     Raises:
-        ConfigError: a mirror that is neither.
-        DataError: the file cannot be had, or has other bytes.
+        ConfigError: the mirror is neither a folder nor an address.
+        DataError: the file cannot be fetched, or its size or checksum is wrong.
     """
     if mirror is None or mirror.startswith(("http://", "https://")):
         address = source.address if mirror is None else f"{mirror.rstrip('/')}/{source.name}"
         _download(address, source, part, progress)
     elif Path(mirror).is_dir():
         _copy(Path(mirror) / source.name, source, part)
-        progress(source.name, source.size, source.size)
+        progress(source.name, source.size, source.size, {})
     else:
         raise ConfigError(f"--mirror {mirror!r} is neither a folder nor an http:// or https:// address.")
 
@@ -61,7 +58,7 @@ def _copy(file: Path, source: Source, part: Path) -> None:
 def _download(address: str, source: Source, part: Path, progress: Progress) -> None:
     import httpx2
 
-    # A compressed answer could not be resumed, and its length would not be the file's.
+    # A compressed response could not be resumed, and its length would differ from the file's size.
     headers = {"Accept-Encoding": "identity"}
     try:
         reading = httpx2.Client(headers=headers, timeout=_TIMEOUT, follow_redirects=True)
@@ -77,12 +74,14 @@ def _download(address: str, source: Source, part: Path, progress: Progress) -> N
             if (found := file_hash(part)) == source.sha256:
                 return
             part.unlink()
-            if in_one_piece or not again:  # pieces may be of two versions: once more from the start
+            if (
+                in_one_piece or not again
+            ):  # the pieces may come from two versions: fetch once more from byte 0
                 raise DataError(_other(address, f"sha256 {found}", f"sha256 {source.sha256}"))
 
 
 def _complete(client: "httpx2.Client", address: str, source: Source, part: Path, progress: Progress) -> bool:
-    """Fill `part` to the source's size; whether a single answer brought all of it."""
+    """Fill `part` to the source's size; true if a single response brought the whole file."""
     best, pauses, in_one_piece = -1, iter(_PAUSES), False
     while (have := _size(part)) != source.size:
         if have > best:
@@ -103,21 +102,21 @@ def _complete(client: "httpx2.Client", address: str, source: Source, part: Path,
 
 
 def _receive(client: "httpx2.Client", address: str, source: Source, part: Path, progress: Progress) -> str:
-    """Add what one response brings to `part`; what was in the way of more, if anything was."""
+    """Append one response to `part`, and return why the file is not complete after the response."""
     import httpx2
 
     have = _size(part)
     try:
         with client.stream("GET", address, headers={"Range": f"bytes={have}-"} if have else {}) as response:
             resumed = response.status_code == HTTPStatus.PARTIAL_CONTENT
-            if response.status_code in _PASSING:
+            if response.status_code in _TRANSIENT:
                 return f"the answer was {_status(response)}"
             if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or (
                 resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
             ):
                 part.unlink(missing_ok=True)
                 return "the server could not go on where the file broke off"
-            _check_answer(response, source, have if resumed else 0)
+            _check_response(response, source, have if resumed else 0)
             have = have if resumed else 0
             with part.open("ab" if resumed else "wb") as file:
                 for piece in response.iter_raw():
@@ -127,7 +126,7 @@ def _receive(client: "httpx2.Client", address: str, source: Source, part: Path, 
                         raise DataError(_other(address, "more", f"{source.size:,} bytes"))
                     file.write(piece)
                     file.flush()
-                    progress(source.name, have, source.size)
+                    progress(source.name, have, source.size, {})
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.TooManyRedirects) as error:
         raise DataError(f"{address}: {error}. Name another --mirror.") from error
     except httpx2.TransportError as error:
@@ -135,8 +134,8 @@ def _receive(client: "httpx2.Client", address: str, source: Source, part: Path, 
     return f"the answer ended after {have:,} of {source.size:,} bytes"
 
 
-def _check_answer(response: "httpx2.Response", source: Source, start: int) -> None:
-    """DataError unless this is the beginning, or the rest from `start`, of a file of the right size."""
+def _check_response(response: "httpx2.Response", source: Source, start: int) -> None:
+    """Raise DataError unless the response has the source's bytes from `start` on, judging by its headers."""
     address = str(response.url)
     if not response.is_success:
         message = f"{address}: the answer was {_status(response)}."
@@ -152,6 +151,7 @@ def _check_answer(response: "httpx2.Response", source: Source, start: int) -> No
 
 
 def _other(where: str, found: str, expected: str) -> str:
+    """The message for a file that is not the source's."""
     return (
         f"{where}: not the expected file.\n  expected: {expected}\n  found:    {found}\n"
         "Nothing was put in place. Try again later, or name a --mirror that has the original."

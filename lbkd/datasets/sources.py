@@ -1,7 +1,7 @@
-"""The public datasets: where their files come from, what bytes they are, and where they go.
+"""Addresses, sizes and checksums of public datasets, and the places of their files in a data folder.
 
-Sizes and checksums: SQuAD, XQuAD and MLQA as TensorFlow Datasets lists them, translate-train as Hugging Face
-Datasets does; XQuAD's Romanian file, which is younger than these lists, from the repository itself.
+Sizes and checksums of SQuAD, XQuAD and MLQA are from TensorFlow Datasets, those of translate-train from
+Hugging Face Datasets, and those of XQuAD's Romanian file, which is in neither list, from XQuAD's repository.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from lbkd.errors import ConfigError, nearest
 
 @dataclass(frozen=True)
 class Source:
-    """One file to fetch: a data file, or an archive of some."""
+    """One file to fetch: a data file, or an archive of data files."""
 
     address: str
     size: int
     """Bytes."""
     sha256: str
     places: Mapping[str, str]
-    """A member's name in the archive -> its place in the data folder; a data file is a single member ''."""
+    """Name of an archive's member to its place in the data folder; a data file is its only member, ''."""
 
     @property
     def name(self) -> str:
@@ -29,13 +29,13 @@ class Source:
 
 @dataclass(frozen=True)
 class PublicDataset:
-    """What one download brings."""
+    """The files of one public dataset."""
 
     name: str
     licence: str
     sources: tuple[Source, ...]
     settings: Mapping[str, str]
-    """Settings files that go along, place -> text; one that is there already is left alone."""
+    """Place in the data folder to text of a settings file, which is written unless it exists already."""
 
 
 MLQA_LANGUAGES = ("en", "es", "de", "ar", "hi", "vi", "zh")
@@ -45,7 +45,7 @@ XQUAD_LANGUAGES = ("en", "es", "de", "el", "ru", "tr", "ar", "vi", "th", "zh", "
 _SQUAD = "https://rajpurkar.github.io/SQuAD-explorer/dataset"
 _MLQA = "https://dl.fbaipublicfiles.com/MLQA"
 _XQUAD = "https://raw.githubusercontent.com/google-deepmind/xquad/7d30520c717524000f0d9d2f9c10a069acd9d285"
-"""A commit, since what it holds can never change; its files are those of the first release, and Romanian."""
+"""A commit, whose files never change: those of the first release, and Romanian."""
 
 _XQUAD_FILES = {
     "ar": (1582988, "abdabd7afed5c635d99cca0f3f0d0c9d9ed0bc77451e963c2e4e0638c29e486d"),
@@ -146,7 +146,11 @@ DATASETS = {
 
 
 def dataset(name: str) -> PublicDataset:
-    """The public dataset of a name; ConfigError with the choices for any other."""
+    """The public dataset with a name.
+
+    Raises:
+        ConfigError: there is no dataset with this name; the message lists the names.
+    """
     if name not in DATASETS:
         raise ConfigError(f"no dataset {name!r} to download; {nearest(name, DATASETS)}")
     return DATASETS[name]

@@ -20,7 +20,8 @@ from lbkd.progress import Silent
 from lbkd.project import Project
 from lbkd.teachers.compute import compute_logits
 from lbkd.teachers.store import BLOCK, LogitsStore
-from lbkd.training.loop import train_loop
+from lbkd.training.loop import Report, TrainingLoop
+from lbkd.training.micro_batches import Material
 from lbkd.training.schedule import Schedule
 
 PEAK_SHARE = {"cpu": 0.8, "cuda": 0.4}
@@ -69,7 +70,8 @@ def measured_speed(project: Project, pairs: Sequence[LanguagePair], model_size: 
     model = load_span_model(project.encoder, settings.model.trust_remote_code, settings.model.dropout)
     nll, clock = criterions.registry.create("nll"), _Clock()
     with TemporaryDirectory() as folder:
-        train_loop(model, features, pairs, nll, None, short, Path(folder), "measuring", clock)
+        material = Material(features, list(pairs), nll)
+        TrainingLoop(model, material, short, Report("measuring", Path(folder), clock)).train()
         batches = [ids for _, ids in Schedule(features, pairs, short)]
         training = _flops(features, batches[1:], model_size) / (clock.times[-1] - clock.times[0])
         budget = settings.evaluation.batch_tokens

@@ -1,1 +1,1 @@
-"""Answers found again in translated or altered text: texts in, spans out."""
+"""Answer spans recovered in translated or altered texts."""

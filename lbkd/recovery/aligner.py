@@ -1,8 +1,9 @@
-"""Which words translate which: a statistical word aligner learnt from the parallel sentences at hand.
+"""A statistical word aligner, fitted to the parallel sentences of the dataset that is translated.
 
 IBM Model 1 (Brown et al., 1993) with the prior of Dyer et al. (2013, fast_align): word j of m is the likelier
-to translate word i of n, the nearer i/n is to j/m. Learnt in both directions; a link needs both. Differs: the
-tension is fixed, words spelt alike get a pseudo-count, and words are compared by their beginnings.
+to translate word i of n, the nearer i/n is to j/m. The model is fitted in both directions, and a link needs
+both. Differs: the tension is fixed, words spelt alike get a pseudo-count, and words are compared by their
+first five characters.
 """
 
 import unicodedata
@@ -17,27 +18,27 @@ from lbkd.recovery.words import Span, is_word, words
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_ROUNDS = 5
-"""Of expectation maximization."""
+_EM_ITERATIONS = 5
 _TENSION = 4.0
-"""How much the diagonal is preferred; what fast_align starts with."""
+"""Strength of the diagonal prior; fast_align's initial value."""
 _NULL = 0.08
-"""Probability of a word that translates none; fast_align's."""
+"""Probability that a target word translates no source word; fast_align's value."""
 _SMOOTHING = 0.01
-"""Added to every count."""
+"""Pseudo-count of every pair of words."""
 _ALIKE = 5.0
-"""Added to the count of two words that are spelt alike."""
+"""Pseudo-count of two words that are spelt alike."""
 _BEGINNING = 5
-"""Characters of a word that count, so that its inflected forms are one."""
+"""First characters by which words are compared, so that inflected forms count as one word."""
 _MOST_CELLS = 10_000_000
-"""Pairs of words in the sentences to learn from: memory grows by some 60 bytes for each."""
+"""Pairs of words in the sentences that the aligner is fitted to; each takes some 60 bytes of memory."""
 
 
 class Aligner:
-    """Finds the words of a translation that translate given words of the source.
+    """Links the words of a source text to the words of its translation.
 
     Args:
-        pairs: parallel sentences, the most useful first; beyond ten million pairs of words no more are read.
+        pairs: parallel sentences to fit the model to, the most useful first. Sentences beyond ten million
+            pairs of words are ignored.
     """
 
     def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
@@ -56,10 +57,7 @@ class Aligner:
         self._backward = _Table(targets, sources, self._target, self._source)
 
     def links(self, source: str, target: str) -> Floats:
-        """(n, m): how surely word i of the source and word j of the target are each other's translation.
-
-        The geometric mean of both directions' posterior probabilities.
-        """
+        """(n, m): geometric mean of the posterior probabilities that words i and j translate each other."""
         left, right = _ids(source, self._source, grow=False), _ids(target, self._target, grow=False)
         forward = self._forward.posterior(left, right)
         backward = self._backward.posterior(right, left)
@@ -67,11 +65,12 @@ class Aligner:
         return both
 
     def project(self, source: str, span: Span, target: str) -> tuple[Span, float] | None:
-        """The span of the target whose words translate those of a span of the source, and how surely.
+        """The span of the target that translates a span of the source, and a score from 0 to 1.
 
-        The score is 2 x / (y + z), where x is the sum of the links between both spans, y that of all links of
-        the target's span, z that of all links of the source's, at least its number of words. It is 1 if they
-        translate each other word by word and surely. None if nothing links them.
+        The score is 2 x / (y + z): x sums the links between both spans, y all links of the target's span, and
+        z all links of the source's span, where z is at least the number of the source's words. The score is 1
+        for spans whose words translate each other one by one with certainty. None if no link joins the span
+        with the target.
         """
         ours, theirs = words(source), words(target)
         rows = [n for n, word in enumerate(ours) if word.end > span.start and word.start < span.end]
@@ -93,16 +92,16 @@ class Aligner:
 
 
 class _Table:
-    """Probabilities t(right | left) of the pairs of words that share a sentence pair, by EM."""
+    """Translation probabilities t(right | left) of words that share a sentence pair, estimated by EM."""
 
     def __init__(
         self, lefts: list[Ints], rights: list[Ints], left: dict[str, int], right: dict[str, int]
     ) -> None:
-        self._width = len(right) + 1  # the last is for words that were never seen
+        self._width = len(right) + 1  # the last column is for unknown words
         pairs = list(zip(lefts, rights, strict=True))
         keys = np.concatenate([[0], *(_cells(a, b, self._width).ravel() for a, b in pairs)])
         prior = np.concatenate([[1.0], *(_prior(len(a), len(b)).ravel() for a, b in pairs)])
-        sizes = [1, *(len(a) + 1 for a, b in pairs for _ in b)]  # the first is none, so that nothing is empty
+        sizes = [1, *(len(a) + 1 for a, b in pairs for _ in b)]  # a first dummy cell: no array is empty
         group = np.repeat(np.arange(len(sizes)), sizes)
         self._keys, place = np.unique(keys, return_inverse=True)
         owner = self._keys // self._width
@@ -110,7 +109,7 @@ class _Table:
         same[0] = -1
         alike = _ALIKE * (same[owner] == self._keys % self._width)
         self._values = np.full(len(self._keys), 1 / self._width)
-        for _ in range(_ROUNDS):
+        for _ in range(_EM_ITERATIONS):
             share = self._values[place] * prior
             share /= np.bincount(group, share)[group]
             counts = np.bincount(place, share, len(self._keys)) + alike
@@ -118,12 +117,12 @@ class _Table:
             self._values = (counts + _SMOOTHING) / (totals[owner] + _SMOOTHING * self._width)
 
     def posterior(self, left: Ints, right: Ints) -> Floats:
-        """(n, m): the probability that word j of `right` comes from word i of `left`."""
+        """(n, m): probability that word j of `right` translates word i of `left`."""
         keys = _cells(left, right, self._width)
         place = np.searchsorted(self._keys, keys).clip(max=len(self._keys) - 1)
         known = self._keys[place] == keys
         floor = np.full(len(left) + 1, _SMOOTHING / self._width)
-        floor[0] = 1 / self._width  # a word that was never seen translates none, as far as one knows
+        floor[0] = 1 / self._width  # an unknown word translates the empty word first of all
         values = np.where(known, self._values[place], floor)
         share = values * _prior(len(left), len(right))
         found: Floats = (share / share.sum(1, keepdims=True))[:, 1:].T
@@ -131,14 +130,14 @@ class _Table:
 
 
 def _cells(left: Ints, right: Ints, width: int) -> Ints:
-    """(m, n + 1): a number for each pair of words, the empty one first."""
+    """(m, n + 1): one integer for each pair of words; column 0 is the empty word."""
     found: Ints = np.concatenate([[0], left])[None, :] * width + right[:, None]
     return found
 
 
 @lru_cache(maxsize=4096)
 def _prior(n: int, m: int) -> Floats:
-    """(m, n + 1): how likely word j of m comes from each of n words, before they are looked at."""
+    """(m, n + 1): prior probability that word j of m translates each of n words; column 0: no word."""
     i, j = (np.arange(n) + 0.5) / n, (np.arange(m) + 0.5) / m
     near = np.exp(-_TENSION * np.abs(i[None, :] - j[:, None]))
     near *= (1 - _NULL) / near.sum(1, keepdims=True)
@@ -146,7 +145,7 @@ def _prior(n: int, m: int) -> Floats:
 
 
 def _ids(text: str, numbers: dict[str, int], grow: bool = True) -> Ints:
-    """The words of a text by number; if they are not to grow, new words have the next."""
+    """Number of each word of a text; unknown words are added to `numbers`, or share the next free number."""
     forms = [_form(text[slice(*span)]) for span in words(text)]
     if grow:
         return np.array([numbers.setdefault(form, len(numbers)) for form in forms], dtype=np.int64)
@@ -155,4 +154,5 @@ def _ids(text: str, numbers: dict[str, int], grow: bool = True) -> Ints:
 
 @lru_cache(maxsize=2**17)
 def _form(word: str) -> str:
+    """The form of a word by which words are compared."""
     return unicodedata.normalize("NFKC", word).casefold()[:_BEGINNING]

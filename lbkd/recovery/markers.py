@@ -1,4 +1,4 @@
-"""Markers round the answer that is to come through translation, put there and read again."""
+"""Markers that carry an answer through machine translation: put round the answer, and read again."""
 
 import html
 import re
@@ -17,60 +17,65 @@ STYLES: Mapping[str, tuple[str, str]] = {
     "square": ("[", "]"),
     "numbered": ("[1]", "[2]"),
 }
-"""What stands before and after the answer. Where a text has such signs itself, the next style is taken."""
-
-FAULTS = ("missing", "duplicated", "swapped", "empty", "left over")
-"""What can have become of the markers."""
+"""Style to the markers before and after the answer."""
 
 _SIGNS = frozenset("<>⟦⟧«»[]")
 
 
 @dataclass(frozen=True)
 class Marked:
-    """A translation without its markers, and where they were."""
+    """A translation without its markers, and the span that the markers enclosed."""
 
     text: str
     span: Span
 
 
 def check_style(name: str) -> None:
-    """ConfigError for an unknown style."""
+    """Raise ConfigError for an unknown style."""
     if name not in STYLES:
         raise ConfigError(f"no marker style {name!r} (--markers); {nearest(name, STYLES)}")
 
 
 def style_for(text: str, wanted: str) -> str | None:
-    """The wanted style, or the first other one whose signs the text does not have; None: it has all."""
+    """The wanted style, or the first style whose signs the text does not contain; None if all occur."""
     folded = _folded(text)
-    return next((name for name in (wanted, *STYLES) if not _left_over(folded, name)), None)
+    return next((name for name in (wanted, *STYLES) if not _has_signs(folded, name)), None)
 
 
 def mark(text: str, span: Span, style: str) -> str:
-    """The text with markers round a span."""
+    """The text with the style's markers round a span."""
     before, after = STYLES[style]
     return f"{text[: span.start]}{before}{text[span.start : span.end]}{after}{text[span.end :]}"
 
 
 def read(translation: str, style: str) -> Marked | str:
-    """The translation without its markers and the marked span, or what is wrong, one of `FAULTS`.
+    """Remove the markers from a translation.
 
-    Case and white space in and around markers, full-width signs, digits of other scripts and HTML escapes
-    are put up with; each marker must be there once, in order, with text between, and no sign of one else.
+    Markers are recognised in either case, with white space inside and around, with full-width signs, with
+    digits of other scripts and as HTML escapes. Each marker must occur once, the opening one first, with text
+    between, and no sign of a marker may be left elsewhere.
+
+    Returns:
+        The translation and the marked span; or the fault of the markers: `missing`, `duplicated`, `swapped`,
+        `empty` or `left over`.
     """
     folded = _folded(translation)
-    opened, closed = (list(_pattern(marker).finditer(folded)) for marker in STYLES[style])
+    opening, closing = STYLES[style]
+    opened, closed = list(_pattern(opening).finditer(folded)), list(_pattern(closing).finditer(folded))
     if len(opened) > 1 or len(closed) > 1:
         return "duplicated"
     if not (opened and closed):
         return "missing"
-    (a, b), (c, d) = opened[0].span(), closed[0].span()
-    if d <= a:
+    outer = Span(opened[0].start(), closed[0].end())
+    answer = Span(opened[0].end(), closed[0].start())
+    if outer.end <= outer.start:
         return "swapped"
-    if not translation[b:c].strip():
+    if not translation[slice(*answer)].strip():
         return "empty"
-    if any(_left_over(part, style) for part in (folded[:a], folded[b:c], folded[d:])):
+    rest = folded[: outer.start], folded[slice(*answer)], folded[outer.end :]
+    if any(_has_signs(part, style) for part in rest):
         return "left over"
-    before, inner, after = translation[:a], translation[b:c], translation[d:]
+    before, inner, after = translation[: outer.start], translation[slice(*answer)], translation[outer.end :]
     if before[-1:].isspace() or inner[:1].isspace():
         before = f"{before.rstrip()} " if before.strip() else ""
     if after[:1].isspace() or inner[-1:].isspace():
@@ -79,19 +84,21 @@ def read(translation: str, style: str) -> Marked | str:
     return Marked(before + inner + after, Span(len(before), len(before) + len(inner)))
 
 
-def _left_over(folded: str, style: str) -> bool:
+def _has_signs(folded: str, style: str) -> bool:
+    """Whether a folded text contains a sign of the style's markers, plain or as an HTML escape."""
     signs = _SIGNS.intersection("".join(STYLES[style]))
     return any(sign in folded or html.escape(sign) in folded for sign in signs)
 
 
 @lru_cache
 def _pattern(marker: str) -> re.Pattern[str]:
+    """The pattern of a marker in either case, with white space between its characters."""
     parts = [f"(?:{re.escape(char)}|{re.escape(html.escape(char))})" for char in marker]
     return re.compile(r"\s*".join(parts), re.IGNORECASE)
 
 
 def _folded(text: str) -> str:
-    """A text of the same length, with ASCII in place of full-width signs and of other scripts' digits."""
+    """A text of unchanged length, with ASCII for full-width signs and for the digits of other scripts."""
     return "".join(map(_plain, text))
 
 

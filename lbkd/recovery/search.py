@@ -1,4 +1,4 @@
-"""A string found in a text: as it is, or without what translation tends to change; and which occurrence."""
+"""String search that tolerates changes of case, accents, spaces and punctuation, and picks an occurrence."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from lbkd.recovery.words import Span, is_mark, word_ends
 
 
 def exact(text: str, sought: str) -> list[Span]:
-    """Where the string stands in the text, as whole words if it does anywhere."""
+    """All occurrences of a string; if any occurrence is made of whole words, only those."""
     return _best(text, (Span(place, place + len(sought)) for place in _places(text, sought)))
 
 
 def normalized(text: str, sought: str) -> list[Span]:
-    """The same without regard to case, accents, compatibility forms (NFKC), spaces and punctuation."""
+    """`exact` without regard to case, accents, compatibility forms (NFKC), spaces and punctuation."""
     folded, origin = _fold(text)
     bare, _ = _fold(sought)
     return _best(
@@ -25,9 +25,17 @@ def normalized(text: str, sought: str) -> list[Span]:
 
 
 def counterpart(found: list[Span], text: str, other: list[Span], chosen: Span, other_text: str) -> Span:
-    """Which occurrence stands for `chosen`, one of `other` in another text.
+    """The occurrence in one text that corresponds to a chosen occurrence in another text.
 
-    The first for the first, and so on, if both texts have as many; else the nearest by its relative place.
+    With equal numbers of occurrences the n-th corresponds to the n-th; otherwise the one whose relative place
+    in its text is nearest.
+
+    Args:
+        found: occurrences in `text`, at least one.
+        text: the text to choose from.
+        other: occurrences in the other text.
+        chosen: the occurrence in the other text.
+        other_text: the other text.
     """
     if len(found) == len(other) and chosen in other:
         return found[other.index(chosen)]
@@ -36,6 +44,7 @@ def counterpart(found: list[Span], text: str, other: list[Span], chosen: Span, o
 
 
 def _places(text: str, sought: str) -> Iterator[int]:
+    """First characters of all occurrences, overlapping ones included; none for an empty string."""
     place = text.find(sought) if sought else -1
     while place >= 0:
         yield place
@@ -43,7 +52,7 @@ def _places(text: str, sought: str) -> Iterator[int]:
 
 
 def _best(text: str, spans: Iterator[Span]) -> list[Span]:
-    """Those that are whole words; if none is, beginnings or ends of words that have three characters."""
+    """The spans that are whole words; if there is none, beginnings and ends of words of three characters."""
     ranked: dict[int, list[Span]] = {1: [], 2: []}
     for span in spans:
         ends = word_ends(text, span.start) + word_ends(text, span.end)
@@ -54,7 +63,7 @@ def _best(text: str, spans: Iterator[Span]) -> list[Span]:
 
 
 def _fold(text: str) -> tuple[str, list[int]]:
-    """Letters, digits, symbols and the marks that are no accents; and the place that each comes from."""
+    """A text's letters, digits, symbols and marks other than accents, and the place of each in the text."""
     folded, origin = [], []
     for place, char in enumerate(text):
         for part in unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", char).casefold()):
@@ -66,12 +75,13 @@ def _fold(text: str) -> tuple[str, list[int]]:
 
 
 def _is_accent(char: str) -> bool:
-    """Accents, and the points of Hebrew and Arabic, but no vowel sign of Indic scripts and no dakuten."""
+    """True for accents and the points of Hebrew and Arabic; false for Indic vowel signs and dakuten."""
     order = unicodedata.combining(char)
     return order >= 200 or 10 <= order <= 35
 
 
 def _grown(text: str, end: int) -> int:
+    """The end of a span extended over the combining marks that follow."""
     while end < len(text) and is_mark(text[end]):
         end += 1
     return end

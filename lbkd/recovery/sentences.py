@@ -1,4 +1,4 @@
-"""Passages cut into sentences that give the passage back."""
+"""Passages split into sentences; no character but white space lies outside the sentences."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,12 @@ from lbkd.recovery.words import Span
 
 
 def cut(text: str, language: str, whole: Sequence[Span] = ()) -> list[Span]:
-    """Where the sentences stand, without the white space around them.
+    """Spans of the sentences without surrounding white space.
 
-    Between them and at both ends there is white space alone. Sentences are joined where one of the spans in
-    `whole`, such as an answer, would be cut.
+    Args:
+        text: the passage.
+        language: ISO code whose rules apply.
+        whole: spans that no boundary may cut, such as answers; the sentences that share a span are joined.
     """
     found: list[Span] = []
     start = 0

@@ -1,40 +1,41 @@
-"""What became of the answers of a file: how many by which method, or lost for which reason, with examples."""
+"""Counts of the answers of a file that each method recovered, and of the answers lost for each reason."""
 
 from collections import Counter, defaultdict
 from typing import Any
 
-from lbkd.recovery.recover import METHODS, Found
+from lbkd.recovery.recover import METHODS, RecoveredAnswer
 
 _EXAMPLES = 3
-"""Of each method and reason; the first ones."""
+"""Examples kept for each method and each reason, from the beginning of the file."""
 
 
 class Tally:
-    """Counts answers as they are written or discarded, in the file's order."""
+    """Counts the answers of a file and keeps the first examples of each result."""
 
     def __init__(self) -> None:
         self.kept: Counter[str] = Counter()
+        """Answers by the method that recovered them."""
         self.lost: Counter[str] = Counter()
+        """Answers by the reason why no method recovered them."""
         self.markers: Counter[str] = Counter()
-        """What the markers round distinct answers came to: `sound`, or what was wrong with them."""
+        """Distinct answers by the state of their markers after translation: `sound`, or the fault."""
         self._scores: defaultdict[str, float] = defaultdict(float)
         self._examples: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
-    def keep(self, id: str, answer: str, found: Found, text: str) -> None:
-        """An answer that is `found`, now as `text`."""
-        self.kept[found.method] += 1
-        self._scores[found.method] += found.score
-        self._example(
-            found.method, {"id": id, "answer": answer, "found": text, "score": round(found.score, 4)}
-        )
+    def keep(self, id: str, answer: str, recovered: RecoveredAnswer, text: str) -> None:
+        """Count an answer of question `id` that was recovered; `text` is its new wording."""
+        self.kept[recovered.method] += 1
+        self._scores[recovered.method] += recovered.score
+        example = {"id": id, "answer": answer, "found": text, "score": round(recovered.score, 4)}
+        self._example(recovered.method, example)
 
     def lose(self, id: str, answer: str, reason: str, text: str) -> None:
-        """An answer that was not found in `text`."""
+        """Count an answer of question `id` that was not recovered; `text` is where it was sought."""
         self.lost[reason] += 1
         self._example(reason, {"id": id, "answer": answer, "text": text})
 
     def result(self) -> dict[str, Any]:
-        """The counts as JSON: methods in their order, reasons by number."""
+        """The counts as a JSON value: methods in the order of `METHODS`, reasons by falling counts."""
         methods = sorted(self.kept, key=lambda name: METHODS.index(name) if name in METHODS else -1)
         return {
             "answers": {"kept": self.kept.total(), "discarded": self.lost.total()},
@@ -53,6 +54,6 @@ class Tally:
             },
         }
 
-    def _example(self, of: str, example: dict[str, Any]) -> None:
-        if len(self._examples[of]) < _EXAMPLES:
-            self._examples[of].append(example)
+    def _example(self, result: str, example: dict[str, Any]) -> None:
+        if len(self._examples[result]) < _EXAMPLES:
+            self._examples[result].append(example)

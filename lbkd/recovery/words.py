@@ -1,13 +1,9 @@
-"""Words of any language as places in the text; scripts without spaces have a word a character."""
+"""Words of any language as spans of the text; scripts without spaces have one word a character."""
 
-import re
 import unicodedata
 from typing import NamedTuple
 
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
-"""Thai, Lao, Burmese, Khmer, kana, Chinese characters."""
+from lbkd.scripts import is_unspaced
 
 
 class Span(NamedTuple):
@@ -18,7 +14,7 @@ class Span(NamedTuple):
 
 
 def words(text: str) -> list[Span]:
-    """Where the words stand; each punctuation mark and symbol is a word of its own.
+    """Spans of the words; each punctuation mark and each symbol is a word of its own.
 
     Combining marks and joiners belong to the character before them.
     """
@@ -30,26 +26,26 @@ def words(text: str) -> list[Span]:
             continue
         letter = unicodedata.category(char)[0] in "LN"
         joined = bool(found) and found[-1].end == place
-        if joined and (is_mark(char) or (grows and letter and not _UNSPACED.match(char))):
+        if joined and (is_mark(char) or (grows and letter and not is_unspaced(char))):
             found[-1] = Span(found[-1].start, place + 1)
         else:
             found.append(Span(place, place + 1))
-            grows = letter and not _UNSPACED.match(char)
+            grows = letter and not is_unspaced(char)
     return found
 
 
 def is_mark(char: str) -> bool:
-    """Whether a character combines with the one before it, or is invisible between two."""
+    """Whether a character combines with the one before, or is an invisible format character."""
     return unicodedata.category(char) in ("Mn", "Mc", "Me", "Cf")
 
 
 def is_word(text: str) -> bool:
-    """Whether there is a letter or digit in it."""
+    """Whether a text has at least one letter or digit."""
     return any(unicodedata.category(char)[0] in "LN" for char in text)
 
 
 def word_ends(text: str, place: int) -> bool:
-    """Whether a word may begin or end before character `place`."""
+    """Whether a word may begin or end right before character `place`."""
     if not 0 < place < len(text):
         return True
     before, after = text[place - 1], text[place]
@@ -57,4 +53,4 @@ def word_ends(text: str, place: int) -> bool:
         return False
     if not (is_word(before) or is_mark(before)) or not is_word(after):
         return True
-    return bool(_UNSPACED.match(before) or _UNSPACED.match(after))
+    return is_unspaced(before) or is_unspaced(after)

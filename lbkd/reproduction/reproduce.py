@@ -14,7 +14,7 @@ from lbkd.evaluation.metrics import score_each
 from lbkd.evaluation.significance import mean_and_deviation, paired_bootstrap
 from lbkd.project import Project
 from lbkd.reproduction.recipe import Row
-from lbkd.training.run import Run
+from lbkd.training.run import Components, Run
 from lbkd.training.steps import train_run
 from lbkd.workspace import read_json
 
@@ -36,7 +36,9 @@ class RowRuns:
 
     def languages(self, run: Run, evaluation_set: EvaluationSet) -> Sequence[str]:
         """Languages that a run answers for the row: its own in a row of one model a language, else all."""
-        return [run.options["lang"]] if self.row.each_language else evaluation_set.corpus.languages
+        if self.row.each_language:
+            return [run.components.task_options["lang"]]
+        return evaluation_set.corpus.languages
 
 
 def runs_of_rows(projects: Sequence[Project], rows: Sequence[Row]) -> list[RowRuns]:
@@ -60,7 +62,7 @@ def training_order(rows: Sequence[RowRuns]) -> list[Run]:
     for row, student in needed:
         for run in (*student.teacher_runs().values(), student):
             former, name = found.setdefault(run.folder, (run, row.name))
-            if former.asked != run.asked:
+            if former.requested != run.requested:
                 raise ConfigError(
                     f"rows {name!r} and {row.name!r} would both write {run.folder}: they differ in "
                     "options that the run's name does not tell. Put them into two recipes, each with "
@@ -113,17 +115,19 @@ def _runs_of(project: Project, row: Row) -> list[Run]:
     if row.task is None:
         return []
     corpus = project.settings.corpus
-    project = project.altered(weighting=row.weighting_options)
     targets = [language for language in corpus.languages if language != corpus.source]
     choices: list[dict[str, Any]] = [{"lang": lang} for lang in targets] if row.each_language else [{}]
     return [
         Run.of(
             project,
-            row.task,
-            {**row.options, **choice},
-            criterion=row.criterion,
-            weighting=row.weighting,
-            criterion_options=row.criterion_options,
+            Components(
+                task=row.task,
+                task_options={**row.options, **choice},
+                criterion=row.criterion,
+                criterion_options=row.criterion_options,
+                weighting=row.weighting,
+                weighting_options=row.weighting_options,
+            ),
         )
         for choice in choices
     ]

@@ -4,8 +4,8 @@
     deepspeed/          weights, moments and schedule; each rank's part where ZeRO divides them
     random-0.pt         the random number generators of rank 0; one file a rank
     best.safetensors    the best weights so far, where one selects
-    metrics.jsonl       what was logged so far
-    state.json          the rest of `TrainingState`, and what decides whether the run may go on from here
+    metrics.jsonl       the lines logged so far
+    state.json          the rest of `TrainingState`, and the provenance of the run
     MANIFEST.json       size and sha256 of every file
 """
 
@@ -26,21 +26,21 @@ from safetensors.torch import load_file, save_file
 
 from lbkd.distributed import collectives, group
 from lbkd.distributed.hosts import lost_rank_error
+from lbkd.distributed.interrupts import Interrupts
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.progress import Listener
 from lbkd.training.engine import Engine
-from lbkd.training.interrupts import Interrupts
 from lbkd.training.metrics_log import MetricsLog
 from lbkd.workspace import differences, file_hash, put_in_place, read_json, sync_tree, write_json
 
 _KEPT = 2
-"""Checkpoints of a run: if the last one turns out to be damaged, there is one before."""
+"""Checkpoints kept of a run: if the last is damaged, the one before serves."""
 _MANIFEST, _STATE, _METRICS, _BEST = "MANIFEST.json", "state.json", "metrics.jsonl", "best.safetensors"
 
 
 @dataclass
 class TrainingState:
-    """How far a run is."""
+    """How far a training is."""
 
     step: int = 0
     """Optimizer steps taken or skipped."""
@@ -51,20 +51,20 @@ class TrainingState:
 
 
 class Checkpoints:
-    """Those of one run.
+    """The checkpoints of one run.
 
     Args:
-        folder: where they lie; every rank must reach it.
-        what: the run's name, for messages.
-        provenance: what the run's weights depend on.
-        minutes: from one checkpoint to the next; 0: none are written.
-        listener: hears of what goes wrong.
+        folder: of the checkpoints; every rank must reach it.
+        run_name: for messages.
+        provenance: all that the run's weights depend on.
+        minutes: from one checkpoint to the next; 0: no checkpoint is written.
+        listener: hears of faults, and of the checkpoint that the run goes on from.
     """
 
     def __init__(
-        self, folder: Path, what: str, provenance: dict[str, Any], minutes: float, listener: Listener
+        self, folder: Path, run_name: str, provenance: dict[str, Any], minutes: float, listener: Listener
     ) -> None:
-        self.folder, self.what, self.provenance = folder, what, provenance
+        self.folder, self.run_name, self.provenance = folder, run_name, provenance
         self.minutes, self.listener = minutes, listener
         self._mine: list[Path] = []
         self._interrupts = Interrupts()
@@ -72,7 +72,7 @@ class Checkpoints:
 
     @property
     def seconds(self) -> float:
-        """That the run has taken so far, those before the checkpoint that it went on from among them."""
+        """Seconds that the run has taken so far, with those before the checkpoint that it went on from."""
         return time.monotonic() - self._began
 
     @contextmanager
@@ -84,8 +84,8 @@ class Checkpoints:
             total: steps of the run.
             log: on rank 0, where nothing is logged yet.
 
-        Returns:
-            How far the run is; without a checkpoint, at its beginning.
+        Yields:
+            The state to go on from; without a checkpoint, that of a run's beginning.
 
         Raises:
             ConfigError: the checkpoint was written by another number of ranks, or at another ZeRO stage.
@@ -93,27 +93,27 @@ class Checkpoints:
         with self._interrupts if self.minutes else nullcontext():
             yield self._resume(engine, total, log)
 
-    def after_step(self, engine: Engine, progress: TrainingState, log: MetricsLog | None) -> None:
-        """Save if it is time to, or if an interrupt came to any rank, which then takes effect on all."""
+    def after_step(self, engine: Engine, state: TrainingState, log: MetricsLog | None) -> None:
+        """Save if the time has come, or if any rank was interrupted: then all ranks obey the interrupt."""
         if not self.minutes:
             return
         late = time.monotonic() - self._saved >= 60 * self.minutes
         due, interrupt = collectives.all_reduce_max(late, self._interrupts.came)
         if due or interrupt:
-            self._save(engine, progress, log)
+            self._save(engine, state, log)
             self._saved = time.monotonic()
         if interrupt:
             self._interrupts.obey(interrupt)
 
     def _resume(self, engine: Engine, total: int, log: MetricsLog | None) -> TrainingState:
-        rank, world = group.start()
-        mine = (world, engine.stage)
+        rank, world_size = group.rank(), group.world_size()
+        division = (world_size, engine.stage)
         found = collectives.broadcast_object(
-            collectives.raise_on_all_ranks(lambda: self._newest(*mine) if rank == 0 else None)
+            collectives.raise_on_all_ranks(lambda: self._newest(*division) if rank == 0 else None)
         )
         if found is None:
             return TrainingState()
-        folder, state = found
+        folder, saved = found
         try:
             engine.load(folder)
             _set_random_state(torch.load(folder / _random_file(rank), weights_only=True))
@@ -127,18 +127,18 @@ class Checkpoints:
                 f"{self.folder} to begin the run anew."
             ) from error
         best = folder / _BEST
-        progress = TrainingState(**state["progress"])
-        progress.weights = load_file(best) if rank == 0 and best.exists() else {}
+        state = TrainingState(**saved["progress"])
+        state.weights = load_file(best) if rank == 0 and best.exists() else {}
         if log is not None:
             log.repeat(folder / _METRICS)
-        self._mine, self._began = [folder], self._began - state["seconds"]
+        self._mine, self._began = [folder], self._began - saved["seconds"]
         self.listener.note(
-            f"{self.what}: going on after step {progress.step} of {total} (checkpoint of {state['time']})"
+            f"{self.run_name}: going on after step {state.step} of {total} (checkpoint of {saved['time']})"
         )
-        return progress
+        return state
 
-    def _newest(self, world: int, stage: int) -> tuple[Path, dict[str, Any]] | None:
-        """The newest one that may be gone on from, and its state."""
+    def _newest(self, world_size: int, stage: int) -> tuple[Path, dict[str, Any]] | None:
+        """The newest sound checkpoint of this run, and the content of its state file."""
         shutil.rmtree(self._beside, ignore_errors=True)  # half written
         for folder in sorted(self.folder.glob("step-*"), key=lambda f: (len(f.name), f.name), reverse=True):
             fault = _damage(folder)
@@ -146,29 +146,29 @@ class Checkpoints:
             if not fault and (changed := differences(state["provenance"], self.provenance)):
                 fault = f"{changed} changed"
             if fault:
-                self.listener.note(f"{self.what}: not going on from {folder}, since {fault}")
-            elif state["ranks and ZeRO stage"] != [world, stage]:
+                self.listener.note(f"{self.run_name}: not going on from {folder}, since {fault}")
+            elif state["ranks and ZeRO stage"] != [world_size, stage]:
                 ranks, level = state["ranks and ZeRO stage"]
                 raise ConfigError(
                     f"{folder} was written by {ranks} rank(s) at ZeRO stage {level}, and cannot be taken up "
-                    f"by {world} at stage {stage}. Go on with --nproc {ranks} --zero-stage {level}, or "
+                    f"by {world_size} at stage {stage}. Go on with --nproc {ranks} --zero-stage {level}, or "
                     f"remove {self.folder} to begin the run anew."
                 )
             else:
                 return folder, state
         return None
 
-    def _save(self, engine: Engine, progress: TrainingState, log: MetricsLog | None) -> None:
-        place = self.folder / f"step-{progress.step}"
+    def _save(self, engine: Engine, state: TrainingState, log: MetricsLog | None) -> None:
+        place = self.folder / f"step-{state.step}"
         first = log is not None
         try:
             collectives.raise_on_all_ranks(self._begin if first else _nothing)
-            collectives.raise_on_all_ranks(lambda: self._fill(engine, progress, log))
+            collectives.raise_on_all_ranks(lambda: self._fill(engine, state, log))
             collectives.raise_on_all_ranks((lambda: self._finish(place)) if first else _nothing)
         except LbkdError as error:
             shutil.rmtree(self._beside, ignore_errors=True)
             self.listener.note(
-                f"{self.what}: no checkpoint after step {progress.step}: {self.folder} cannot be written "
+                f"{self.run_name}: no checkpoint after step {state.step}: {self.folder} cannot be written "
                 f"({error}); the training goes on"
             )
 
@@ -177,26 +177,26 @@ class Checkpoints:
             shutil.rmtree(self._beside, ignore_errors=True)
             self._beside.mkdir(parents=True)
 
-    def _fill(self, engine: Engine, progress: TrainingState, log: MetricsLog | None) -> None:
-        """What every rank does."""
-        rank, world = group.start()
+    def _fill(self, engine: Engine, state: TrainingState, log: MetricsLog | None) -> None:
+        """Write the files of this rank."""
+        rank, world_size = group.rank(), group.world_size()
         engine.save(self._beside)
         with _writing():
             torch.save(_random_state(), self._beside / _random_file(rank))
             if log is None:
                 return
-            if progress.weights:
-                save_file(progress.weights, self._beside / _BEST)
+            if state.weights:
+                save_file(state.weights, self._beside / _BEST)
             shutil.copyfile(log.path, self._beside / _METRICS)
-            counts = {name: value for name, value in vars(progress).items() if name != "weights"}
-            state = {
+            counts = {name: value for name, value in vars(state).items() if name != "weights"}
+            description = {
                 "progress": counts,
                 "time": time.strftime("%Y-%m-%d %H:%M"),
                 "seconds": self.seconds,
-                "ranks and ZeRO stage": [world, engine.stage],
+                "ranks and ZeRO stage": [world_size, engine.stage],
                 "provenance": self.provenance,
             }
-            write_json(self._beside / _STATE, state)
+            write_json(self._beside / _STATE, description)
 
     def _finish(self, place: Path) -> None:
         with _writing():
@@ -216,12 +216,12 @@ class Checkpoints:
 
 
 def _nothing() -> None:
-    """For ranks that only wait."""
+    """Do nothing: for ranks that only wait."""
 
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """All that a full disk raises, as one kind of error."""
+    """Turn all errors that a full disk raises into an LbkdError."""
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -233,7 +233,7 @@ def _described(path: Path) -> dict[str, Any]:
 
 
 def _damage(folder: Path) -> str:
-    """What is wrong with a checkpoint's files; empty: nothing."""
+    """Description of a fault in a checkpoint's files; empty for a sound checkpoint."""
     listed = read_json(folder / _MANIFEST)
     if not isinstance(listed, dict) or _STATE not in listed:
         return f"{_MANIFEST} is missing or damaged"
@@ -252,7 +252,7 @@ def _random_file(rank: int) -> str:
 
 
 def _random_state() -> dict[str, Any]:
-    """Of this process's generators, in plain values and tensors."""
+    """State of this process's random number generators, in plain values and tensors."""
     kind, key, *rest = np.random.get_state()
     return {
         "python": random.getstate(),

@@ -9,6 +9,7 @@ import torch
 from lbkd.config import RuntimeSettings, TrainingSettings, merge
 from lbkd.distributed.device import compute_dtype
 from lbkd.errors import ConfigError
+from lbkd.training.micro_batches import Division
 
 _OURS = {
     "train_batch_size": "training.batch_size",
@@ -19,30 +20,32 @@ _OURS = {
     "bf16": "runtime.precision",
     "fp16": "runtime.precision",
 }
-"""What DeepSpeed's file may not set, and what to set instead."""
+"""Keys that the user's DeepSpeed file may not set -> the settings that decide instead."""
 
 
 def deepspeed_config(
-    training: TrainingSettings, runtime: RuntimeSettings, world: int, parts: int
+    training: TrainingSettings, runtime: RuntimeSettings, division: Division
 ) -> dict[str, Any]:
     """DeepSpeed's configuration from our settings, with the user's own file merged over it.
 
     Args:
         training: for batch size and clipping.
         runtime: for ZeRO stage, precision and the user's file.
-        world: number of ranks.
-        parts: micro-batches of an optimizer step.
+        division: number of ranks, and of micro-batches that each makes of a batch.
 
     Raises:
         ConfigError: the user's file is unreadable or sets what our settings decide; fp16 with ZeRO.
     """
     dtype = compute_dtype(runtime.precision)
     half = dtype is torch.float16
-    stage = runtime.zero_stage if runtime.zero_stage is not None else (2 if world > 1 and not half else 0)
-    micro = max(1, training.batch_size // (world * parts))
+    stage = (
+        runtime.zero_stage
+        if runtime.zero_stage is not None
+        else (2 if division.world_size > 1 and not half else 0)
+    )
     config: dict[str, Any] = {
-        "train_micro_batch_size_per_gpu": micro,
-        "gradient_accumulation_steps": parts,
+        "train_micro_batch_size_per_gpu": max(1, training.batch_size // division.micro_batches),
+        "gradient_accumulation_steps": division.gradient_accumulation_steps,
         "gradient_clipping": training.max_grad_norm,
         "zero_optimization": {"stage": stage},
         "zero_allow_untested_optimizer": True,
@@ -68,10 +71,10 @@ def deepspeed_config(
 
 
 def _user_config(path: Path) -> dict[str, Any]:
-    """What the file sets, without what it leaves to others.
+    """The content of the user's file, without values that are "auto".
 
     Raises:
-        ConfigError: it is unreadable, or sets what our settings decide.
+        ConfigError: the file is unreadable, or sets what our settings decide.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -88,7 +91,7 @@ def _user_config(path: Path) -> dict[str, Any]:
 
 
 def _without_auto(table: dict[str, Any]) -> dict[str, Any]:
-    """Without the values "auto", which files written for the Hugging Face Trainer leave to others."""
+    """The table without values "auto", which files for the Hugging Face Trainer leave to the trainer."""
     return {
         key: _without_auto(value) if isinstance(value, dict) else value
         for key, value in table.items()

@@ -31,10 +31,10 @@ class Engine:
     """A model under DeepSpeed with AdamW and a learning-rate schedule.
 
     Args:
-        model: in fp32; goes to this rank's device. Parameters that need no gradient stay as they are.
+        model: in fp32; moved to this rank's device. Parameters that need no gradient are not trained.
         training: optimizer settings.
         config: see `lbkd.training.deepspeed_config`.
-        schedule: optimizer step -> factor on the peak learning rate.
+        learning_rate_factor: optimizer step -> factor on the peak learning rate.
 
     Raises:
         ConfigError: DeepSpeed refuses the configuration.
@@ -45,7 +45,7 @@ class Engine:
         model: "PreTrainedModel | MaskedSpanModel",
         training: TrainingSettings,
         config: dict[str, Any],
-        schedule: Callable[[int], float],
+        learning_rate_factor: Callable[[int], float],
     ) -> None:
         deepspeed = import_deepspeed()
         group.start_alone()
@@ -65,7 +65,7 @@ class Engine:
             )
             config = {**config, "gradient_clipping": 0.0}
         self._skips = self._own.skips if self._own is not None else Skips(current_device())
-        self._scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
+        self._scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor)
         self._engine, *_ = deepspeed.initialize(
             model=torch.nn.Module.to(model, current_device()),
             optimizer=optimizer,
@@ -81,13 +81,13 @@ class Engine:
         self._engine._copy_recovery_script = lambda _: None  # programs have no place among data
 
     def backward(self, loss: torch.Tensor) -> None:
-        """Add the gradient of one micro-batch; NaN for every weight if the loss is not a finite number."""
+        """Add the gradient of one micro-batch; a loss that is not finite makes the whole gradient NaN."""
         self._engine.backward(loss * (1 + 0 * loss.detach()))  # 0 times what is not finite is NaN
 
     def step(self) -> None:
         """Take the optimizer's step if this micro-batch was the last of its batch.
 
-        If the gradient is not finite on any rank, all of them leave the step out. The learning rate goes on.
+        If the gradient is not finite on any rank, all ranks skip the step. The learning rate goes on.
         """
         last = self._engine.is_gradient_accumulation_boundary()
         self._engine.step()
@@ -100,37 +100,41 @@ class Engine:
 
     @property
     def last_skipped(self) -> torch.Tensor:
-        """Float scalar: 1 if the last step was left out, else 0; on the device."""
+        """Float scalar on the device: 1 if the last step was skipped, else 0."""
         return self._skips.last
 
     def skipped(self) -> tuple[int, int]:
-        """(steps left out so far, the most of them in a row); waits for the device."""
+        """(steps skipped so far, the most in a row); waits for the device."""
         return self._skips.read()
 
     @property
     def learning_rate(self) -> float:
-        """Of the next step."""
+        """Learning rate of the next step, of the first parameter group."""
         return float(self._engine.optimizer.param_groups[0]["lr"])
 
     @property
     def gradient_norm(self) -> float | None:
-        """Before clipping, of the last step; None if that was left out, or is not told. Waits for it."""
+        """L2 norm of the last gradient, unclipped; None after a skipped step. Waits for the device."""
         norm = self._own.norm if self._own is not None else self._engine.get_global_grad_norm()
         return float(norm) if norm is not None and math.isfinite(norm) else None
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """The full weights in fp32; to be called on every rank, complete on rank 0."""
+        """The full weights in fp32, complete on rank 0; every rank calls this."""
         if self.stage == 3:
             return dict(self._engine._consolidated_16bit_state_dict() or {})
         return dict(self._engine.module.state_dict())
 
     @property
     def stage(self) -> int:
-        """Of ZeRO."""
+        """ZeRO stage."""
         return int(self._engine.zero_optimization_stage())
 
     def save(self, folder: Path) -> None:
-        """Write all that the next step depends on, but random numbers; on every rank. May raise LbkdError."""
+        """Write all that the next step depends on but the random states; every rank calls this.
+
+        Raises:
+            LbkdError: a file cannot be written.
+        """
         scaler = self._engine.torch_autocast_z0_gradscaler
         kept = {"scaler": scaler.state_dict() if scaler else {}, "skips": self._skips.state()}
         self._unwritten = None
@@ -139,7 +143,7 @@ class Engine:
             raise LbkdError(str(self._unwritten))
 
     def load(self, folder: Path) -> None:
-        """Take up what `save` wrote, with the same number of ranks and ZeRO stage; on every rank."""
+        """Load what `save` wrote with the same number of ranks and ZeRO stage; every rank calls this."""
         _, more = self._engine.load_checkpoint(str(folder), _TAG)
         kept = more["lbkd"]  # which DeepSpeed would forget
         self._skips.go_on(kept["skips"])
@@ -147,20 +151,20 @@ class Engine:
             self._engine.torch_autocast_z0_gradscaler.load_state_dict(kept["scaler"])
 
     def _write(self, state_dict: Any, path: str) -> None:
-        """An error waits until the other ranks, which it would leave waiting, are done too."""
+        """Write a file; an error is kept until the other ranks, which would wait for this one, are done."""
         try:
             torch.save(state_dict, path)
         except (OSError, RuntimeError) as error:  # the latter where the disk is full
             self._unwritten = error
 
     def close(self) -> None:
-        """Free what DeepSpeed holds on to."""
+        """Free the memory that DeepSpeed keeps."""
         self._engine.destroy()
         gc.collect()
 
 
 def _read(path: str, map_location: Any = None) -> Any:
-    """Tensors and plain values, and nothing else that a pickle might make."""
+    """Load tensors and plain values from a pickle, and nothing else that a pickle might make."""
     from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
     from deepspeed.runtime.zero.config import ZeroStageEnum
     from deepspeed.utils.tensor_fragment import fragment_address

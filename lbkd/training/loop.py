@@ -1,37 +1,32 @@
-"""The training loop: batches in, weights out."""
+"""The training loop: one optimizer step after another, from batches to weights."""
 
-import itertools
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from lbkd.config import Settings
-from lbkd.criterions import Criterion
 from lbkd.distributed import collectives, group
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import LbkdError
-from lbkd.features.batches import Batch, collate, pinned, share
-from lbkd.features.dataset import FeatureSet
 from lbkd.features.prefetch import prefetched
-from lbkd.features.tokens import Ints
 from lbkd.models.masked import MaskedSpanModel, masked_logits
 from lbkd.models.span import span_logits
 from lbkd.progress import Listener
 from lbkd.training.checkpoints import Checkpoints, TrainingState
 from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.engine import Engine
-from lbkd.training.masking import MaskedShare, MaskedStream
 from lbkd.training.meter import Meter
 from lbkd.training.metrics_log import MetricsLog
+from lbkd.training.micro_batches import Division, Material, MicroBatch, StepBatches, step_batches
+from lbkd.training.optimizer import warmup_then_decay
 from lbkd.training.schedule import Schedule
-from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.workspace import write_json
 
 if TYPE_CHECKING:
@@ -45,204 +40,212 @@ _MOST_SKIPS = 10
 _REMEDY = "Lower training.learning_rate, or look for odd texts with `lbkd data check`."
 
 
-def train_loop(
-    model: "PreTrainedModel",
-    features: FeatureSet,
-    pairs: Sequence[tuple[str, str]],
-    criterion: Criterion,
-    teachers: TeacherLogits | None,
-    settings: Settings,
-    folder: Path,
-    what: str,
-    listener: Listener,
-    masked: MaskedStream | None = None,
-    select: Callable[[Weights], float] | None = None,
-    checkpoints: Checkpoints | None = None,
-) -> Weights:
-    """Train `model` on the given language pairs, and on masked windows beside them.
-
-    Every rank calls this with the same arguments. An optimizer step learns from one global batch (of each),
-    whose windows the ranks share; its gradient is that of the mean over the whole batch, however shared.
-    With `select`, rank 0 asks it after every epoch, and at the end, how good the weights are.
-    With `checkpoints`, a run that was stopped goes on where it was.
-
-    Returns:
-        The weights of `model` in fp32: the last ones, or the best by `select`. Complete on rank 0.
-
-    Raises:
-        LbkdError: nothing to learn from, a loss that is not a number too often, or such weights in the end.
-    """
-    training = settings.training
-    rank, world = group.start()
-    seed_everything(settings.seed, rank)
-    model.get_input_embeddings().requires_grad_(not training.freeze_embeddings)
-    plan = Schedule(features, pairs, settings)
-    total = plan.steps
-    if not total:
-        raise LbkdError(f"{what}: the corpus has no question for the language pairs {list(pairs)}.")
-    learned = teachers.fit(features) if teachers is not None else {}
-    if learned:
-        told = ", ".join(f"{name} {value:.3g}" for name, value in learned.items())
-        listener.note(f"{what}: the weighting learned {told}")
-        if rank == 0:
-            write_json(folder / "weighting.json", learned)
-    parts = math.ceil(training.batch_size / (world * (training.micro_batch_size or training.batch_size)))
-    schedule = warmup_then_decay(total, training.warmup_ratio)
-    config = deepspeed_config(training, settings.runtime, world, parts)
-    place, device = (rank, world, parts), current_device()
-    network: PreTrainedModel | MaskedSpanModel = model
-    stream: Iterable[Iterable[MaskedShare] | None] = itertools.repeat(None)
-    if masked is not None:
-        network = MaskedSpanModel(model, masked.model)
-        stream = masked.steps(training.batch_size, place)
-    meter = Meter(model, masked.model if masked else None, compute_dtype(settings.runtime.precision))
-    with (
-        closing(Engine(network, training, config, schedule)) as engine,
-        closing(MetricsLog(folder)) if rank == 0 else nullcontext() as log,
-        checkpoints.resumed(engine, total, log)
-        if checkpoints is not None
-        else nullcontext(TrainingState()) as so_far,
-        closing(prefetched(_shares(plan, stream, so_far.step, features, teachers, place, device))) as steps,
-    ):
-        engine.model.train()
-        meter.restart()
-        for step, (epochs, shares) in enumerate(steps, start=so_far.step + 1):
-            _step(engine, shares, criterion, teachers, world * parts, meter)
-            if step % training.log_every == 0 or step == total:
-                numbers = meter.report(engine) | {"epoch": epochs}
-                row = engine.skipped()[1]
-                if row > _MOST_SKIPS:
-                    raise LbkdError(
-                        f"{what}: the loss or its gradient is not a number, {row} steps in a row "
-                        f"(step {step}). {_REMEDY}"
-                    )
-                if log is not None:
-                    log.write(step, numbers)
-                listener.progress(what, step, total, numbers)
-            if select is not None and (step == total or epochs.is_integer()):
-                found = _weights(engine, masked is not None)
-                with meter.pause():
-                    f1 = _judged(select, found)
-                listener.note(f"{what}: F1 {f1:.2f} on the selection split after {epochs:.3g} epochs")
-                if log is not None:
-                    log.write(step, {"epoch": epochs, "selection_f1": f1})
-                if f1 > so_far.best:
-                    so_far.best, so_far.weights = f1, found
-            so_far.step = step
-            if checkpoints is not None:
-                with meter.pause():
-                    checkpoints.after_step(engine, so_far, log)
-        weights = so_far.weights if select is not None else _weights(engine, masked is not None)
-    if not collectives.all_reduce_and(all(bool(w.isfinite().all()) for w in weights.values())):
-        raise LbkdError(f"{what}: the trained weights are not all finite numbers. {_REMEDY}")
-    return weights
-
-
-def _judged(select: Callable[[Weights], float], weights: Weights) -> float:
-    """What rank 0 finds, on every rank."""
-    return float(
-        collectives.broadcast_object(
-            collectives.raise_on_all_ranks(lambda: select(weights) if group.rank() == 0 else 0.0)
-        )
-    )
-
-
-def _weights(engine: Engine, masked: bool) -> Weights:
-    """The span model's weights, on the CPU."""
-    weights = MaskedSpanModel.span_weights(engine.weights()) if masked else engine.weights()
-    return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
-
-
-def warmup_then_decay(total: int, warmup: float) -> "_Schedule":
-    """Factor on the peak learning rate: linear from 0 over `warmup * total` steps, then linear to 0."""
-    return _Schedule(total, math.ceil(warmup * total))
-
-
 @dataclass(frozen=True)
-class _Schedule:
-    total: int
-    warm: int
+class Report:
+    """Where a run tells how its training goes."""
 
-    def __call__(self, step: int) -> float:
-        if step < self.warm:
-            return (step + 1) / (self.warm + 1)
-        return max(0.0, (self.total - step) / max(1, self.total - self.warm))
+    run_name: str
+    folder: Path
+    """Folder of `metrics.jsonl`; only rank 0 writes there."""
+    listener: Listener
+
+
+class TrainingLoop:
+    """Trains a span model, and with a masked stream the masked-language-modelling head beside.
+
+    Every rank makes one with the same arguments. An optimizer step learns from one global batch, whose
+    windows the ranks share; the gradient is that of the mean over the whole batch, however it is shared.
+
+    Args:
+        model: in fp32.
+        material: what the model learns from.
+        settings: of the training, the runtime and the seed.
+        report: where the progress is told.
+        select: rates weights by F1 on rank 0, after every epoch and at the end; the best ones are kept.
+        checkpoints: of the run; a run that was stopped goes on from the last one.
+    """
+
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        material: Material,
+        settings: Settings,
+        report: Report,
+        select: Callable[[Weights], float] | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
+        training = settings.training
+        rank, world_size = group.start()
+        self.model, self.material, self.settings, self.report = model, material, settings, report
+        self.select, self.checkpoints = select, checkpoints
+        micro_batch_size = training.micro_batch_size or training.batch_size
+        accumulation_steps = math.ceil(training.batch_size / (world_size * micro_batch_size))
+        self.division = Division(rank, world_size, accumulation_steps)
+        self.schedule = Schedule(material.features, material.pairs, settings)
+        self.state = TrainingState()
+        self.epochs = 0.0
+        """Epochs done after the current step."""
+        self.engine: Engine
+        self.meter: Meter
+        self.log: MetricsLog | None = None
+        """On rank 0."""
+
+    def train(self) -> Weights:
+        """Take all optimizer steps.
+
+        Returns:
+            The model's weights in fp32 on the CPU, the last ones or the best by `select`; on rank 0. Other
+            ranks get none.
+
+        Raises:
+            LbkdError: the pairs have no questions, the loss is not a number too often, or the trained weights
+                are not finite.
+        """
+        if not self.schedule.steps:
+            raise LbkdError(
+                f"{self.report.run_name}: the corpus has no question for the language pairs "
+                f"{self.material.pairs}."
+            )
+        with self._started() as batches:
+            for step_batches in batches:
+                self._advance(step_batches)
+                self._optimize(step_batches.micro_batches)
+                self._log_step()
+                self._select_weights()
+                self._save_checkpoint()
+            weights = self.state.weights if self.select is not None else self._weights()
+        self._check_finite(weights)
+        return weights
+
+    @contextmanager
+    def _started(self) -> Iterator[Generator[StepBatches]]:
+        """The batches of all steps to take, with engine and log open."""
+        training, masked = self.settings.training, self.material.masked
+        seed_everything(self.settings.seed, self.division.rank)
+        self.model.get_input_embeddings().requires_grad_(not training.freeze_embeddings)
+        self._fit_weighting()
+        dtype = compute_dtype(self.settings.runtime.precision)
+        self.meter = Meter(self.model, masked.model if masked else None, dtype)
+        network = MaskedSpanModel(self.model, masked.model) if masked else self.model
+        config = deepspeed_config(training, self.settings.runtime, self.division)
+        learning_rate = warmup_then_decay(self.schedule.steps, training.warmup_ratio)
+        with ExitStack() as stack:
+            self.engine = stack.enter_context(closing(Engine(network, training, config, learning_rate)))
+            if self.division.rank == 0:
+                self.log = stack.enter_context(closing(MetricsLog(self.report.folder)))
+            if self.checkpoints is not None:
+                resumed = self.checkpoints.resumed(self.engine, self.schedule.steps, self.log)
+                self.state = stack.enter_context(resumed)
+            batches = step_batches(
+                self.material, self.schedule, self.division, self.state.step, current_device()
+            )
+            ready = stack.enter_context(closing(prefetched(batches)))
+            self.engine.model.train()
+            self.meter.restart()
+            yield ready
+
+    def _fit_weighting(self) -> None:
+        """Let the weighting learn from the stored logits, and write down what it learned."""
+        teachers = self.material.teachers
+        learned = teachers.fit(self.material.features) if teachers is not None else {}
+        if learned:
+            shown = ", ".join(f"{name} {value:.3g}" for name, value in learned.items())
+            self.report.listener.note(f"{self.report.run_name}: the weighting learned {shown}")
+            if self.division.rank == 0:
+                write_json(self.report.folder / "weighting.json", learned)
+
+    def _advance(self, step_batches: StepBatches) -> None:
+        """Count the step that begins."""
+        self.state.step += 1
+        self.epochs = step_batches.epochs
+
+    def _optimize(self, micro_batches: list[MicroBatch]) -> None:
+        """Forward and backward pass of every micro-batch, and the optimizer's step; waits for no device."""
+        for micro_batch in micro_batches:
+            self.engine.backward(self._loss(micro_batch))
+            self.engine.step()
+        self.meter.end_step(self.engine.last_skipped)
+
+    def _loss(self, micro_batch: MicroBatch) -> torch.Tensor:
+        """Loss of one micro-batch, scaled so that the micro-batches' mean is the global batch's.
+
+        Masked windows go through the model in the same call.
+        """
+        teachers, criterion, masked = self.material.teachers, self.material.criterion, micro_batch.masked
+        batch, soft = micro_batch.batch.to(current_device()), None
+        if teachers is not None and micro_batch.stored is not None:
+            soft = teachers.logits(batch, micro_batch.stored)
+        if masked is None:
+            losses = [(criterion(span_logits(self.engine.model, batch), batch, soft), micro_batch.weight)]
+        else:
+            hidden = masked.batch.to(current_device())
+            spans, tokens = masked_logits(self.engine.model, batch, hidden)
+            losses = [(criterion(spans, batch, soft), micro_batch.weight)]
+            losses.append((criterion.masked(tokens, hidden.labels), masked.weight))
+        self.meter.add(losses, micro_batch.lengths, micro_batch.masked_tokens)
+        scale = self.division.micro_batches
+        return torch.stack([loss.total * (weight * scale) for loss, weight in losses]).sum()
+
+    def _log_step(self) -> None:
+        """Every `training.log_every` steps: log the numbers since the last line; refuse to diverge."""
+        step = self.state.step
+        if step % self.settings.training.log_every and step != self.schedule.steps:
+            return
+        numbers = self.meter.report(self.engine) | {"epoch": self.epochs}
+        if (in_a_row := self.engine.skipped()[1]) > _MOST_SKIPS:
+            raise LbkdError(
+                f"{self.report.run_name}: the loss or its gradient is not a number, {in_a_row} steps in a "
+                f"row (step {step}). {_REMEDY}"
+            )
+        if self.log is not None:
+            self.log.write(step, numbers)
+        self.report.listener.progress(self.report.run_name, step, self.schedule.steps, numbers)
+
+    def _select_weights(self) -> None:
+        """After an epoch and at the end: keep the weights if they are the best so far."""
+        at_end = self.state.step == self.schedule.steps
+        if self.select is None or not (at_end or self.epochs.is_integer()):
+            return
+        weights = self._weights()
+        with self.meter.pause():
+            f1 = self._rated(self.select, weights)
+        self.report.listener.note(
+            f"{self.report.run_name}: F1 {f1:.2f} on the selection split after {self.epochs:.3g} epochs"
+        )
+        if self.log is not None:
+            self.log.write(self.state.step, {"epoch": self.epochs, "selection_f1": f1})
+        if f1 > self.state.best:
+            self.state.best, self.state.weights = f1, weights
+
+    def _rated(self, select: Callable[[Weights], float], weights: Weights) -> float:
+        """F1 by `select` on rank 0, told to every rank."""
+        found = collectives.raise_on_all_ranks(lambda: select(weights) if self.division.rank == 0 else 0.0)
+        return float(collectives.broadcast_object(found))
+
+    def _save_checkpoint(self) -> None:
+        """Save if it is time to, or if the run is being stopped."""
+        if self.checkpoints is not None:
+            with self.meter.pause():
+                self.checkpoints.after_step(self.engine, self.state, self.log)
+
+    def _weights(self) -> Weights:
+        """The span model's weights on the CPU; every rank calls this, and rank 0 gets them."""
+        weights = self.engine.weights()
+        if self.material.masked is not None:
+            weights = MaskedSpanModel.span_weights(weights)
+        if self.division.rank:
+            return {}
+        return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+
+    def _check_finite(self, weights: Weights) -> None:
+        if not collectives.all_reduce_and(all(bool(tensor.isfinite().all()) for tensor in weights.values())):
+            raise LbkdError(
+                f"{self.report.run_name}: the trained weights are not all finite numbers. {_REMEDY}"
+            )
 
 
 def seed_everything(seed: int, rank: int = 0) -> None:
-    """Seed Python, numpy and torch; ranks draw different dropout."""
+    """Seed Python, numpy and torch; each rank draws its own dropout."""
     random.seed(seed + rank)
     np.random.seed((seed + rank) % 2**32)
     torch.manual_seed(seed + rank)
-
-
-class _Share(NamedTuple):
-    """What one rank does of a global batch, in one micro-batch; ready to go to its device."""
-
-    batch: Batch
-    weight: float
-    """Share of the global batch's pairs."""
-    stored: torch.Tensor | None
-    """What the teachers said of them (see `TeacherLogits.read`)."""
-    beside: MaskedShare | None
-    lengths: Ints
-    """Tokens of all its windows that count."""
-
-
-def _shares(
-    plan: Schedule,
-    stream: Iterable[Iterable[MaskedShare] | None],
-    done: int,
-    features: FeatureSet,
-    teachers: TeacherLogits | None,
-    place: tuple[int, int, int],
-    device: torch.device,
-) -> Iterator[tuple[float, list[_Share]]]:
-    """For every step but the `done` first: epochs done after it, this rank's micro-batches; on the host."""
-    rank, world, parts = place
-    nothing = [None] * parts
-    if device.type == "cuda":
-        torch.cuda.set_device(device)  # else a thread pins for the first GPU
-    for (epochs, batch_ids), masked in zip(
-        plan.after(done), itertools.islice(stream, done, None), strict=False
-    ):
-        shares = []
-        for ids, beside in zip(share(batch_ids, rank, world, parts), masked or nothing, strict=True):
-            # A rank without a window of its own goes along with one that counts nothing.
-            batch = collate(features, ids if len(ids) else batch_ids[:1])
-            stored = teachers.read(batch) if teachers is not None else None
-            lengths = features.lengths(ids)
-            if beside is not None:
-                lengths = np.concatenate([lengths, features.lengths(beside.ids)])
-                beside = beside._replace(batch=beside.batch.pinned(device))
-            stored = pinned(stored, device) if stored is not None else None
-            shares.append(_Share(batch.pinned(device), len(ids) / len(batch_ids), stored, beside, lengths))
-        yield epochs, shares
-
-
-def _step(
-    engine: Engine,
-    shares: Iterable[_Share],
-    criterion: Criterion,
-    teachers: TeacherLogits | None,
-    scale: int,
-    meter: Meter,
-) -> None:
-    """One optimizer step on a global batch, of which `scale` micro-batches are made; waits for no device.
-
-    A micro-batch of pairs and one of masked windows go through the model in one call, and back in one.
-    """
-    for batch, weight, stored, beside, lengths in shares:
-        batch = batch.to(current_device())
-        soft = teachers.logits(batch, stored) if teachers is not None and stored is not None else None
-        if beside is None:
-            losses = [(criterion(span_logits(engine.model, batch), batch, soft), weight)]
-        else:
-            hidden = beside.batch.to(current_device())
-            spans, tokens = masked_logits(engine.model, batch, hidden)
-            losses = [(criterion(spans, batch, soft), weight)]
-            losses.append((criterion.masked(tokens, hidden.labels), beside.weight))
-        meter.add(losses, lengths, len(beside.batch.labels) if beside is not None and len(beside.ids) else 0)
-        engine.backward(torch.stack([loss.total * (weight * scale) for loss, weight in losses]).sum())
-        engine.step()
-    meter.end_step(engine.last_skipped)

@@ -1,4 +1,4 @@
-"""Masked phrases beside the pairs that are learnt from (LAKM), made ready for the loop."""
+"""Windows with masked phrases, which a model learns from beside questions and answers (LAKM)."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _OWN_ORDER = 2**31
-"""Added to the seed, which is smaller: the masked windows come in an order that no plan of pairs has."""
+"""Added to the seed, which is smaller: masked windows come in an order of their own."""
 
 
 class MaskedShare(NamedTuple):
-    """What one rank does of a global batch of masked windows, in one micro-batch."""
+    """The masked windows that one rank reads in one micro-batch."""
 
     batch: MaskedBatch
     weight: float
     """Share of the global batch's chosen tokens: with it, means over shares add up to the mean over all."""
     ids: Ints
-    """Feature ids of its windows; none where the batch counts nothing and is only gone along with."""
+    """Feature ids of the windows that count; none where the rank has no window of its own."""
 
 
 @dataclass(frozen=True)
 class MaskedStream:
-    """Windows with masked phrases, in global batches without end, and what learns from them."""
+    """Endless global batches of windows with masked phrases, and the head that learns from them."""
 
     masker: Masker
     ids: Ints
     """Windows that hold a phrase."""
     model: "PreTrainedModel"
-    """A masked language model whose head is used."""
+    """A masked language model, for its head."""
 
     def batches(self, size: int) -> Iterator[Ints]:
         """Feature ids of the global batch of every optimizer step: the same for any number of ranks."""
@@ -51,30 +51,30 @@ class MaskedStream:
             order = Epoch.of(self.ids, lengths, size, self.masker.seed + _OWN_ORDER, epoch)
             yield from (order[n] for n in range(len(order)))
 
-    def steps(self, size: int, place: tuple[int, int, int]) -> Iterator[Iterator[MaskedShare]]:
-        """For every optimizer step, the micro-batches of a rank; `place` is (rank, ranks, micro-batches)."""
+    def steps(self, size: int, division: tuple[int, int, int]) -> Iterator[Iterator[MaskedShare]]:
+        """For every optimizer step, the micro-batches of one rank; `division` is a `Division`."""
         for step, ids in enumerate(self.batches(size), start=1):
-            yield self._shares(ids, step, place)
+            yield self._shares(ids, step, division)
 
-    def _shares(self, ids: Ints, step: int, place: tuple[int, int, int]) -> Iterator[MaskedShare]:
+    def _shares(self, ids: Ints, step: int, division: tuple[int, int, int]) -> Iterator[MaskedShare]:
         total = self.masker.count(ids, step)
-        for own in share(ids, *place):
+        for own in share(ids, *division):
             batch = self.masker.collate(own if len(own) else ids[:1], step)
             weight = len(batch.labels) / total if len(own) and total else 0.0
             yield MaskedShare(batch, weight, own)
 
 
 def masking_of(settings: Settings, name: str, task: Task, criterion: str) -> Masking | None:
-    """What a task masks; None: nothing.
+    """The masking of a task; None for a task that masks nothing.
 
     Args:
-        settings: which languages.
+        settings: for the languages.
         name: of the task.
         task: with its options.
-        criterion: its name.
+        criterion: name of the criterion.
 
     Raises:
-        ConfigError: the criterion ignores what is masked, or wants masked tokens that the task does not have.
+        ConfigError: the criterion ignores masked tokens, or needs some where the task masks none.
     """
     masking = task.masking(settings.corpus.languages, settings.corpus.source)
     needed = criterions.registry.get(criterion).needs_masks
@@ -91,8 +91,8 @@ def masking_of(settings: Settings, name: str, task: Task, criterion: str) -> Mas
     return masking
 
 
-def masking_ingredients(masking: Masking | None) -> dict[str, str]:
-    """What weights depend on beside the task's options: the content of the lists of phrases, where there are.
+def masking_provenance(masking: Masking | None) -> dict[str, str]:
+    """The part of a run's provenance that stands for the content of its lists of phrases.
 
     Raises:
         DataError: a list that cannot be used.
@@ -104,12 +104,12 @@ def masking_ingredients(masking: Masking | None) -> dict[str, str]:
 
 
 def without_place(masking: Masking | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    """A task's options but for the folder of lists, whose content counts (see `masking_ingredients`)."""
+    """A task's options without the folder of phrases: the lists' content counts, see `masking_provenance`."""
     return {name: value for name, value in options.items() if masking is None or name != "phrases"}
 
 
 def masked_stream(project: Project, masking: Masking | None) -> MaskedStream | None:
-    """The windows that a task masks, and a head for them; None for a task that masks none.
+    """The masked windows of a task, and a head for them; None for a task that masks nothing.
 
     Raises:
         ConfigError: a tokenizer without a mask token, or a model that cannot tell masked tokens.

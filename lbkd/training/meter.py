@@ -1,4 +1,4 @@
-"""What a training step counts: losses, tokens, operations."""
+"""Means and rates of training steps: losses, tokens, floating-point operations."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ class Meter:
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """What is done within is no training, and does not count as time."""
+        """Leave the time spent inside the block out of the rates."""
         began = time.perf_counter()
         yield
         self.began += time.perf_counter() - began
@@ -39,15 +39,15 @@ class Meter:
         """Count from now on."""
         self.step: dict[str, torch.Tensor] = {}
         self.sums: dict[str, torch.Tensor] = {}
-        """Of all steps; the pairs' weights go by the name ""."""
+        """Sums over steps; the span windows' weights have the name ""."""
         self.tokens = self.squares = self.chosen = 0
         self.began = time.perf_counter()
 
     def add(self, losses: Sequence[tuple[Loss, float]], lengths: Ints, chosen: int) -> None:
-        """A micro-batch; waits for no device.
+        """Count a micro-batch; waits for no device.
 
         Args:
-            losses: each with its share of the global batch that it is a mean of; that of the pairs first.
+            losses: each with its share of the global batch; the span loss first.
             lengths: tokens of all windows.
             chosen: masked tokens.
         """
@@ -64,13 +64,13 @@ class Meter:
         self.step[name] = self.step.get(name, 0.0) + value
 
     def end_step(self, skipped: torch.Tensor) -> None:
-        """Count its losses in, unless it was skipped (1, else 0)."""
+        """Add the step's losses to the sums, unless the step was skipped (`skipped` is 1, else 0)."""
         for name, value in self.step.items():
             self.sums[name] = self.sums.get(name, 0.0) + value.masked_fill(skipped > 0, 0.0)
         self.step = {}
 
     def report(self, engine: Engine) -> dict[str, float]:
-        """Collects from all ranks, then starts anew."""
+        """The numbers since the last report, over all ranks; counting starts anew."""
         sums = dict(zip(self.sums, torch.stack([*self.sums.values()]).tolist(), strict=True))
         everyone = collectives.all_gather_objects((sums, self.tokens, self.squares, self.chosen))
         seconds = time.perf_counter() - self.began

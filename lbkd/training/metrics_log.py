@@ -1,4 +1,4 @@
-"""The numbers of a run, step by step, in files."""
+"""The files that hold the numbers of a run, step by step."""
 
 import json
 from collections.abc import Mapping

@@ -1,6 +1,8 @@
-"""AdamW whose decisions stay on the device."""
+"""AdamW whose decisions stay on the device, and its learning rate."""
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Skips:
-    """How many optimizer steps were left out; kept on the device, so that counting waits for nothing."""
+    """Counts skipped optimizer steps on the device, so that counting waits for nothing."""
 
     def __init__(self, device: torch.device) -> None:
         self.last = torch.zeros((), device=device)
@@ -25,58 +27,58 @@ class Skips:
         self.longest = torch.zeros((), device=device)
 
     def add(self, skipped: Tensor) -> None:
-        """A step; `skipped` is a float scalar, 1 where it was left out, else 0."""
+        """Count a step; `skipped` is a float scalar, 1 for a skipped step, else 0."""
         self.last = skipped
         self.total = self.total + skipped
         self.row = (self.row + 1) * skipped
         self.longest = torch.maximum(self.longest, self.row)
 
     def state(self) -> list[float]:
-        """For a checkpoint; waits for the device."""
+        """Counters for a checkpoint; waits for the device."""
         found: list[float] = torch.stack([self.total, self.row, self.longest]).tolist()
         return found
 
     def go_on(self, state: list[float]) -> None:
-        """From what `state` gave."""
+        """Continue from counters that `state` gave."""
         self.total, self.row, self.longest = torch.tensor(state, device=self.total.device)
 
     def read(self) -> tuple[int, int]:
-        """(steps left out in all, the most in a row); waits for the device."""
+        """(skipped steps, the most in a row); waits for the device."""
         total, longest = torch.stack([self.total, self.longest]).tolist()
         return int(total), int(longest)
 
 
 class ClippingAdamW(torch.optim.AdamW):
-    """Fused AdamW that clips the gradient, and leaves out the step where it is not finite.
+    """Fused AdamW that clips the gradient, and skips steps whose gradient is not finite.
 
-    A step that is left out changes neither weights nor moments. The fused kernel decides that by itself when
-    it is told by `found_inf`, which torch's GradScaler uses too, so the host never waits for the gradient.
+    A skipped step changes neither weights nor moments. The fused kernel skips by itself where `found_inf` is
+    set, which torch's GradScaler uses too, so the host never waits for the gradient.
 
     Args:
         groups: parameters, as torch takes them.
-        lr: learning rate of groups that have none of their own.
+        lr: learning rate of groups without one.
         eps: AdamW's.
-        clip: largest L2 norm of the gradient of all parameters together; 0: no limit.
+        max_grad_norm: largest L2 norm of the gradient of all parameters together; 0: no limit.
         device: of the parameters.
     """
 
     def __init__(
-        self, groups: list[dict[str, Any]], lr: float, eps: float, clip: float, device: torch.device
+        self, groups: list[dict[str, Any]], lr: float, eps: float, max_grad_norm: float, device: torch.device
     ) -> None:
         super().__init__(groups, lr=lr, eps=eps, fused=True)
-        self.clip = clip
+        self.max_grad_norm = max_grad_norm
         self.norm = torch.zeros((), device=device)
-        """Of the last gradient, before clipping."""
+        """Norm of the last gradient, before clipping."""
         self.skips = Skips(device)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
-        """Clip, then update; or count the step as left out."""
+        """Clip, then update, or count the step as skipped."""
         parameters = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
         scale = getattr(self, "grad_scale", None)  # a GradScaler's: gradients are this many times too large
         self.norm = get_total_norm([p.grad for p in parameters]) / (1.0 if scale is None else scale)
-        if self.clip:
-            clip_grads_with_norm_(parameters, self.clip, self.norm)
+        if self.max_grad_norm:
+            clip_grads_with_norm_(parameters, self.max_grad_norm, self.norm)
         self.found_inf = (~self.norm.isfinite()).float()
         self.skips.add(self.found_inf)
         return super().step(closure)
@@ -85,7 +87,7 @@ class ClippingAdamW(torch.optim.AdamW):
 def parameter_groups(
     model: "PreTrainedModel | MaskedSpanModel", training: TrainingSettings
 ) -> list[dict[str, Any]]:
-    """Matrices with weight decay, biases and normalization without; the heads at a rate of their own."""
+    """Groups by learning rate and weight decay: only matrices decay, and heads have their own rate."""
     encoder = {id(p) for p in model.base_model.parameters()}
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for p in model.parameters():
@@ -93,3 +95,21 @@ def parameter_groups(
             rate = training.learning_rate * (1.0 if id(p) in encoder else training.head_lr_multiplier)
             groups.setdefault((rate, training.weight_decay if p.ndim > 1 else 0.0), []).append(p)
     return [{"params": group, "lr": rate, "weight_decay": decay} for (rate, decay), group in groups.items()]
+
+
+@dataclass(frozen=True)
+class WarmupThenDecay:
+    """Factor on the peak learning rate by optimizer step: linear up from 0, then linear down to 0."""
+
+    steps: int
+    warmup_steps: int
+
+    def __call__(self, step: int) -> float:
+        if step < self.warmup_steps:
+            return (step + 1) / (self.warmup_steps + 1)
+        return max(0.0, (self.steps - step) / max(1, self.steps - self.warmup_steps))
+
+
+def warmup_then_decay(steps: int, warmup_ratio: float) -> WarmupThenDecay:
+    """The factor for a run of so many steps, the first `warmup_ratio` of which warm up, rounded up."""
+    return WarmupThenDecay(steps, math.ceil(warmup_ratio * steps))

@@ -1,180 +1,269 @@
-"""A training run as it was asked for: its components, made and checked, and what its weights depend on."""
+"""A training run before it starts: its components, made and checked, and what its weights depend on."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lbkd import criterions, tasks
 from lbkd import weighting as weightings
+from lbkd.config import Settings
 from lbkd.criterions import Criterion
 from lbkd.distributed.device import compute_dtype
-from lbkd.errors import ConfigError
+from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.evaluate import EvaluationSet
+from lbkd.evaluation.selection import selection_set
 from lbkd.features.dataset import LanguagePair
 from lbkd.project import Project
+from lbkd.registry import Registry
 from lbkd.tasks import Masking, Task, Teacher
-from lbkd.training.masking import masking_ingredients, masking_of, without_place
-from lbkd.training.selection import selection_set
+from lbkd.training.masking import masking_of, masking_provenance, without_place
 from lbkd.weighting import Weighting
-from lbkd.workspace import differences, file_hash, folder_hash, read_json
+from lbkd.workspace import differences, file_hash, fingerprint, folder_hash, read_json
 
+_PLAIN = re.compile(r"[\w.+-]{1,20}")
+"""Option values that can stand in a folder's name."""
 _INDIFFERENT = {"log_every", "micro_batch_size", "checkpoint_minutes"}
 """Training settings that change no result."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """Made by `Run.of`; nothing is computed before it is trained."""
+class Components:
+    """Names and options of the components of a run."""
 
-    project: Project
-    task_name: str
-    options: Mapping[str, Any]
-    """Of the task."""
-    task: Task
-    pairs: list[LanguagePair]
-    """(passage language, question language) of what is learnt from."""
-    criterion_name: str
-    criterion_options: Mapping[str, Any]
-    criterion: Criterion
-    weighting_name: str | None
-    """None where there are no teachers."""
-    weighting: Weighting | None
-    masking: Masking | None
-    """What is masked beside, if anything is."""
-    selection: EvaluationSet | None
-    """What the best epoch is chosen by, if it is."""
+    task: str
+    task_options: Mapping[str, Any] = field(default_factory=dict)
+    criterion: str | None = None
+    """None: the criterion that the task names."""
+    criterion_options: Mapping[str, Any] = field(default_factory=dict)
+    weighting: str = "impurity"
+    """Not used by a task without teachers."""
+    weighting_options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def from_settings(
         cls,
-        project: Project,
+        settings: Settings,
         task: str,
-        options: Mapping[str, Any] | None = None,
+        task_options: Mapping[str, Any] | None = None,
         criterion: str | None = None,
         weighting: str = "impurity",
-        criterion_options: Mapping[str, Any] | None = None,
-    ) -> "Run":
-        """Make and check all components.
+    ) -> "Components":
+        """Components with the options in the settings; `task_options` go over those of the task."""
+        return cls(
+            task,
+            {**settings.task, **(task_options or {})},
+            criterion,
+            settings.criterion,
+            weighting,
+            settings.weighting,
+        )
 
-        Args:
-            project: texts and encoder.
-            task: name of the task.
-            options: of the task, instead of those in the settings.
-            criterion: name of the criterion; by default the task's.
-            weighting: name of the weighting, for tasks with teachers.
-            criterion_options: of the criterion, instead of those in the settings.
+
+@dataclass(frozen=True)
+class Run:
+    """One model to be trained, made by `Run.of`; nothing is computed before `steps.train_run`."""
+
+    project: Project
+    components: Components
+    """With the name of the criterion filled in."""
+    task: Task
+    pairs: list[LanguagePair]
+    """(passage language, question language) of the questions that the model learns from."""
+    criterion: Criterion
+    weighting: Weighting | None
+    """None for a task without teachers."""
+    masking: Masking | None
+    """What is masked beside the pairs that are learnt from, for tasks that mask."""
+    selection: EvaluationSet | None
+    """Questions by which the best epoch is chosen; None: the last epoch is kept."""
+
+    @classmethod
+    def of(cls, project: Project, components: Components) -> "Run":
+        """Make and check all components.
 
         Raises:
             ConfigError: components or options that do not fit.
         """
-        settings = project.settings
-        options = settings.task if options is None else options
-        chosen = tasks.registry.create(task, options)
-        name = criterion or chosen.criterion
-        how = settings.criterion if criterion_options is None else criterion_options
-        loss = criterions.registry.create(name, how)
-        taught = chosen.teachers(settings.corpus.languages)
-        if loss.needs_teachers and not taught:
+        settings, given = project.settings, components
+        task = tasks.registry.create(given.task, given.task_options)
+        name = given.criterion or task.criterion
+        criterion = criterions.registry.create(name, given.criterion_options)
+        teachers = task.teachers(settings.corpus.languages)
+        if criterion.needs_teachers and not teachers:
             raise ConfigError(
-                f"criterion {name!r} needs teachers, and task {task!r} has none; use task 'distill'."
+                f"criterion {name!r} needs teachers, and task {given.task!r} has none; use task 'distill'."
             )
-        strategy = weightings.registry.create(weighting, settings.weighting) if taught else None
-        if strategy is not None:
-            strategy.check([who.name for who in taught])
+        weighting = None
+        if teachers:
+            weighting = weightings.registry.create(given.weighting, given.weighting_options)
+            weighting.check([teacher.name for teacher in teachers])
         split = settings.training.select_on
         return cls(
-            project,
-            task,
-            options,
-            chosen,
-            list(chosen.pairs(settings.corpus.languages, settings.corpus.source)),
-            name,
-            how,
-            loss,
-            weighting if taught else None,
-            strategy,
-            masking_of(settings, task, chosen, name),
-            selection_set(project, split) if split else None,
+            project=project,
+            components=Components(**{**vars(given), "criterion": name}),
+            task=task,
+            pairs=list(task.pairs(settings.corpus.languages, settings.corpus.source)),
+            criterion=criterion,
+            weighting=weighting,
+            masking=masking_of(settings, given.task, task, name),
+            selection=selection_set(project, split) if split else None,
         )
-
-    @property
-    def folder(self) -> Path:
-        """Where it lies; criterion and weighting are in its name if it has teachers."""
-        taught = [self.criterion_name, self.weighting_name] if self.teachers else []
-        return self.project.run_folder(self.task_name, *taught, self.task.label)
 
     @cached_property
     def teachers(self) -> list[Teacher]:
-        """Whose logits are learnt from."""
+        """Teachers whose logits the model learns from."""
         return list(self.task.teachers(self.project.settings.corpus.languages))
 
-    def teacher_runs(self) -> dict[str, "Run"]:
-        """Teacher's name -> its run; teachers learn with plain criterions, whatever the student's options."""
-        return {who.name: teacher_run(self.project, who) for who in self.teachers}
+    @property
+    def folder(self) -> Path:
+        """The run folder; its name tells components and options that are not the default ones.
+
+        A run without teachers has neither criterion nor weighting in its name, but their options.
+        """
+        given = self.components
+        criterion = [given.criterion] if self.teachers else []
+        criterion += _changed_options(criterions.registry, str(given.criterion), given.criterion_options)
+        weighting: list[str | None] = []
+        if self.teachers:
+            options = _changed_options(weightings.registry, given.weighting, given.weighting_options)
+            weighting = [given.weighting, *options]
+        task = self.task.label or ".".join(
+            _changed_options(tasks.registry, given.task, without_place(self.masking, given.task_options))
+        )
+        return self.project.run_folder(given.task, *criterion, *weighting, task)
 
     @property
-    def asked(self) -> dict[str, Any]:
-        """All by which two runs of one project may differ."""
-        return {
-            "task": [tasks.registry.origin(self.task_name), self.task_name]
-            + [without_place(self.masking, self.options)],
-            "criterion": [criterions.registry.origin(self.criterion_name), self.criterion_name]
-            + [dict(self.criterion_options)],
-            "weighting": self.weighting_name
-            and [weightings.registry.origin(self.weighting_name), self.weighting_name]
-            + [self.project.settings.weighting],
-            "seed": self.project.settings.seed,
-        }
-
-    def provenance(self) -> dict[str, Any]:
-        """What the weights depend on; its teachers must be trained."""
-        settings, encoder = self.project.settings, Path(self.project.encoder)
-        training = settings.training.model_dump(mode="json", exclude=_INDIFFERENT)
-        deepspeed, evaluation_set = settings.runtime.deepspeed, self.selection
-        chosen = (
-            [
-                evaluation_set.corpus.fingerprint(),
-                evaluation_set.metric,
-                settings.evaluation.max_answer_tokens,
-            ]
-            if evaluation_set
-            else None
-        )
-        return {
-            **self.asked,
-            "selection": chosen,
-            **{f"teacher {name}": file_hash(run.weights) for name, run in self.teacher_runs().items()},
-            **masking_ingredients(self.masking),
-            "corpus": self.project.train_corpus.fingerprint(),
-            "encoder": folder_hash(encoder) if encoder.is_dir() else self.project.encoder,
-            "tokenizer": self.project.tokenizer_hash,
-            **{f"training.{name}": value for name, value in training.items()},
-            **{f"model.{name}": value for name, value in settings.model.model_dump(mode="json").items()},
-            "precision": str(compute_dtype(settings.runtime.precision)),
-            "deepspeed": file_hash(deepspeed) if deepspeed else None,
-        }
-
-    def changed(self, provenance: dict[str, Any]) -> str | None:
-        """Which of the provenance differ from those of what lies in the folder; None where nothing does."""
-        found = read_json(self.folder / "run.json")
-        return None if found is None else differences(found["provenance"], provenance)
-
-    def done(self) -> bool:
-        """Whether it, and its teachers before it, were trained and are still valid."""
-        return (
-            all(run.done() for run in self.teacher_runs().values())
-            and (self.folder / "run.json").exists()
-            and self.changed(self.provenance()) == ""
-        )
+    def name(self) -> str:
+        """The folder's name, by which messages call the run."""
+        return self.folder.name
 
     @property
     def weights(self) -> Path:
         """The file of the trained weights."""
         return self.folder / "model" / "model.safetensors"
 
+    def teacher_runs(self) -> dict[str, "Run"]:
+        """Teacher's name -> its run; teachers learn with plain criterions, whatever the student's options."""
+        return {teacher.name: teacher_run(self.project, teacher) for teacher in self.teachers}
 
-def teacher_run(project: Project, who: Teacher) -> Run:
-    """The run of a student's teacher."""
-    return Run.of(project.seeded(who.seed), who.task, who.options, criterion_options={})
+    @property
+    def requested(self) -> dict[str, Any]:
+        """Components, options and seed: all by which two runs of one project may differ."""
+        given = self.components
+        weighting = None
+        if self.teachers:
+            origin = weightings.registry.origin(given.weighting)
+            weighting = [origin, given.weighting, dict(given.weighting_options)]
+        return {
+            "task": [
+                tasks.registry.origin(given.task),
+                given.task,
+                without_place(self.masking, given.task_options),
+            ],
+            "criterion": [
+                criterions.registry.origin(str(given.criterion)),
+                given.criterion,
+                dict(given.criterion_options),
+            ],
+            "weighting": weighting,
+            "seed": self.project.settings.seed,
+        }
+
+    def settings_provenance(self) -> dict[str, Any]:
+        """All that the settings decide of the weights, by name."""
+        settings = self.project.settings
+        training = settings.training.model_dump(mode="json", exclude=_INDIFFERENT)
+        model = settings.model.model_dump(mode="json")
+        if (encoder := Path(settings.model.name)).is_dir():
+            model["name"] = folder_hash(encoder)  # the content decides, wherever the folder lies
+        deepspeed, chosen_by = settings.runtime.deepspeed, self.selection
+        selection = None
+        if chosen_by is not None:
+            answer_tokens = settings.evaluation.max_answer_tokens
+            selection = [chosen_by.corpus.fingerprint(), chosen_by.metric, answer_tokens]
+        return {
+            **self.requested,
+            "selection": selection,
+            **{f"training.{name}": value for name, value in training.items()},
+            **{f"model.{name}": value for name, value in model.items()},
+            "precision": str(compute_dtype(settings.runtime.precision)),
+            "deepspeed": file_hash(deepspeed) if deepspeed else None,
+        }
+
+    def provenance(self) -> dict[str, Any]:
+        """All that the weights depend on, by name; the run's teachers must be trained."""
+        return {
+            **self.settings_provenance(),
+            **{f"teacher {name}": file_hash(run.weights) for name, run in self.teacher_runs().items()},
+            **masking_provenance(self.masking),
+            "corpus": self.project.train_corpus.fingerprint(),
+            "tokenizer": self.project.tokenizer_hash,
+        }
+
+    def changed(self, provenance: dict[str, Any]) -> str | None:
+        """Names of what differs from the provenance in the run folder; None without a finished run.
+
+        Raises:
+            DataError: see `read_run`.
+        """
+        found = read_run(self.folder)
+        return None if found is None else differences(found["provenance"], provenance)
+
+    def check_replaces_nothing(self) -> None:
+        """Refuse to train over a finished run of other settings, unless `overwrite` is set.
+
+        Raises:
+            ConfigError: the folder holds such a run; the settings that differ are named.
+        """
+        if self.project.settings.overwrite or (found := read_run(self.folder)) is None:
+            return
+        mine = self.settings_provenance()
+        theirs = {name: value for name, value in found["provenance"].items() if name in mine}
+        if different := differences(theirs, mine):
+            raise ConfigError(
+                f"{self.folder} holds a finished run with another {different}. Train it anew with "
+                "--overwrite, or name another --workspace."
+            )
+
+    def done(self) -> bool:
+        """True if the run, and its teachers before, were trained and are still valid."""
+        return (
+            all(run.done() for run in self.teacher_runs().values())
+            and (self.folder / "run.json").exists()
+            and self.changed(self.provenance()) == ""
+        )
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """The content of a finished run's `run.json`; None where there is no such file.
+
+    Raises:
+        DataError: the file cannot be read, or is not one of this version of lbkd.
+    """
+    path = folder / "run.json"
+    if not path.exists():
+        return None
+    found = read_json(path)
+    if isinstance(found, dict) and isinstance(found.get("provenance"), dict):
+        return found
+    raise DataError(
+        f"{path}: damaged, or not written by this version of lbkd. Remove {folder} to train it anew."
+    )
+
+
+def _changed_options(registry: Registry[Any], name: str, given: Mapping[str, Any]) -> list[str]:
+    """`option=value` for each option that has not its default value; long values by their fingerprint."""
+    defaults = {option.name: option.default for option in registry.options(name)}
+    changed = {key: value for key, value in sorted(given.items()) if repr(value) != defaults.get(key)}
+    shown = {key: str(value) for key, value in changed.items()}
+    return [
+        f"{key}={text if _PLAIN.fullmatch(text) else fingerprint(text)[:8]}" for key, text in shown.items()
+    ]
+
+
+def teacher_run(project: Project, teacher: Teacher) -> Run:
+    """The run of a student's teacher, which learns with a plain criterion."""
+    return Run.of(project.seeded(teacher.seed), Components(teacher.task, teacher.options))

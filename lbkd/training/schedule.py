@@ -1,4 +1,4 @@
-"""Which windows a run learns from, in which order: a pure function of the settings."""
+"""The order of a run's batches: a pure function of the settings."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -16,11 +16,11 @@ from lbkd.features.tokens import Ints
 
 @dataclass(frozen=True)
 class Schedule:
-    """The global batches of a run: the same for any number of ranks, and from any step on.
+    """The global batches of a run, which depend neither on the number of ranks nor on where a run goes on.
 
     Args:
         features: the training texts as windows.
-        pairs: (passage language, question language) of what is learnt from.
+        pairs: (passage language, question language) of the windows to learn from.
         settings: batch size, epochs, `max_steps`, `question_languages_per_example` and the seed decide.
     """
 
@@ -39,12 +39,12 @@ class Schedule:
         return self.after(0)
 
     def after(self, step: int) -> Iterator[tuple[float, Ints]]:
-        """The same from the step that follows the first `step` ones; what lies before is not drawn."""
+        """The batches after the first `step` ones, which are not drawn."""
         return itertools.islice(self._endless(step), max(0, self.steps - step))
 
     @cached_property
     def windows(self) -> Ints:
-        """(N,) feature ids, ascending, of all windows that the run sees."""
+        """(N,) feature ids, ascending, of all windows that the run reads."""
         training = self.settings.training
         if training.max_steps is None and training.question_languages_per_example is None:
             return self.features.features(self.pairs)
@@ -83,5 +83,5 @@ class Schedule:
 
     @cached_property
     def _all(self) -> Sample:
-        """The same in every epoch."""
+        """All windows, where every epoch reads all of them."""
         return Sample(self.features, self.pairs)

@@ -3,9 +3,9 @@
 Each writes down what its result depends on; while that is unchanged, it is not done again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -15,112 +15,131 @@ from lbkd.distributed import collectives
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
+from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
 from lbkd.models.load import load_span_model
 from lbkd.project import Project, window_settings
 from lbkd.teachers.compute import compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.training.checkpoints import Checkpoints
-from lbkd.training.loop import seed_everything, train_loop
+from lbkd.training.loop import Report, TrainingLoop, Weights, seed_everything
 from lbkd.training.masking import masked_stream
-from lbkd.training.run import Run, teacher_run
+from lbkd.training.micro_batches import Material
+from lbkd.training.run import Components, Run, read_run, teacher_run
 from lbkd.training.schedule import Schedule
-from lbkd.training.selection import selector
 from lbkd.training.teacher_logits import TeacherLogits
-from lbkd.workspace import file_hash, read_json, write_json
+from lbkd.workspace import file_hash, write_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
-def train(
-    project: Project,
-    task: str,
-    options: Mapping[str, Any] | None = None,
-    criterion: str | None = None,
-    weighting: str = "impurity",
-    criterion_options: Mapping[str, Any] | None = None,
-) -> Path:
-    """Train a model on a task; its run folder. Arguments and errors are those of `Run.of`."""
-    return train_run(Run.of(project, task, options, criterion, weighting, criterion_options))
+def train(project: Project, components: Components) -> Path:
+    """Train a model; its run folder. Errors are those of `Run.of` and `train_run`."""
+    return train_run(Run.of(project, components))
 
 
 def train_run(run: Run) -> Path:
-    """Train a run, and first the teachers that the workspace lacks, unless that was done; its folder.
+    """Train a run, and first the teachers that the workspace lacks; its folder.
 
-    A run that was stopped goes on from its last checkpoint.
+    A finished run that is still valid is not trained again. A run that was stopped goes on from its last
+    checkpoint.
     """
-    project, settings = run.project, run.project.settings
+    project = run.project
+    collectives.raise_on_all_ranks(run.check_replaces_nothing)
     _train_missing(project, run.teachers)
     provenance = run.provenance()
     project.alike(provenance)
     changed = collectives.broadcast_object(run.changed(provenance))
-    name = run.folder.name
     if changed == "":
-        project.listener.note(f"{name}: done before, still valid ({run.folder})")
+        project.listener.note(f"{run.name}: done before, still valid ({run.folder})")
         return run.folder
     if changed:
-        project.listener.note(f"{name}: trained again, since {changed} changed")
-    teachers = None
-    if run.weighting is not None:
-        windows = Schedule(project.train_features, run.pairs, settings).windows
-        lengths = project.train_features.lengths(windows)
-        stores = {who.name: cache_logits(project, who, windows, lengths) for who in run.teachers}
-        teachers = TeacherLogits(stores, run.weighting)
-    seed_everything(settings.seed)
-    model = load_span_model(project.encoder, settings.model.trust_remote_code, settings.model.dropout)
-    masked = masked_stream(project, run.masking)
-    select = selector(project, run.selection, model) if run.selection is not None else None
-    minutes = settings.training.checkpoint_minutes
-    checkpoints = Checkpoints(run.folder / "checkpoints", name, provenance, minutes, project.listener)
+        project.listener.note(f"{run.name}: trained again, since {changed} changed")
+    minutes = project.settings.training.checkpoint_minutes
+    checkpoints = Checkpoints(run.folder / "checkpoints", run.name, provenance, minutes, project.listener)
+    teachers = _teacher_logits(run)
+    seed_everything(project.settings.seed)
+    model = _span_model(project)
     with project.replacing(run.folder) as folder:
-        weights = train_loop(
-            model,
-            project.train_features,
-            run.pairs,
-            run.criterion,
-            teachers,
-            settings,
-            folder,
-            name,
-            project.listener,
-            masked,
-            select,
-            checkpoints,
-        )
+        weights = _train_model(run, model, teachers, folder, checkpoints)
         if project.rank == 0:
-            torch.nn.Module.to(model, "cpu")
-            model.save_pretrained(folder / "model", state_dict=weights)
-            project.tokenizer.save_pretrained(folder / "model")
-            about = {
-                "name": name,
-                "task": run.task_name,
-                "seconds": round(checkpoints.seconds, 1),
-                "seed": settings.seed,
-                "ranks": project.world_size,
-                "versions": versions(),
-                "settings": settings.model_dump(mode="json"),
-                "provenance": provenance,
-            }
-            write_json(folder / "run.json", about)
+            _save_model(run, model, weights, folder / "model")
+            write_json(folder / "run.json", _about(run, provenance, checkpoints.seconds))
     return run.folder
 
 
+def _teacher_logits(run: Run) -> TeacherLogits | None:
+    """The stored logits of the run's teachers for all windows of the run; computed where they are missing."""
+    if run.weighting is None:
+        return None
+    features = run.project.train_features
+    windows = Schedule(features, run.pairs, run.project.settings).windows
+    lengths = features.lengths(windows)
+    stores = {teacher.name: cache_logits(run.project, teacher, windows, lengths) for teacher in run.teachers}
+    return TeacherLogits(stores, run.weighting)
+
+
+def _span_model(project: Project) -> "PreTrainedModel":
+    model = project.settings.model
+    return load_span_model(project.encoder, model.trust_remote_code, model.dropout)
+
+
+def _train_model(
+    run: Run,
+    model: "PreTrainedModel",
+    teachers: TeacherLogits | None,
+    folder: Path,
+    checkpoints: Checkpoints,
+) -> Weights:
+    """The trained weights, complete on rank 0."""
+    project = run.project
+    masked = masked_stream(project, run.masking)
+    select = selector(project, run.selection, model) if run.selection is not None else None
+    material = Material(project.train_features, run.pairs, run.criterion, teachers, masked)
+    report = Report(run.name, folder, project.listener)
+    return TrainingLoop(model, material, project.settings, report, select, checkpoints).train()
+
+
+def _save_model(run: Run, model: "PreTrainedModel", weights: Weights, folder: Path) -> None:
+    """Write model and tokenizer as a plain Hugging Face folder."""
+    torch.nn.Module.to(model, "cpu")
+    model.save_pretrained(folder, state_dict=weights)
+    run.project.tokenizer.save_pretrained(folder)
+
+
+def _about(run: Run, provenance: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Content of `run.json`."""
+    return {
+        "name": run.name,
+        "task": run.components.task,
+        "seconds": round(seconds, 1),
+        "seed": run.project.settings.seed,
+        "ranks": run.project.world_size,
+        "versions": versions(),
+        "settings": run.project.settings.model_dump(mode="json"),
+        "provenance": provenance,
+    }
+
+
 def cache_logits(
-    project: Project, who: tasks.Teacher, windows: Ints | None = None, lengths: Ints | None = None
+    project: Project, teacher: tasks.Teacher, windows: Ints | None = None, lengths: Ints | None = None
 ) -> StoredLogits:
-    """What one teacher says of the windows that the student will see; computed where the store lacks it.
+    """One teacher's logits for the windows that the student will read; computed where the store lacks them.
 
     Args:
         project: texts and encoder.
-        who: the teacher; trained first if the workspace lacks it.
-        windows: (N,) feature ids, ascending; by default those that a student of all pairs learns from: all,
-            unless `max_steps` or `question_languages_per_example` leaves some out.
-        lengths: (N,) their tokens, where they are at hand: teachers' stores share them.
+        teacher: the teacher; trained first if the workspace lacks it.
+        windows: (N,) feature ids, ascending; by default those that a student of all pairs learns from, which
+            are all unless `max_steps` or `question_languages_per_example` leaves some out.
+        lengths: (N,) tokens of each window, where known: teachers' stores share the array.
     """
     features = project.train_features
     if windows is None:
         pairs = [(k, j) for k in features.languages for j in features.languages]
         windows = Schedule(features, pairs, project.settings).windows
-    _train_missing(project, [who])
-    run = teacher_run(project, who)
+    _train_missing(project, [teacher])
+    run = teacher_run(project, teacher)
     folder = project.settings.workspace / "logits" / run.folder.name
     store = LogitsStore(folder, windows, features.lengths(windows) if lengths is None else lengths)
     provenance = {
@@ -142,10 +161,10 @@ def cache_logits(
         project.listener.note(
             f"{run.folder.name}: scoring {len(windows)} windows" + (f" ({there})" if finished else "")
         )
-        teacher = load_span_model(str(run.folder / "model"), device=current_device())
+        model = load_span_model(str(run.folder / "model"), device=current_device())
         collectives.raise_on_all_ranks(
             lambda: compute_logits(
-                teacher,
+                model,
                 features,
                 store,
                 project.settings.evaluation.batch_tokens,
@@ -160,17 +179,17 @@ def cache_logits(
     return store.open(provenance)
 
 
-def run_all(
-    project: Project, criterion: str | None = None, weighting: str = "impurity"
-) -> list[dict[str, Any]]:
-    """Everything: baseline, teachers, their logits, student, and the scores of all; see `results.json`.
+def run_all(project: Project, student: Components) -> list[dict[str, Any]]:
+    """Train and score everything: baseline, teachers and student; the rows of `results.json`.
 
-    The settings' criterion options are the student's: baseline and teachers learn with plain NLL.
+    The student's options are the student's alone: baseline and teachers learn with plain NLL.
     """
-    _ = project.test_corpus  # what is wrong with it is told now, not after the training
-    student = Run.of(project, "distill", None, criterion, weighting)
-    first = [Run.of(project, "baseline", {}, criterion_options={}), *student.teacher_runs().values()]
-    models = [train_run(run) for run in (*first, student)]
+    _ = project.test_corpus  # a faulty test file is told now, not after the training
+    run = Run.of(project, student)
+    runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
+    for each in runs:
+        each.check_replaces_nothing()
+    models = [train_run(each) for each in runs]
     rows = [row for model in models for row in evaluate(project, model)]
     if project.rank == 0:
         write_json(project.settings.workspace / "results.json", rows)
@@ -190,10 +209,8 @@ def _train_missing(project: Project, teachers: Sequence[tasks.Teacher]) -> None:
 
     A teacher that is there is taken as it is, whatever settings it was trained with.
     """
-    runs = {who.name: teacher_run(project, who) for who in teachers}
-    found = collectives.broadcast_object(
-        {name: read_json(run.folder / "run.json") for name, run in runs.items()}
-    )
+    runs = {teacher.name: teacher_run(project, teacher) for teacher in teachers}
+    found = collectives.broadcast_object({name: read_run(run.folder) for name, run in runs.items()})
     missing = [name for name in runs if found[name] is None]
     if missing:
         names = ", ".join(runs[name].folder.name for name in missing)

@@ -1,4 +1,4 @@
-"""What the teachers say of a batch."""
+"""Combines the teachers' stored logits for one batch."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from lbkd.teachers.store import StoredLogits
 from lbkd.weighting import TeacherContext, Weighting, aggregate
 
 _EXAMPLES = 64
-"""Windows of a batch that a weighting learns from."""
+"""Windows of one batch while a weighting is fitted."""
 
 
 @dataclass(frozen=True)
 class TeacherLogits:
-    """K teachers' stored logits, and how to weigh them."""
+    """K teachers' stored logits, and the strategy that weighs them."""
 
     stores: Mapping[str, StoredLogits]
-    """Name of the teacher (see `tasks.Teacher`) -> what it said of every window."""
+    """Name of the teacher (see `tasks.Teacher`) -> its logits for every window."""
     weighting: Weighting
 
     def read(self, batch: Batch) -> torch.Tensor:
-        """(2, K, B, L) float32 on the host: each teacher's start and end logits in store, -inf at padding."""
+        """Each teacher's stored start and end logits: (2, K, B, L) float32 on the host, -inf at padding."""
         width = batch.input_ids.shape[1]
         read = [store.read(batch.windows.feature, width) for store in self.stores.values()]
         return torch.from_numpy(np.stack([np.stack(half) for half in zip(*read, strict=True)]))
 
     def logits(self, batch: Batch, stored: torch.Tensor) -> SpanLogits:
-        """Eq. 3 for a batch, with what is `read` of it: (B, L) start and end logits, -inf at padding."""
+        """Eq. 3 for a batch and its `read` logits: (B, L) start and end logits, -inf at padding."""
         return SpanLogits(
             *(
                 aggregate(logits, self.weighting.weights(logits, context), context.mask)
@@ -40,11 +40,14 @@ class TeacherLogits:
         )
 
     def fit(self, features: FeatureSet) -> dict[str, float]:
-        """Let the weighting learn from all that is stored, the same on every rank; what it learned."""
+        """Let the weighting learn from the stored logits; the learned numbers by name.
+
+        Every rank fits the weighting to the same batches in the same order.
+        """
         return self.weighting.fit(self._examples(features))
 
     def _examples(self, features: FeatureSet) -> Iterator[tuple[torch.Tensor, TeacherContext]]:
-        """All stored windows in a random order that is always the same: the first ones stand for all."""
+        """All stored windows in one fixed random order, so that the first batches are a sample of all."""
         ids = next(iter(self.stores.values())).features
         order = np.random.default_rng(0).permutation(len(ids))
         for at in range(0, len(ids), _EXAMPLES):
@@ -52,7 +55,7 @@ class TeacherLogits:
             yield from self._halves(batch, self.read(batch))
 
     def _halves(self, batch: Batch, stored: torch.Tensor) -> Iterator[tuple[torch.Tensor, TeacherContext]]:
-        """(K, B, L) start, then end logits of the teachers, and what is known about the batch."""
+        """The teachers' (K, B, L) start logits, then their end logits, each with the context of the batch."""
         halves = stored.to(batch.input_ids.device, non_blocking=True)
         for logits, gold in zip(halves, (batch.starts, batch.ends), strict=True):
             yield (

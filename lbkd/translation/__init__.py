@@ -1,4 +1,4 @@
-"""Texts of one language to another: one translator a file."""
+"""Translators from one language to another, one a file."""
 
 from __future__ import annotations
 
@@ -11,57 +11,68 @@ from lbkd.registry import Registry
 
 
 class Translator(ABC):
-    """What turns texts into another language.
+    """Translates texts from one language to another.
 
-    Its constructor's typed arguments are its options (`--set translation.NAME=VALUE`). Languages are ISO 639
-    codes, as in the names of the corpus files; each translator finds its own codes for them.
+    Languages are ISO 639 codes, as in the names of the corpus files; `nearest_code` finds a model's own code.
+
+    Duties of a subclass, and who checks them:
+        A constructor whose typed arguments are the options (`--set translation.NAME=VALUE`): names and types
+            are checked by the registry.
+        `translate` returns one string for each text, in order: number and types are checked after each batch,
+            the order is not checked.
+        A translation is complete or empty, never cut: not checked.
+        `fingerprint` changes with everything that changes translations, such as options and weights: not
+            checked. Stored translations of an equal fingerprint are used again.
+        `check` raises ConfigError for a pair of languages that cannot be translated: not checked.
     """
 
     batch: int = 32
-    """How many texts are handed over together: what a break may lose."""
+    """Number of texts a call of `translate`; an interruption loses at most one batch."""
     sentences: bool = True
-    """Whether it is given passages sentence by sentence; False: whole."""
+    """True: passages are translated sentence by sentence; False: as a whole."""
 
     @abstractmethod
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """The translations of `texts`, one for each, in their order.
+        """Translate texts.
 
         Args:
-            texts: in language `source`; none is empty, and none comes twice in a run.
+            texts: at most `batch` texts in language `source`; no text is empty or repeated in a run.
             source: ISO 639 code.
             target: ISO 639 code.
 
         Returns:
-            As many texts; an empty one where there is no translation. Never a part of one.
+            One translation for each text, in order; empty for a text that cannot be translated completely.
         """
 
     def fingerprint(self, source: str, target: str) -> dict[str, Any]:
-        """What the translations depend on beside the text, JSON-like: options, hashes of models, versions.
+        """A JSON-like value that determines the translation of a text: options, hashes of models, versions.
 
-        Stored translations are used again only where it is the same. By default the options, which the
-        constructor then must keep under their names.
+        By default the constructor's arguments, which the instance must keep as attributes of equal names.
         """
         return {name: vars(self)[name] for name in signature(type(self)).parameters}
 
-    def check(self, source: str, target: str) -> None:  # noqa: B027, to have nothing to check is usual
-        """Called before anything is translated.
+    def check(self, source: str, target: str) -> None:  # noqa: B027, most translators have nothing to check
+        """Prepare for a pair of languages; called before any text is translated.
 
         Raises:
-            ConfigError: what is needed for this pair of languages is missing.
+            ConfigError: the pair cannot be translated, or a program, file or model is missing.
         """
 
 
 registry: Registry[Translator] = Registry("lbkd.translation", Translator, section="translation")
 
-_NEVER = 10_000
-"""A distance between languages beyond all that langcodes tells, which are thousands at most."""
+_UNRELATED = 10_000
+"""Distance of languages that do not match; the largest distance of langcodes is smaller."""
 
 
 def nearest_code(language: str, codes: Iterable[str]) -> str | None:
-    """The one of a model's own `codes` that means `language`; None if there is none.
+    """The code of a model that means a language; None if there is none.
 
-    Codes may be of ISO 639-1 or 639-3, with script or country (`es`, `spa`, `spa_Latn`, `es_XX`). One that
-    means a macrolanguage's usual member will do: `zho_Hans` for `zh`, `nob` for `no`.
+    Args:
+        language: ISO 639 code.
+        codes: the model's codes, of ISO 639-1 or 639-3, with or without script or country (`es`, `spa`,
+            `spa_Latn`, `es_XX`). The usual member of a macrolanguage matches: `zho_Hans` for `zh`, `nob` for
+            `no`.
     """
     from langcodes import Language, tag_distance
     from langcodes.tag_parser import LanguageTagError
@@ -71,10 +82,12 @@ def nearest_code(language: str, codes: Iterable[str]) -> str | None:
             same = Language.get(code).language == Language.get(language).language
             far = tag_distance(language, code)
         except LanguageTagError:
-            return _NEVER
-        return far if same or far <= 1 else _NEVER
+            return _UNRELATED
+        return far if same or far <= 1 else _UNRELATED
 
-    # Of equally near ones the shortest: spa-eng goes before spa-eng_US.
-    found = [(code != language and distance(code), len(code), code) for code in codes]
-    near = min(found, default=(_NEVER, 0, ""))
-    return near[2] if near[0] < _NEVER else None
+    def rank(code: str) -> tuple[int, int, str]:
+        """The language's own code first, then by distance; the shorter of equally distant codes first."""
+        return (0 if code == language else distance(code)), len(code), code
+
+    nearest = min(codes, key=rank, default=None)
+    return nearest if nearest is not None and rank(nearest)[0] < _UNRELATED else None

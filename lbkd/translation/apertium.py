@@ -1,4 +1,4 @@
-"""Translations by the program Apertium."""
+"""Translation by the program Apertium."""
 
 import os
 import re
@@ -14,9 +14,9 @@ from lbkd.translation import Translator, nearest_code
 from lbkd.workspace import file_hash, fingerprint
 
 _RESERVED = re.compile(r"[\[\]{}^$/\\@<>]")
-"""What must be escaped in a stream between Apertium's programs."""
+"""Characters that are escaped in a stream between Apertium's programs."""
 _END = ".[]"
-"""Put after every text, as Apertium's own deformatter does: ambiguous words are settled at a full stop."""
+"""End of every text, as in Apertium's deformatter: the tagger decides ambiguous words at a full stop."""
 _REMEDY = (
     "On Debian and Ubuntu, install the packages apertium and that of the pair, for English and Spanish "
     "`apt-get install apertium apertium-eng-spa`; `apt-cache search ^apertium-` lists the pairs."
@@ -26,13 +26,13 @@ _REMEDY = (
 class Apertium(Translator):
     """Rules and dictionaries of Apertium: offline, on any CPU, a thousand texts in seconds.
 
-    It needs the program and the data of the pair, which Debian has as packages (`apertium` and, for English
-    and Spanish, `apertium-eng-spa`). Words that its dictionaries lack stay as they are, unmarked.
+    The program and the data of the pair must be installed; Debian has packages (`apertium` and, for English
+    and Spanish, `apertium-eng-spa`). Words that the dictionaries lack stay untranslated and unmarked.
 
-    Every text ends with a null character, at which all programs of the pipeline flush, so that texts cannot
-    run into one another whatever they contain; one run of the pipeline serves a whole batch. The same batch
-    always gives the same, but Apertium's tagger carries something over from the texts before: where its batch
-    is another, a sentence may have another reading of an ambiguous word. That happens to a few of a hundred.
+    One run of the pipeline translates a whole batch. Every text ends with a null character, at which all
+    programs of the pipeline flush, so that no text can run into the next. Equal batches give equal
+    translations. But Apertium's tagger keeps state from one text to the next: in another batch, a few of a
+    hundred sentences get another reading of an ambiguous word.
 
     Source: Forcada et al., Apertium: a free/open-source platform for rule-based machine translation (Machine
     Translation 2011).
@@ -43,7 +43,7 @@ class Apertium(Translator):
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         mode = _mode(source, target)
         stream = "".join(f"{_escaped(text)}{_END}\0" for text in texts)
-        # -f none: the stream as it is; -z: null characters flush; -u: unknown words are not marked.
+        # -f none: the stream is not reformatted; -z: null characters flush; -u: unknown words are not marked.
         done = _run("-u", "-z", "-f", "none", mode, given=stream)
         found = done.stdout.split("\0")
         if done.returncode or len(found) < len(texts):
@@ -86,7 +86,7 @@ def _mode(source: str, target: str) -> str:
 
 
 def _run(*arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":
-    """The program's output. Its script wants UTF-8, whatever the user's locale is."""
+    """Run Apertium in a UTF-8 locale, which its script needs, whatever the user's locale is."""
     return subprocess.run(
         ["apertium", *arguments],
         input=given,
@@ -98,15 +98,15 @@ def _run(*arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]"
 
 
 def _escaped(text: str) -> str:
-    """As Apertium's streams want it; composed, as its dictionaries are.
+    """A text in the syntax of Apertium's streams, in composed form (NFC) like Apertium's dictionaries.
 
-    A tilde would wake the post-generator, which eats it; in brackets it is format, and stays.
+    The post-generator removes tildes; a tilde in brackets counts as formatting and is kept.
     """
     text = unicodedata.normalize("NFC", text.replace("\0", " "))
     return _RESERVED.sub(r"\\\g<0>", text).replace("~", "[~]")
 
 
 def _plain(stream: str) -> str:
-    """What was translated, without end and escapes; a word that came to nothing leaves no second space."""
+    """A translation without end mark, escapes and the double spaces that empty words leave."""
     text = stream.removesuffix("[]").removesuffix(".").replace("[~]", "~")
     return re.sub(" {2,}", " ", re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)).strip()

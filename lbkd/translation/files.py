@@ -1,4 +1,4 @@
-"""Translations that the user already has."""
+"""Translations that the user provides in files."""
 
 import json
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from lbkd.workspace import file_hash
 
 
 class Files(Translator):
-    """Looked up in files of your own: one file a language, joined by line or by id.
+    """Looks translations up in files of your own: one file a language, joined by line or by id.
 
-    A file that ends in `.json` is one object, id to text; one in `.jsonl` holds an object with `id` and
-    `text` a line; any other has one text a line, and as many lines in all languages. Texts are those of the
-    source file, whatever their white space: whole passages, questions and, if you have them, answers. Where
-    it has a text twice, the first translation holds. A text that it does not have, or whose translation is
-    missing or empty, has no translation, and is counted as such.
+    A `.json` file is one object, id to text. A `.jsonl` file has one object with `id` and `text` a line. Any
+    other file has one text a line, and equally many lines in all languages. The texts of the source language
+    are whole passages, questions and, optionally, answers; white space is not compared. The first translation
+    of a repeated text is used. A text that is missing, or whose translation is missing or empty, has no
+    translation.
 
     Args:
-        path: the files' names, with {language} where they differ: `texts/train.{language}.txt`.
+        path: path of the files, with {language} for the language: `texts/train.{language}.txt`.
     """
 
     batch = 4096
@@ -45,7 +45,7 @@ class Files(Translator):
         self._table(source, target)
 
     def _table(self, source: str, target: str) -> dict[str, str]:
-        """Source text to translation, read once."""
+        """Source text to translation; the files are read at the first call."""
         if (source, target) not in self._tables:
             ours, theirs = self._file(source), self._file(target)
             before, after = _read(ours), _read(theirs)
@@ -68,7 +68,7 @@ class Files(Translator):
 
 
 def _read(file: Path) -> dict[str | int, str]:
-    """A file's texts by id, or by line from 0."""
+    """A file's texts by id, or by line number from 0."""
     try:
         content = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -102,5 +102,5 @@ def _json(text: str, where: str) -> Any:
 
 
 def _words(text: str) -> str:
-    """By what texts are compared: all but the amount of white space."""
+    """A text with every run of white space as one space, by which texts are compared."""
     return " ".join(text.split())

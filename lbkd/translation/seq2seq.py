@@ -1,8 +1,9 @@
-"""Translations by a Hugging Face sequence-to-sequence model."""
+"""Translation by a Hugging Face sequence-to-sequence model."""
 
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,27 +15,37 @@ if TYPE_CHECKING:
     import torch
 
 _STEP = 16
-"""Lengths are rounded up to multiples of so many tokens: alike texts share a batch, alike padded in any."""
+"""Texts are padded to multiples of this number of tokens, so that the padding depends on the text alone."""
 _LONGER = 64
-"""A translation may have so many tokens more than twice its text's; one that goes on has run away."""
+"""A translation may have this number of tokens beyond twice those of its text; longer ones are runaways."""
+
+
+@dataclass(frozen=True)
+class _LoadedModel:
+    """A model in memory."""
+
+    name: str
+    """Folder or hub id."""
+    model: Any
+    tokenizer: Any
 
 
 class Seq2seq(Translator):
-    """Marian (OPUS-MT), M2M100, NLLB and mBART-50 models, by beam search.
+    """Beam search with Marian (OPUS-MT), M2M100, NLLB and mBART-50 models.
 
-    Nothing is sampled. A text is padded to a length that follows from its own, and its translation's longest
-    length too, so that the other texts of a batch do not change it (beyond rounding: in half precision two
-    words that are as good may change places). A text that is longer than the model reads has no translation,
-    nor has one whose translation does not come to an end: nothing is ever cut.
+    Nothing is sampled. The padding of a text and the largest length of its translation depend on the text
+    alone, so that the other texts of a batch do not change a translation (beyond rounding: in half precision
+    two equally probable words may change places). A text longer than the model's input, or whose translation
+    does not end, has no translation: nothing is cut.
 
     Source: Junczys-Dowmunt et al. (ACL 2018) and Tiedemann and Thottingal, OPUS-MT (EAMT 2020); Fan et al.,
     Beyond English-Centric Multilingual Machine Translation (JMLR 2021); NLLB Team (2022); Tang et al. (2020).
 
     Args:
-        model: a folder or a hub id, with {source} and {target} where it depends on the languages.
-        beams: hypotheses kept in the search; 1: greedy.
-        precision: to compute in; auto: bf16 on GPUs that have it, else fp16, fp32 on CPU.
-        tokens: of texts in a batch, padding included; the search holds `beams` times as many.
+        model: a folder or a hub id, with {source} and {target} if the model depends on the languages.
+        beams: hypotheses kept in the search; 1: greedy search.
+        precision: number format; auto: bf16 on GPUs that support bf16, fp16 on other GPUs, fp32 on CPU.
+        tokens: tokens of a batch's texts, padding included; the search keeps `beams` times this number.
     """
 
     batch = 256
@@ -52,16 +63,17 @@ class Seq2seq(Translator):
         self.beams = beams
         self.precision = precision
         self.tokens = tokens
-        self._loaded: tuple[str, Any, Any] = "", None, None
+        self._loaded: _LoadedModel | None = None
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         import torch
 
         if not texts:
             return []
-        model, tokenizer = self._load(source, target)
+        loaded = self._load(source, target)
+        model, tokenizer = loaded.model, loaded.tokenizer
         prefix, first = _languages(tokenizer, source, target)
-        begin = 1 if first is None else 2  # what precedes the translation: a start token, and its language's
+        begin = 1 if first is None else 2  # tokens before the translation: start, and the target language
         given = [prefix + text for text in texts]
         rows = tokenizer(given, split_special_tokens=True, verbose=False)["input_ids"]
         longest = min(model.config.max_position_embeddings, tokenizer.model_max_length)
@@ -86,8 +98,8 @@ class Seq2seq(Translator):
         return found
 
     def fingerprint(self, source: str, target: str) -> dict[str, Any]:
-        model, _ = self._load(source, target)
-        name = self._name(source, target)
+        loaded = self._load(source, target)
+        name, model = loaded.name, loaded.model
         return {
             "model": folder_hash(Path(name)) if Path(name).is_dir() else [name, model.config._commit_hash],
             "beams": self.beams,
@@ -95,21 +107,18 @@ class Seq2seq(Translator):
         }
 
     def check(self, source: str, target: str) -> None:
-        _languages(self._load(source, target)[1], source, target)
+        _languages(self._load(source, target).tokenizer, source, target)
 
-    def _name(self, source: str, target: str) -> str:
-        return self.model.replace("{source}", source).replace("{target}", target)
-
-    def _load(self, source: str, target: str) -> tuple[Any, Any]:
-        """Model and tokenizer of the pair; kept until another is asked for."""
-        name = self._name(source, target)
-        if self._loaded[0] != name:
-            self._loaded = "", None, None  # so that two never fill the memory
-            self._loaded = name, *_load(name, self.beams, _dtype(self.precision))
-        return self._loaded[1:]
+    def _load(self, source: str, target: str) -> _LoadedModel:
+        """The model of a pair of languages, kept in memory until the model of another pair is needed."""
+        name = self.model.replace("{source}", source).replace("{target}", target)
+        if self._loaded is None or self._loaded.name != name:
+            self._loaded = None  # two models at once might not fit into memory
+            self._loaded = _load(name, self.beams, _dtype(self.precision))
+        return self._loaded
 
 
-def _load(name: str, beams: int, dtype: "torch.dtype") -> tuple[Any, Any]:
+def _load(name: str, beams: int, dtype: "torch.dtype") -> _LoadedModel:
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
     from transformers.utils import logging
@@ -117,23 +126,23 @@ def _load(name: str, beams: int, dtype: "torch.dtype") -> tuple[Any, Any]:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a normalizer that Marian's tokenizer never calls
+            warnings.simplefilter("ignore")  # a missing normalizer that Marian's tokenizer never calls
             tokenizer: Any = AutoTokenizer.from_pretrained(name)
         model: Any = AutoModelForSeq2SeqLM.from_pretrained(name, dtype=dtype, use_safetensors=True)
     except MemoryError:
         raise
-    except Exception as error:  # damaged files raise all sorts
+    except Exception as error:  # damaged files raise errors of many types
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ConfigError(
             f"translation.model = {name!r}: cannot be loaded: {reason} Name a folder or a hub id of a "
             "Marian, M2M100, NLLB or mBART-50 model, with its tokenizer and with weights as safetensors."
         ) from error
-    how = model.generation_config
-    how.num_beams = beams
-    how.do_sample = False
-    how.max_new_tokens = None  # would go before the lengths that are asked for
-    how.forced_eos_token_id = None  # would make a translation that is cut look like one that ends
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+    generation = model.generation_config
+    generation.num_beams = beams
+    generation.do_sample = False
+    generation.max_new_tokens = None  # would override the lengths given to `generate`
+    generation.forced_eos_token_id = None  # would give a truncated translation an end token
+    return _LoadedModel(name, model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer)
 
 
 def _dtype(precision: str) -> "torch.dtype":
@@ -147,9 +156,9 @@ def _dtype(precision: str) -> "torch.dtype":
 
 
 def _languages(tokenizer: Any, source: str, target: str) -> tuple[str, int | None]:
-    """What goes before each text, and the first token of each translation; sets the tokenizer's source.
+    """Prefix of the texts and first token id of the translations; sets the tokenizer's source language.
 
-    Marian models are told the target before the text, if they have several; the others by the first token.
+    Multilingual Marian models take the target language as a prefix, the other models as the first token.
     """
     from transformers import M2M100Tokenizer, MarianTokenizer, MBart50Tokenizer, NllbTokenizer
 
@@ -158,7 +167,7 @@ def _languages(tokenizer: Any, source: str, target: str) -> tuple[str, int | Non
         if targets:
             return f">>{_code(target, targets, tokenizer)}<< ", None
         for language, told in ((source, tokenizer.source_lang), (target, tokenizer.target_lang)):
-            if told and len(told) == 2:  # longer ones may be groups or names of its own
+            if told and len(told) == 2:  # longer codes may be groups of languages or private names
                 _code(language, [told], tokenizer)
         return "", None
     if isinstance(tokenizer, M2M100Tokenizer):
@@ -187,7 +196,7 @@ def _code(language: str, codes: Sequence[str] | dict[str, str], tokenizer: Any) 
 
 
 def _batches(lengths: list[int], longest: int, tokens: int) -> Iterator[tuple[list[int], int]]:
-    """(Numbers of texts, length to pad them to) of every batch; texts above `longest` are in none."""
+    """Numbers and padded length of the texts of each batch, without texts of more than `longest` tokens."""
     alike: defaultdict[int, list[int]] = defaultdict(list)
     for number, length in enumerate(lengths):
         if length <= longest:

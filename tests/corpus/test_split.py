@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lbkd.corpus.split import Part, split
+from lbkd.corpus.split import SplitFile, split
 from lbkd.corpus.squad import read
 from lbkd.errors import ConfigError, DataError
 
@@ -36,7 +36,7 @@ def english(tmp_path: Path) -> Path:
 def test_every_fourth_article_is_test(tmp_path: Path, english: Path) -> None:
     parts = split({"en": english}, "en", tmp_path / "out")
     train, test = tmp_path / "out" / "train.en.json", tmp_path / "out" / "test.en.json"
-    assert parts == (Part("en", "train", train, 5, 10), Part("en", "test", test, 1, 2))
+    assert parts == (SplitFile("en", "train", train, 5, 10), SplitFile("en", "test", test, 1, 2))
     assert names(train) == ["en0", "en1", "en2", "en4", "en5"]
     assert names(test) == ["en3"]
     whole = json.loads(english.read_text())
@@ -57,7 +57,7 @@ def test_articles_are_matched_by_question_ids(tmp_path: Path, english: Path) -> 
     )
     out = tmp_path / "out"
     parts = split({"de": german, "en": english}, "en", out, every=2)
-    assert [(part.language, part.name, part.articles, part.questions) for part in parts] == [
+    assert [(part.language, part.split, part.articles, part.questions) for part in parts] == [
         ("de", "train", 1, 2),
         ("de", "test", 3, 4),
         ("en", "train", 3, 6),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lbkd.corpus_translation.memory import TranslationMemory
+from lbkd.corpus_translation.memory import Backend, TranslationMemory
 from lbkd.errors import ConfigError, DataError
 from lbkd.translation import Translator
 
@@ -35,9 +35,9 @@ def quiet(*_: object) -> None:
 
 def filled(folder: Path, texts: Sequence[str], beams: int = 1) -> tuple[TranslationMemory, Upper]:
     translator = Upper(beams)
-    memory = TranslationMemory(folder, "upper", translator, "en", "es")
+    memory = TranslationMemory(folder, Backend("upper", translator), "en", "es", quiet)
     with memory.opened():
-        memory.fill(texts, quiet)
+        memory.fill(texts, "x")
     return memory, translator
 
 
@@ -56,12 +56,13 @@ def test_every_distinct_text_once_longest_first(tmp_path: Path) -> None:
 
 def test_progress(tmp_path: Path) -> None:
     moments = []
-    memory = TranslationMemory(tmp_path, "upper", Upper(), "en", "es")
+    backend = Backend("upper", Upper())
+    memory = TranslationMemory(tmp_path, backend, "en", "es", lambda *moment: moments.append(moment))
     with memory.opened():
-        memory.fill(["known"], quiet)
-        memory.fill(["known", "a", "b", "c"], lambda *moment: moments.append(moment))
-    assert [moment[:2] for moment in moments] == [(3, 4), (4, 4)]
-    assert all(moment[2]["strings_per_second"] > 0 for moment in moments)
+        memory.fill(["known"], "a file")
+        memory.fill(["known", "a", "b", "c"], "another")
+    assert [moment[:3] for moment in moments] == [("a file", 1, 1), ("another", 3, 4), ("another", 4, 4)]
+    assert all(moment[3]["strings_per_second"] > 0 for moment in moments)
 
 
 def test_a_break_loses_one_batch(tmp_path: Path) -> None:
@@ -83,16 +84,16 @@ def test_batches_are_the_same_after_a_break(tmp_path: Path) -> None:
     texts = ["aaaaaaa", "bbbbbb", "ccccc", "dddd", "eee"]
     memories = []
     for folder in (tmp_path / "one", tmp_path / "two"):
-        memory = TranslationMemory(folder, "company", Company(), "en", "es")
+        memory = TranslationMemory(folder, Backend("company", Company()), "en", "es", quiet)
         with memory.opened():
-            memory.fill(texts, quiet)
+            memory.fill(texts, "x")
         memories.append(memory)
     whole = memories[0].path.read_bytes()
     for left in range(len(whole)):
         memories[1].path.write_bytes(whole[:left])
-        memory = TranslationMemory(tmp_path / "two", "company", Company(), "en", "es")
+        memory = TranslationMemory(tmp_path / "two", Backend("company", Company()), "en", "es", quiet)
         with memory.opened():
-            memory.fill(texts, quiet)
+            memory.fill(texts, "x")
         assert memory.path.read_bytes() == whole
 
 
@@ -121,11 +122,11 @@ def test_other_settings_have_another_file(tmp_path: Path) -> None:
     memory, translator = filled(tmp_path, ["a"], beams=4)
     assert translator.asked == [["a"]]
     assert list(memory.others()) == [(former.path, "beams")]
-    assert list(TranslationMemory(tmp_path, "upper", Upper(), "en", "de").others()) == []
+    assert list(TranslationMemory(tmp_path, Backend("upper", Upper()), "en", "de", quiet).others()) == []
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    memories = [TranslationMemory(tmp_path, "upper", Upper(), "en", "es") for _ in range(2)]
+    memories = [TranslationMemory(tmp_path, Backend("upper", Upper()), "en", "es", quiet) for _ in range(2)]
     with memories[0].opened(), pytest.raises(ConfigError, match="another process"), memories[1].opened():
         pass
     with memories[1].opened():
@@ -140,9 +141,9 @@ class Short(Upper):
 
 
 def test_a_backend_that_loses_texts(tmp_path: Path) -> None:
-    memory = TranslationMemory(tmp_path, "short", Short(), "en", "es")
+    memory = TranslationMemory(tmp_path, Backend("short", Short()), "en", "es", quiet)
     with memory.opened(), pytest.raises(DataError, match="'short' was given 2 texts and returned 1"):
-        memory.fill(["a", "b"], quiet)
+        memory.fill(["a", "b"], "x")
 
 
 def test_line_breaks_and_half_characters_of_a_translation(tmp_path: Path) -> None:
@@ -152,7 +153,7 @@ def test_line_breaks_and_half_characters_of_a_translation(tmp_path: Path) -> Non
         def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
             return [" a\u2028 b\ud800 "]
 
-    memory = TranslationMemory(tmp_path, "odd", Odd(), "en", "es")
+    memory = TranslationMemory(tmp_path, Backend("odd", Odd()), "en", "es", quiet)
     with memory.opened():
-        memory.fill(["x"], quiet)
+        memory.fill(["x"], "x")
     assert memory["x"] == "a b?"

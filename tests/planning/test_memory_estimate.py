@@ -16,6 +16,7 @@ from lbkd.planning.model_size import KNOWN, ModelSize
 from lbkd.project import Project
 from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.engine import Engine
+from lbkd.training.micro_batches import Division
 
 SMALL = ModelSize.by_formula(2, 8, 2, vocabulary=1000, rows=10)
 CPU = TrainingShape(
@@ -104,7 +105,7 @@ def held(how: Settings, stage: int) -> tuple[dict[str, float], int, bool]:
     )
     model = load_span_model(project.encoder)
     parameters = ModelSize.of(model).parameters
-    config = deepspeed_config(how.training, project.settings.runtime, project.world_size, 1)
+    config = deepspeed_config(how.training, project.settings.runtime, Division(0, project.world_size, 1))
     config["zero_optimization"]["stage3_param_persistence_threshold"] = 0
     engine = Engine(model, how.training, config, lambda _: 1.0)
     batch = collate(project.train_features, project.train_features.features([("en", "en")])[:2])

@@ -3,7 +3,7 @@ import pytest
 from lbkd.errors import ConfigError
 from lbkd.recovery.aligner import Aligner
 from lbkd.recovery.markers import Marked, mark, read
-from lbkd.recovery.recover import Found, by_alignment, by_marker, by_place, by_string, check_methods
+from lbkd.recovery.recover import RecoveredAnswer, by_alignment, by_marker, by_place, by_string, check_methods
 from lbkd.recovery.words import Span
 
 
@@ -16,18 +16,18 @@ def marked(text: str) -> Marked:
 def test_markers_that_change_nothing_give_the_very_occurrence() -> None:
     text = "Roma, Roma y Roma"
     for span in (Span(0, 4), Span(6, 10), Span(13, 17)):
-        assert by_marker(marked(mark(text, span, "tags")), text) == Found(span, "marked", 1.0)
+        assert by_marker(marked(mark(text, span, "tags")), text) == RecoveredAnswer(span, "marked", 1.0)
 
 
 def test_markers_may_even_cut_words() -> None:
-    assert by_marker(marked("Ankara<b>da</b>"), "Ankarada") == Found(Span(6, 8), "marked", 1.0)
+    assert by_marker(marked("Ankara<b>da</b>"), "Ankarada") == RecoveredAnswer(Span(6, 8), "marked", 1.0)
 
 
 def test_the_translation_around_may_differ() -> None:
     found = by_marker(marked("Ayer cayó <b>Roma</b>"), "Roma cayó ayer")
-    assert found == Found(Span(0, 4), "marked", pytest.approx(2 * 1 / 6))
+    assert found == RecoveredAnswer(Span(0, 4), "marked", pytest.approx(2 * 1 / 6))
     found = by_marker(marked("Roma y <b>Roma</b> sí"), "Roma y Roma no")
-    assert found == Found(Span(7, 11), "marked", pytest.approx(2 * 3 / 8))
+    assert found == RecoveredAnswer(Span(7, 11), "marked", pytest.approx(2 * 3 / 8))
 
 
 def test_case_and_accents_of_the_marked_answer() -> None:
@@ -39,17 +39,21 @@ def test_case_and_accents_of_the_marked_answer() -> None:
 
 def test_the_answer_translated_alone() -> None:
     source, text = "Rome fell; Rome rose", "Cayó Roma; subió Roma"
-    assert by_string("Roma", text, source, Span(11, 15)) == Found(Span(17, 21), "answer", 0.5)
-    assert by_string("roma.", text, source, Span(0, 4)) == Found(Span(5, 9), "answer-normalized", 0.5)
+    assert by_string("Roma", text, source, Span(11, 15)) == RecoveredAnswer(Span(17, 21), "answer", 0.5)
+    assert by_string("roma.", text, source, Span(0, 4)) == RecoveredAnswer(
+        Span(5, 9), "answer-normalized", 0.5
+    )
     assert by_string("París", text, source, Span(0, 4)) is None
-    assert by_string("Ankara", "Ankarada", "in Ankara", Span(3, 9)) == Found(Span(0, 6), "answer", 0.5)
-    assert by_string("Roma", "en Roma", "in Rome", Span(3, 7)) == Found(Span(3, 7), "answer", 1.0)
+    assert by_string("Ankara", "Ankarada", "in Ankara", Span(3, 9)) == RecoveredAnswer(
+        Span(0, 6), "answer", 0.5
+    )
+    assert by_string("Roma", "en Roma", "in Rome", Span(3, 7)) == RecoveredAnswer(Span(3, 7), "answer", 1.0)
 
 
 def test_the_occurrence_nearest_to_a_place() -> None:
     text = "Roma, París, Roma"
-    assert by_place("Roma", text, 15) == Found(Span(13, 17), "answer", 0.5)
-    assert by_place("roma", text, -3) == Found(Span(0, 4), "answer-normalized", 0.5)
+    assert by_place("Roma", text, 15) == RecoveredAnswer(Span(13, 17), "answer", 0.5)
+    assert by_place("roma", text, -3) == RecoveredAnswer(Span(0, 4), "answer-normalized", 0.5)
     assert by_place("Lima", text, 0) is None
 
 

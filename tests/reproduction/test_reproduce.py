@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ranks import settings
 
+from lbkd import tasks
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate, own_test_set
 from lbkd.evaluation.metrics import score_each
@@ -18,6 +19,7 @@ from lbkd.project import Project
 from lbkd.reproduction import reproduce
 from lbkd.reproduction.recipe import Row
 from lbkd.reproduction.reproduce import complete_table, runs_of_rows, training_order
+from lbkd.tasks.baseline import Baseline
 from lbkd.training import meter
 from lbkd.training.run import Run
 from lbkd.training.schedule import Schedule
@@ -50,14 +52,39 @@ def test_teachers_come_first_and_nothing_twice(tiny_model_folder: Path, tmp_path
     assert names == [*first, *(f"{name}.seed2" for name in first)]
 
 
-def test_rows_that_would_overwrite_each_other(tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_rows_with_other_options_have_folders_of_their_own(tiny_model_folder: Path, tmp_path: Path) -> None:
     one = project(tiny_model_folder, tmp_path)
     rows = [
         Row(name="a", task="distill"),
         Row(name="b", task="distill", weighting_options={"temperature": 2.0}),
+        Row(name="c", task="lakm", options={"rate": 0.3}),
     ]
-    with pytest.raises(ConfigError, match="rows 'a' and 'b' would both write .*distill.combined.impurity"):
-        training_order(runs_of_rows([one], rows))
+    names = [run.name for run in training_order(runs_of_rows([one], rows))]
+    assert names == [
+        "branch-mrc.en",
+        "branch-mrc.es",
+        "distill.combined.impurity",
+        "distill.combined.impurity.temperature=2.0",
+        "lakm.rate=0.3",
+    ]
+
+
+def test_rows_that_would_overwrite_each_other(
+    tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task of somebody else's that gives the same label whatever its options are."""
+    monkeypatch.setattr(tasks.registry, "_scripted", {})
+
+    @tasks.registry.register("reticent")
+    class Reticent(Baseline):
+        label = "same"
+
+        def __init__(self, x: int = 0) -> None:
+            self.x = x
+
+    rows = [Row(name=name, task="reticent", options={"x": x}) for x, name in enumerate("ab")]
+    with pytest.raises(ConfigError, match="rows 'a' and 'b' would both write .*reticent.same"):
+        training_order(runs_of_rows([project(tiny_model_folder, tmp_path)], rows))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +100,7 @@ def done(
         go_on = reproduce.train_run
 
         def stop(run: Run) -> Path:
-            if run.task_name == "distill":
+            if run.components.task == "distill":
                 raise KeyboardInterrupt
             return go_on(run)
 

@@ -23,6 +23,8 @@ from lbkd.config import Settings
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.project import Project
 from lbkd.training import loop, meter
+from lbkd.training.loop import TrainingLoop
+from lbkd.training.run import Components
 from lbkd.training.steps import train
 from lbkd.workspace import read_json, write_json
 
@@ -54,14 +56,14 @@ class Notes:
 
 @contextmanager
 def dying_after(steps: int) -> Iterator[None]:
-    count, kept = itertools.count(), loop._step
+    count, kept = itertools.count(), TrainingLoop._optimize
 
     def step(*arguments: Any) -> None:
         if next(count) == steps:
             raise Killed
         kept(*arguments)
 
-    with mock.patch.object(loop, "_step", step), pytest.raises(Killed):
+    with mock.patch.object(TrainingLoop, "_optimize", step), pytest.raises(Killed):
         yield
 
 
@@ -72,7 +74,7 @@ def go(how: Settings, task: str = "mix-mrc", dies_after: int | None = None) -> l
         mock.patch.object(meter, "matmul_peak", lambda *_: 1e10),
         dying_after(dies_after) if dies_after is not None else nullcontext(),
     ):
-        train(Project(how, listener), task)
+        train(Project(how, listener), Components(task))
     return listener.notes
 
 
@@ -120,17 +122,17 @@ def run(tmp_path: Path) -> Path:
 
 KILLED = """
 import itertools, os, signal
-from lbkd.training import loop
+from lbkd.training.loop import TrainingLoop
 from lbkd_cli.main import main
 
-count, kept = itertools.count(), loop._step
+count, kept = itertools.count(), TrainingLoop._optimize
 
 def step(*arguments):
     if next(count) == 4:
         os.kill(os.getpid(), signal.SIGKILL)
     kept(*arguments)
 
-loop._step = step
+TrainingLoop._optimize = step
 main()
 """
 

@@ -21,6 +21,7 @@ from lbkd.errors import ConfigError, LbkdError
 from lbkd.models.load import load_span_model
 from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.engine import Engine
+from lbkd.training.micro_batches import Division
 from lbkd.training.optimizer import parameter_groups
 
 
@@ -29,7 +30,9 @@ def config(world: int = 1, parts: int = 1, own: Any = None, path: Path | None = 
     if path is not None:
         path.write_text(own if isinstance(own, str) else json.dumps(own))
         runtime["deepspeed"] = path
-    return deepspeed_config(TrainingSettings(batch_size=12), RuntimeSettings(**runtime), world, parts)
+    return deepspeed_config(
+        TrainingSettings(batch_size=12), RuntimeSettings(**runtime), Division(0, world, parts)
+    )
 
 
 def test_batch_and_stage_follow_from_the_ranks() -> None:
@@ -140,9 +143,9 @@ def test_bf16_computes_in_half_and_saves_whole(
 def test_one_rank_averages_no_gradients() -> None:
     """DeepSpeed would gather all of them in one tensor, ask ranks that do not exist, and copy them back."""
     group.start()
-    training, model = TrainingSettings(batch_size=4, clip=1e9), torch.nn.Linear(3, 1, bias=False)
+    training, model = TrainingSettings(batch_size=4, max_grad_norm=1e9), torch.nn.Linear(3, 1, bias=False)
     object.__setattr__(model, "base_model", model)  # as every model of transformers has
-    how = deepspeed_config(training, RuntimeSettings(), 1, 1)
+    how = deepspeed_config(training, RuntimeSettings(), Division(0, 1, 1))
     with closing(Engine(model, training, how, lambda step: 1.0)) as machine:
         with profile() as seen:
             machine.backward(machine.model(torch.tensor([[1.0, 2.0, -3.0]])).sum())
@@ -252,9 +255,8 @@ def two_steps():
     model = torch.nn.Linear(8, 1)
     object.__setattr__(model, "base_model", model)  # as every model of transformers has
     before = model.weight.detach().clone()
-    machine = Engine(
-        model, training, deepspeed_config(training, RuntimeSettings(zero_stage=2), 1, 1), lambda step: 1.0
-    )
+    config = deepspeed_config(training, RuntimeSettings(zero_stage=2), Division(0, 1, 1))
+    machine = Engine(model, training, config, lambda step: 1.0)
     for _ in range(2):
         machine.backward(machine.model(torch.ones(4, 8)).square().mean())
         machine.step()

@@ -14,7 +14,7 @@ from lbkd.features.batches import by_tokens, collate
 from lbkd.models.forward import forward_passes
 from lbkd.models.load import load_span_model
 from lbkd.project import Project
-from lbkd.training import loop
+from lbkd.training.loop import TrainingLoop
 from lbkd.training.schedule import Schedule
 
 pytestmark = [
@@ -30,7 +30,7 @@ def test_twenty_steps_in_bf16_wait_for_nothing(
     weighting: str | None, tiny_model_folder: Path, workspace: Path, tmp_path: Path
 ) -> None:
     how = settings(tiny_model_folder, workspace, **HOW)
-    kept = loop._step
+    kept = TrainingLoop._optimize
 
     def step(*args: Any) -> None:
         torch.cuda.set_sync_debug_mode("error")
@@ -39,7 +39,7 @@ def test_twenty_steps_in_bf16_wait_for_nothing(
         finally:
             torch.cuda.set_sync_debug_mode("default")
 
-    with mock.patch.object(loop, "_step", step):
+    with mock.patch.object(TrainingLoop, "_optimize", step):
         run = trained(how, tmp_path, weighting)
     assert [line["step"] for line in run.lines] == [5, 10, 15, 20]
     assert run.lines[-1]["skipped_steps"] == 0

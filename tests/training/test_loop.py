@@ -22,8 +22,10 @@ from lbkd.project import Project
 from lbkd.teachers.packing import pack
 from lbkd.teachers.store import StoredLogits
 from lbkd.training import teacher_logits
-from lbkd.training.loop import train_loop, warmup_then_decay
+from lbkd.training.loop import Report, TrainingLoop
 from lbkd.training.metrics_log import MetricsLog
+from lbkd.training.micro_batches import Material
+from lbkd.training.optimizer import warmup_then_decay
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.weighting import TeacherContext, Weighting
 
@@ -63,7 +65,7 @@ def test_ten_steps_are_those_of_plain_torch(
     features: FeatureSet, how: Settings, tiny_model_folder: Path, tmp_path: Path
 ) -> None:
     """AdamW with decay on matrices alone, clipping, warm-up and decay, written out."""
-    how = changed(how, max_steps=10, warmup_ratio=0.3, weight_decay=0.1, clip=4.0, adam_eps=1e-5)
+    how = changed(how, max_steps=10, warmup_ratio=0.3, weight_decay=0.1, max_grad_norm=4.0, adam_eps=1e-5)
     ours = trained(how, tmp_path)
 
     model = load_span_model(str(tiny_model_folder), dropout=0.0)
@@ -185,7 +187,8 @@ def test_pairs_per_passage_draws_question_languages_anew(
 def test_nothing_to_learn_from(features: FeatureSet, how: Settings, tmp_path: Path) -> None:
     model = load_span_model(how.model.name)
     with pytest.raises(LbkdError, match="branch: the corpus has no question for the language pairs"):
-        train_loop(model, features, [], None, None, how, tmp_path, "branch", Silent())  # type: ignore[arg-type]
+        material = Material(features, [], None)  # type: ignore[arg-type]
+        TrainingLoop(model, material, how, Report("branch", tmp_path, Silent())).train()
 
 
 class Given(Weighting):

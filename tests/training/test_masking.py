@@ -18,6 +18,7 @@ from lbkd.tasks import Masking
 from lbkd.training import meter
 from lbkd.training.masking import MaskedStream, masked_stream, masking_of
 from lbkd.training.optimizer import parameter_groups
+from lbkd.training.run import Components
 from lbkd.training.steps import run_all, train
 from lbkd.workspace import read_json
 
@@ -68,7 +69,7 @@ def trained(
     from safetensors.torch import load_file
 
     with mock.patch.object(meter, "matmul_peak", lambda *_: 1e10):
-        run = train(Project(how), task, options)
+        run = train(Project(how), Components(task, options))
     return lines_of(run), load_file(run / "model" / "model.safetensors")
 
 
@@ -107,8 +108,13 @@ def test_the_source_alone_or_all_pairs(lists: Path, how: Settings) -> None:
     project = Project(changed(how, "training", max_steps=3))
     with mock.patch.object(meter, "matmul_peak", lambda *_: 1e10):
         for task, plain in (("lakm", "baseline"), ("mix-mrc-lakm", "mix-mrc")):
-            masked = train(project, task, {"phrases": str(lists)}, criterion_options={"weight": 0.0})
-            for line, other in zip(lines_of(masked), lines_of(train(project, plain)), strict=True):
+            masked = train(
+                project,
+                Components(task, {"phrases": str(lists)}, criterion_options={"weight": 0.0}),
+            )
+            for line, other in zip(
+                lines_of(masked), lines_of(train(project, Components(plain))), strict=True
+            ):
                 assert line["nll"] == pytest.approx(other["nll"], abs=1e-5)
                 assert line["loss"] == pytest.approx(line["nll"])
                 assert line["mlm"] > 1
@@ -116,7 +122,9 @@ def test_the_source_alone_or_all_pairs(lists: Path, how: Settings) -> None:
 
 def test_the_weight_decides(lists: Path, how: Settings) -> None:
     with mock.patch.object(meter, "matmul_peak", lambda *_: 1e10):
-        run = train(Project(how), "lakm", {"phrases": str(lists)}, criterion_options={"weight": 0.5})
+        run = train(
+            Project(how), Components("lakm", {"phrases": str(lists)}, criterion_options={"weight": 0.5})
+        )
     for line in lines_of(run):
         assert line["loss"] == pytest.approx(line["nll"] + 0.5 * line["mlm"], rel=1e-5)
 
@@ -245,7 +253,9 @@ def test_the_lists_are_an_ingredient(lists: Path, how: Settings, tmp_path: Path)
     short = changed(how, "training", max_steps=1)
 
     def time() -> int:
-        return (train(Project(short), "lakm", {"phrases": str(own)}) / "run.json").stat().st_mtime_ns
+        return (
+            (train(Project(short), Components("lakm", {"phrases": str(own)})) / "run.json").stat().st_mtime_ns
+        )
 
     first = time()
     about = read_json(tmp_path / "runs" / "lakm" / "run.json")
@@ -272,13 +282,13 @@ def test_what_does_not_fit(
     project: Project, task: str, options: dict[str, Any], criterion: str, message: str
 ) -> None:
     with pytest.raises((ConfigError, DataError), match=message):
-        train(project, task, options, criterion)
+        train(project, Components(task, options, criterion))
     assert not (project.settings.workspace / "runs").exists()
 
 
 def test_a_run_of_everything_refuses_it_first(project: Project) -> None:
     with pytest.raises(ConfigError, match="criterion 'mlm' learns from masked tokens, and task 'distill'"):
-        run_all(project, "mlm")
+        run_all(project, Components.from_settings(project.settings, "distill", criterion="mlm"))
     assert not (project.settings.workspace / "runs").exists()
 
 
@@ -287,7 +297,7 @@ def test_phrases_that_no_passage_holds(project: Project, tmp_path: Path) -> None
         (tmp_path / f"{language}.txt").write_text("nowhere to be found\n")
     message = r"No window holds a phrase \(phrases: en 1, es 1\).* Give lists .* with --phrases"
     with pytest.raises(LbkdError, match=message):
-        train(project, "lakm", {"phrases": str(tmp_path)})
+        train(project, Components("lakm", {"phrases": str(tmp_path)}))
 
 
 def test_nothing_is_masked_by_the_others(project: Project) -> None:

@@ -21,7 +21,7 @@ from lbkd.models.masked import MaskedSpanModel, masked_logits
 from lbkd.models.span import unpadded
 from lbkd.phrases import Phrases
 from lbkd.project import Project
-from lbkd.training import loop
+from lbkd.training.loop import TrainingLoop
 from lbkd.training.meter import Meter
 
 pytestmark = [pytest.mark.gpu] if torch.cuda.is_available() else []
@@ -88,9 +88,9 @@ def test_a_step_asks_nothing_of_the_device(
         with Waits():
             watched.append(kept(*args))
 
-    kept = loop._step
+    kept = TrainingLoop._optimize
     how = settings(tiny_model_folder, workspace, **parts, **{"training.log_every": 2})
-    with mock.patch.object(loop, "_step", step):
+    with mock.patch.object(TrainingLoop, "_optimize", step):
         run = trained(how, tmp_path, weighting)
     assert len(watched) == 5
     assert [line["step"] for line in run.lines] == [2, 4, 5]

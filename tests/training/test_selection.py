@@ -10,10 +10,11 @@ from ranks import settings
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.evaluate import EvaluationSet, evaluate
+from lbkd.evaluation.selection import selection_set
 from lbkd.models.load import load_span_model
 from lbkd.project import Project
 from lbkd.training import meter
-from lbkd.training.selection import selection_set
+from lbkd.training.run import Components
 from lbkd.training.steps import train
 
 
@@ -54,7 +55,7 @@ def test_the_best_epoch_is_kept(
         return [10.0, 30.0, 20.0][len(seen) - 1]
 
     monkeypatch.setattr("lbkd.training.steps.selector", lambda *_: judge)
-    run = train(mine, "baseline")
+    run = train(mine, Components("baseline"))
     kept = load_span_model(str(run / "model")).state_dict()
     assert len(seen) == 3
     assert all(torch.equal(kept[name], tensor) for name, tensor in seen[1].items())
@@ -70,7 +71,7 @@ def test_f1_is_that_of_the_evaluation(
     """What the loop was told of the kept epoch, the evaluation of the saved model finds too."""
     monkeypatch.setattr(meter, "matmul_peak", lambda *_: 1e10)
     mine = project(tiny_model_folder, corpus)
-    run = train(mine, "baseline")
+    run = train(mine, Components("baseline"))
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     [row] = evaluate(mine, run, selection_set(mine, "dev"))
     assert row["f1"] == max(line["selection_f1"] for line in lines if "selection_f1" in line)

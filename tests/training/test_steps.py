@@ -13,8 +13,11 @@ from lbkd.evaluation import evaluate as evaluation
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.project import Project
 from lbkd.tasks import Teacher
-from lbkd.training import loop, meter, steps
-from lbkd.training.steps import cache_logits, run_all, train
+from lbkd.training import meter, steps
+from lbkd.training.loop import TrainingLoop
+from lbkd.training.run import Components
+from lbkd.training.steps import cache_logits, run_all
+from lbkd.training.steps import train as train_components
 
 STUDENT = "distill.combined.impurity"
 MODELS = ["baseline", "branch-mrc.en", "branch-mrc.es", STUDENT]
@@ -24,6 +27,16 @@ QUICK = {
     "training.max_steps": 2,
     "evaluation.metric": "mlqa",
 }
+
+
+def train(where: Project, task: str, *options: Any, **named: Any) -> Path:
+    """Train a task with the components' options in the project's settings."""
+    return train_components(where, Components.from_settings(where.settings, task, *options, **named))
+
+
+def run_everything(where: Project) -> list[dict[str, Any]]:
+    """What `lbkd run` does."""
+    return run_all(where, Components.from_settings(where.settings, "distill"))
 
 
 class Notes:
@@ -67,7 +80,7 @@ def done(
     whole, notes = project(tiny_model_folder, workspace)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(meter, "matmul_peak", lambda *_: 1e10)
-        rows = run_all(whole)
+        rows = run_everything(whole)
     return workspace, rows, notes
 
 
@@ -104,7 +117,7 @@ def test_run_all_leaves_everything_behind(done: tuple[Path, list[dict[str, Any]]
     assert about["versions"].keys() == {"lbkd", "torch", "transformers", "deepspeed", "tokenizers", "numpy"}
     assert Settings.model_validate(about["settings"]).training.max_steps == 2
     assert about["provenance"]["weighting"] == ["lbkd", "impurity", {}]
-    needed = {"teacher en", "teacher es", "corpus", "encoder", "tokenizer", "training.max_steps"}
+    needed = {"teacher en", "teacher es", "corpus", "model.name", "tokenizer", "training.max_steps"}
     assert needed <= about["provenance"].keys()
 
 
@@ -132,7 +145,7 @@ def test_the_rows_of_the_results(done: tuple[Path, list[dict[str, Any]], Notes])
 def test_nothing_is_done_twice(copy: Path, tiny_model_folder: Path) -> None:
     before = files(copy)
     whole, notes = project(tiny_model_folder, copy)
-    rows = run_all(whole)
+    rows = run_everything(whole)
     after = files(copy)
     for path in before:
         assert after[path][1] == before[path][1]
@@ -150,12 +163,10 @@ def test_nothing_is_done_twice(copy: Path, tiny_model_folder: Path) -> None:
         ({"training.log_every": 2, "runtime.zero_stage": 2}, [], "", set()),
         ({"training.micro_batch_size": 2}, [], "", set()),
         ({"evaluation.max_answer_tokens": 5}, [], "", {f"{name} answers" for name in MODELS}),
-        ({"weighting.temperature": 2.0}, [STUDENT], "weighting", {STUDENT, f"{STUDENT} answers"}),
-        ({"criterion.temperature": 3.0}, [STUDENT], "criterion", {STUDENT, f"{STUDENT} answers"}),
         (
             {"training.learning_rate": 2e-3, "training.max_grad_norm": 1.0},
             MODELS,
-            "training.max_grad_norm, training.learning_rate",
+            "training.learning_rate, training.max_grad_norm",
             {*MODELS, *(f"{name} {work}" for name in MODELS for work in ("answers", "scores"))}
             - {"baseline scores", f"{STUDENT} scores"},
         ),
@@ -165,8 +176,12 @@ def test_a_changed_setting_redoes_what_depends_on_it(
     over: dict[str, Any], again: list[str], since: str, worked: set[str], copy: Path, tiny_model_folder: Path
 ) -> None:
     before = files(copy / "runs")
-    whole, notes = project(tiny_model_folder, copy, **over)
-    run_all(whole)
+    if again:
+        with pytest.raises(ConfigError, match=rf"runs/baseline holds a finished run with another {since}\."):
+            run_everything(project(tiny_model_folder, copy, **over)[0])
+        assert files(copy / "runs") == before
+    whole, notes = project(tiny_model_folder, copy, **over, overwrite=True)
+    run_everything(whole)
     after = files(copy / "runs")
     assert [name for name in MODELS if f"{name}: done before" not in "\n".join(notes.notes)] == again
     for name in again:
@@ -181,10 +196,44 @@ def test_a_changed_setting_redoes_what_depends_on_it(
     assert not half_written(copy)
 
 
+@pytest.mark.parametrize(
+    ("over", "name"),
+    [
+        ({"weighting.temperature": 2.0}, "distill.combined.impurity.temperature=2.0"),
+        (
+            {"criterion.temperature": 3.0, "criterion.kd_weight": 0.5},
+            "distill.combined.temperature=3.0.impurity",
+        ),
+    ],
+)
+def test_a_student_with_other_options_has_a_folder_of_its_own(
+    over: dict[str, Any], name: str, copy: Path, tiny_model_folder: Path
+) -> None:
+    before = files(copy / "runs")
+    whole, notes = project(tiny_model_folder, copy, **over)
+    assert train(whole, "distill").name == name
+    assert notes.worked == {name}
+    assert {path: was for path, was in files(copy / "runs").items() if path in before} == before
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"provenance": 1}', "{", ""])
+def test_a_run_whose_description_is_damaged_is_refused(
+    content: str, copy: Path, tiny_model_folder: Path
+) -> None:
+    (copy / "runs" / "branch-mrc.es" / "run.json").write_text(content)
+    before = files(copy / "runs")
+    for task in ("distill", "branch-mrc"):
+        with pytest.raises(
+            DataError, match=r"branch-mrc.es/run.json: damaged, or not written by this version"
+        ):
+            train(project(tiny_model_folder, copy)[0], task, {"lang": "es"} if task != "distill" else {})
+    assert files(copy / "runs") == before
+
+
 def test_a_teacher_is_taken_as_it_is(copy: Path, tiny_model_folder: Path) -> None:
     """`distill` does not train a teacher again because the settings are others now."""
     before = files(copy / "runs")
-    other, notes = project(tiny_model_folder, copy, **{"training.learning_rate": 2e-3})
+    other, notes = project(tiny_model_folder, copy, **{"training.learning_rate": 2e-3, "overwrite": True})
     train(other, "distill")
     after = files(copy / "runs")
     assert {path.split("/")[0] for path in before if after.get(path) != before[path]} == {STUDENT}
@@ -228,7 +277,7 @@ def test_teachers_that_differ_in_their_seed(copy: Path, tiny_model_folder: Path)
 
 
 def test_logits_of_a_teacher_that_changed_are_computed_again(copy: Path, tiny_model_folder: Path) -> None:
-    other, notes = project(tiny_model_folder, copy, **{"training.learning_rate": 2e-3})
+    other, notes = project(tiny_model_folder, copy, **{"training.learning_rate": 2e-3, "overwrite": True})
     train(other, "branch-mrc", {"lang": "en"})
     cache_logits(other, Teacher("en", "branch-mrc", {"lang": "en"}))
     assert notes.notes == [
@@ -265,7 +314,7 @@ def other_tokenizer(tiny_model_folder: Path, tmp_path: Path) -> Path:
 
 
 def test_teachers_with_another_tokenizer_are_refused(copy: Path, other_tokenizer: Path) -> None:
-    other, _ = project(other_tokenizer, copy)
+    other, _ = project(other_tokenizer, copy, overwrite=True)
     with pytest.raises(ConfigError, match="branch-mrc.en: this teacher reads another tokenizer than .*other"):
         train(other, "distill")
 
@@ -281,7 +330,7 @@ def test_a_run_is_evaluated_as_it_was_trained(
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt(), OSError("no space left on device")])
-@pytest.mark.parametrize("where", ["_step", "save"])
+@pytest.mark.parametrize("where", ["_optimize", "save"])
 def test_a_failed_training_leaves_the_former_one(
     where: str,
     raised: BaseException,
@@ -295,8 +344,9 @@ def test_a_failed_training_leaves_the_former_one(
         raise raised
 
     before = files(copy)
-    other, _ = project(tiny_model_folder, copy, **{"training.learning_rate": 2e-3})
-    monkeypatch.setattr(*((loop, "_step", fail) if where == "_step" else (steps, "versions", fail)))
+    other, _ = project(tiny_model_folder, copy, **{"training.learning_rate": 2e-3, "overwrite": True})
+    place = (TrainingLoop, "_optimize") if where == "_optimize" else (steps, "versions")
+    monkeypatch.setattr(*place, fail)
     with pytest.raises(type(raised)):
         train(other, "baseline")
     assert files(copy) == before
@@ -325,7 +375,7 @@ def test_what_does_not_fit_is_told_before_anything_is_computed(
     with pytest.raises(ConfigError, match="no training language 'fr'"):
         train(whole, "branch-mrc", {"lang": "fr"})
     with pytest.raises(DataError, match="test.xx.json"):
-        run_all(project(tiny_model_folder, tmp_path, **{"corpus.zero_shot": "xx"})[0])
+        run_everything(project(tiny_model_folder, tmp_path, **{"corpus.zero_shot": "xx"})[0])
     assert not list(tmp_path.iterdir())
 
 

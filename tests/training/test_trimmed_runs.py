@@ -10,6 +10,7 @@ from ranks import settings
 from lbkd.errors import ConfigError
 from lbkd.models.trimming.trimmed import trim_to
 from lbkd.project import Project
+from lbkd.training.run import Components
 from lbkd.training.steps import train
 
 QUICK = {"corpus.limit": 2, "training.max_steps": 1}
@@ -38,18 +39,18 @@ def test_teachers_and_students_with_trimmed_vocabularies(
     tiny_model_folder: Path, builtin_texts: tuple[str, ...], tmp_path: Path
 ) -> None:
     workspace = tmp_path / "work"
-    whole = settings(tiny_model_folder, workspace, **QUICK)
-    train(Project(whole), "distill")
+    whole = settings(tiny_model_folder, workspace, **QUICK, overwrite=True)
+    train(Project(whole), Components("distill"))
     runs, store = workspace / "runs", workspace / "logits" / "branch-mrc.es"
     student = smaller(tiny_model_folder, builtin_texts, tmp_path / "student")
     before = {path.name for path in (workspace / "tokens").iterdir()}
 
     # a trimmed student, whole teachers
-    less = settings(student, workspace, **QUICK)
+    less = settings(student, workspace, **QUICK, overwrite=True)
     with pytest.raises(
         ConfigError, match=r"branch-mrc.en: this teacher reads another tokenizer than the student"
     ):
-        train(Project(less), "distill")
+        train(Project(less), Components("distill"))
 
     # a whole student, a trimmed teacher
     for name in ("branch-mrc.en", "branch-mrc.es"):
@@ -59,12 +60,12 @@ def test_teachers_and_students_with_trimmed_vocabularies(
     with pytest.raises(
         ConfigError, match=r"branch-mrc.en: this teacher reads another tokenizer than the student"
     ):
-        train(Project(whole), "distill")
+        train(Project(whole), Components("distill"))
 
     # both trimmed alike: what was computed with the whole vocabulary is computed again, to the same end
     former = [(store / name).read_bytes() for name in ("manifest.json", "start.u12", "end.u12")]
     notes = Notes()
-    train(Project(less, notes), "distill")
+    train(Project(less, notes), Components("distill"))
     again = [note for note in notes.notes if "computed again" in note]
     assert again == [
         f"{workspace}/logits/branch-mrc.{language}: computed again, since teacher weights, tokenizer changed"

@@ -18,6 +18,7 @@ from lbkd.models.span import span_logits
 from lbkd.project import Project
 from lbkd.tasks import Teacher
 from lbkd.training import meter
+from lbkd.training.run import Components
 from lbkd.training.steps import cache_logits, train
 
 QUICK = {"corpus.limit": 2, "corpus.zero_shot": "hi,ar", "training.log_every": 20}
@@ -34,7 +35,7 @@ def student(project: Project) -> Path:
     """Two teachers of 20 steps, what they say, and their student, of 20 steps too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(meter, "matmul_peak", lambda *_: 1e10)
-        return train(project, "distill")
+        return train(project, Components("distill"))
 
 
 def test_teachers_and_student_learn(project: Project, student: Path, tiny_xlm_folder: Path) -> None:
@@ -71,7 +72,7 @@ def test_teachers_scores_are_their_logits(project: Project, student: Path) -> No
 
 def test_masked_phrases_beside(project: Project) -> None:
     """The paper's row mixMRC + LAKM: XLM's own head learns too, and is left out of what is saved."""
-    run = train(project, "mix-mrc-lakm", {})
+    run = train(project, Components("mix-mrc-lakm"))
     [line] = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert line["mlm"] > 0
     assert isinstance(load_span_model(str(run / "model")), XLMForQuestionAnsweringSimple)
@@ -104,7 +105,7 @@ def test_what_is_deployed_is_what_was_measured(project: Project, student: Path) 
 
 def test_frozen_word_vectors_and_a_quick_head(tiny_xlm_folder: Path, tmp_path: Path) -> None:
     over = {"training.freeze_embeddings": True, "training.max_steps": 2, "training.head_lr_multiplier": 20.0}
-    run = train(Project(settings(tiny_xlm_folder, tmp_path, **QUICK, **over)), "baseline")
+    run = train(Project(settings(tiny_xlm_folder, tmp_path, **QUICK, **over)), Components("baseline"))
     before = load_span_model(str(tiny_xlm_folder)).state_dict()
     after = load_span_model(str(run / "model")).state_dict()
     name = "transformer.embeddings.weight"
@@ -137,4 +138,4 @@ def test_teachers_that_number_languages_otherwise(
     config["lang2id"] |= {"en": 3, "es": 2}
     (other / "config.json").write_text(json.dumps(config))
     with pytest.raises(ConfigError, match="this teacher reads another tokenizer than the student"):
-        train(Project(settings(other, project.settings.workspace, **QUICK)), "distill")
+        train(Project(settings(other, project.settings.workspace, **QUICK)), Components("distill"))

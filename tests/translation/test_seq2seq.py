@@ -72,7 +72,8 @@ def test_a_text_too_long_has_no_translation(folder: Path, phrases: Phrases) -> N
 
 def test_special_tokens_in_a_text_are_text(folder: Path) -> None:
     translator = Seq2seq(str(folder), beams=1)
-    model, tokenizer = translator._load("en", "es")
+    loaded = translator._load("en", "es")
+    model, tokenizer = loaded.model, loaded.tokenizer
     seen: list[torch.Tensor] = []
     model.get_encoder().register_forward_pre_hook(
         lambda _, __, inputs: seen.append(inputs["input_ids"]), with_kwargs=True
@@ -85,7 +86,8 @@ def test_special_tokens_in_a_text_are_text(folder: Path) -> None:
 
 def bias(translator: Seq2seq, by: float) -> None:
     """Add to the logit of the end of the translation."""
-    model, tokenizer = translator._load("en", "es")
+    loaded = translator._load("en", "es")
+    model, tokenizer = loaded.model, loaded.tokenizer
     model.final_logits_bias[0, tokenizer.eos_token_id] += by
 
 
@@ -104,7 +106,7 @@ def test_empty_translations_are_passed_on(tiny_marian: Path, phrases: Phrases) -
 
 def test_precision(tiny_marian: Path, phrases: Phrases) -> None:
     translator = Seq2seq(str(tiny_marian), precision="bf16")
-    assert translator._load("en", "es")[0].dtype == torch.bfloat16
+    assert translator._load("en", "es").model.dtype == torch.bfloat16
     assert translator.translate(phrases["en"], "en", "es") == phrases["es"]
 
 
@@ -115,7 +117,7 @@ def test_fingerprint(tiny_marian: Path, tmp_path: Path) -> None:
     assert Seq2seq(str(moved), tokens=7).fingerprint("en", "es") == first
     assert Seq2seq(str(moved), beams=2).fingerprint("en", "es") != first
     assert Seq2seq(str(moved), precision="bf16").fingerprint("en", "es") != first
-    model, _ = Seq2seq(str(moved))._load("en", "es")
+    model = Seq2seq(str(moved))._load("en", "es").model
     with torch.no_grad():
         model.final_logits_bias += 1
     model.save_pretrained(moved)
@@ -126,7 +128,7 @@ def test_fingerprint(tiny_marian: Path, tmp_path: Path) -> None:
 
 
 def test_m2m100_is_told_both_languages(tiny_m2m100: Path) -> None:
-    _, tokenizer = Seq2seq(str(tiny_m2m100))._load("en", "es")
+    tokenizer = Seq2seq(str(tiny_m2m100))._load("en", "es").tokenizer
     assert _languages(tokenizer, "de", "ar") == ("", tokenizer.get_lang_id("ar"))
     assert tokenizer("a")["input_ids"][0] == tokenizer.get_lang_id("de")
 
@@ -194,7 +196,7 @@ def test_no_such_model(tmp_path: Path) -> None:
 def test_pickled_weights_are_refused(tiny_marian: Path, tmp_path: Path) -> None:
     folder = tmp_path / "pickled"
     shutil.copytree(tiny_marian, folder)
-    model, _ = Seq2seq(str(folder))._load("en", "es")
+    model = Seq2seq(str(folder))._load("en", "es").model
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     with pytest.raises(ConfigError, match="safetensors"):

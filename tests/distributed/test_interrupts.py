@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lbkd.training.interrupts import Interrupts
+from lbkd.distributed.interrupts import Interrupts
 
 
 class Stopped(BaseException):

@@ -34,7 +34,7 @@ class Interrupts:
             signal.raise_signal(came)
 
     def obey(self, number: int) -> None:
-        """Let a signal do what it would have done."""
+        """Let a signal take its usual effect."""
         self._restore()
         signal.raise_signal(number)
 

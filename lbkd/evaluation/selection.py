@@ -1,4 +1,4 @@
-"""Which epoch's weights to keep: the best on questions of the source language that no test set has."""
+"""Selects an epoch's weights by F1 on questions of the source language that no test set has."""
 
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -47,7 +47,7 @@ def selection_set(project: Project, split: str) -> EvaluationSet:
 def selector(
     project: Project, evaluation_set: EvaluationSet, model: "PreTrainedModel"
 ) -> Callable[[Weights], float]:
-    """What gives F1 in percent of the model with given weights; for rank 0 alone, whatever the ZeRO stage."""
+    """A function from weights to the model's F1 in percent; rank 0 calls it, at any ZeRO stage."""
     source, how = project.settings.corpus.source, project.settings.evaluation
     dtype = compute_dtype(project.settings.runtime.precision)
     features = project.test_features(

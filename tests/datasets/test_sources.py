@@ -1,0 +1,46 @@
+"""The table of public datasets."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from lbkd.datasets.sources import DATASETS, dataset
+from lbkd.errors import ConfigError
+
+
+def test_the_table() -> None:
+    assert list(DATASETS) == ["squad", "translate-train", "xquad", "mlqa"]
+    assert [sum(len(source.places) for source in data.sources) for data in DATASETS.values()] == [
+        2,
+        12,
+        12,
+        98,
+    ]
+    places = [
+        place for data in DATASETS.values() for source in data.sources for place in source.places.values()
+    ]
+    assert len({*places}) == len(places)
+    names = [source.name for data in DATASETS.values() for source in data.sources]
+    assert len({*names}) == len(names)
+    for data in DATASETS.values():
+        for source in data.sources:
+            assert source.address.startswith("https://")
+            assert (len(bytes.fromhex(source.sha256)), source.size > 500_000) == (32, True)
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(ConfigError, match="no dataset 'xqad' to download; did you mean 'xquad'"):
+        dataset("xqad")
+
+
+def test_the_table_has_the_real_xquad(shared_data: Path) -> None:
+    known = {source.name: source for source in DATASETS["xquad"].sources}
+    files = sorted((shared_data / "xquad").glob("xquad.*.json"))
+    assert len(files) == 6
+    for file in files:
+        body = file.read_bytes()
+        assert (known[file.name].size, known[file.name].sha256) == (
+            len(body),
+            hashlib.sha256(body).hexdigest(),
+        )
