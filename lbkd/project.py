@@ -15,6 +15,7 @@ from lbkd.distributed import collectives, group
 from lbkd.errors import ConfigError
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
+from lbkd.locks import locked
 from lbkd.models.load import language_numbers, load_config, load_tokenizer, longest_input, prepare
 from lbkd.progress import Listener, Silent
 from lbkd.workspace import differences, fingerprint, replacing
@@ -77,10 +78,12 @@ class Project:
     def encoder(self) -> str:
         """Folder or hub id of the pretrained encoder; a trimmed encoder is a folder of the workspace."""
         model, folder = self.settings.model, self.settings.workspace / "models"
-        return self._first(
+        texts_key = self._texts_key  # opens the corpora on every rank, before rank 0 alone reads the texts
+        return self.made_once(
+            folder,
             lambda: prepare(
-                model.name, model.trim, self._texts(), folder, model.trust_remote_code, self._texts_key
-            )
+                model.name, model.trim, self._texts(), folder, model.trust_remote_code, texts_key
+            ),
         )
 
     @cached_property
@@ -166,6 +169,38 @@ class Project:
             yield folder
         collectives.barrier()
 
+    def made_once(self, place: Path, make: Callable[[], T]) -> T:
+        """Call `make` on rank 0, which writes below `place`, then on the other ranks, which find the files.
+
+        Other commands that make something below `place` wait for rank 0, and then find the files too.
+        """
+
+        def made_first() -> T | None:
+            if self.rank != 0:
+                return None
+            with locked(place, self.listener.note):
+                return make()
+
+        made = collectives.raise_on_all_ranks(made_first)
+        return made if made is not None else make()
+
+    @contextmanager
+    def locked(self, place: Path) -> Iterator[None]:
+        """Hold the lock on a result until every rank has left the block; rank 0 has the lock.
+
+        Every attempt of rank 0 is a collective operation: in a single one, ranks would give up waiting in the
+        end.
+        """
+        if self.rank == 0:
+            with locked(place, self.listener.note, collectives.broadcast_object):
+                yield
+                collectives.barrier()
+        else:
+            while not collectives.broadcast_object(False):
+                pass
+            yield
+            collectives.barrier()
+
     @cached_property
     def _languages(self) -> dict[str, int] | None:
         config = load_config(self.encoder, self.settings.model.trust_remote_code)
@@ -194,7 +229,8 @@ class Project:
     def _corpus(self, split: str, languages: tuple[str, ...]) -> ParallelCorpus:
         paths = {language: self.settings.path(split, language) for language in languages}
         folder = self.settings.workspace / "corpus"
-        return ParallelCorpus.read(paths, self.settings.corpus.source, self.settings.corpus.limit, folder)
+        source, limit = self.settings.corpus.source, self.settings.corpus.limit
+        return self.made_once(folder, lambda: ParallelCorpus.read(paths, source, limit, folder))
 
     def _features(
         self,
@@ -205,7 +241,9 @@ class Project:
         windows: WindowSettings,
     ) -> FeatureSet:
         folder = self.settings.workspace / "tokens"
-        return self._first(lambda: FeatureSet.build(corpus, tokenizer, hashed, folder, *windows, languages))
+        return self.made_once(
+            folder, lambda: FeatureSet.build(corpus, tokenizer, hashed, folder, *windows, languages)
+        )
 
     def _share_workspace(self) -> None:
         """Check that all ranks see one workspace folder.
@@ -233,11 +271,6 @@ class Project:
         finally:
             if self.rank == 0:
                 token.unlink()
-
-    def _first(self, make: Callable[[], T]) -> T:
-        """Call `make` on rank 0, which writes to disk, then on the other ranks, which find the files."""
-        made = collectives.raise_on_all_ranks(lambda: make() if self.rank == 0 else None)
-        return made if made is not None else make()
 
 
 def window_settings(model: ModelSettings) -> WindowSettings:

@@ -23,7 +23,7 @@ LAYERS = (
     ("corpus_translation",),
     ("translation", "recovery", "corpus", "datasets", "phrases"),
     ("distributed",),
-    ("workspace", "config", "registry", "options", "progress", "errors", "scripts", "graphemes"),
+    ("workspace", "locks", "config", "registry", "options", "progress", "errors", "scripts", "graphemes"),
 )
 LAYER = {part: number for number, layer in enumerate(LAYERS) for part in layer}
 KINDS = ("tasks", "criterions", "weighting", "translation")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lbkd.config import ModelSettings
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.distributed import collectives
 from lbkd.distributed.device import compute_dtype, current_device
@@ -101,6 +102,13 @@ def evaluate(
     """
     evaluation_set = evaluation_set or own_test_set(project)
     folder, settings = trained(model)
+    with project.locked(model / "eval"):
+        return _evaluate(project, model, evaluation_set, folder, settings)
+
+
+def _evaluate(
+    project: Project, model: Path, evaluation_set: EvaluationSet, folder: str, settings: ModelSettings
+) -> list[dict[str, Any]]:
     task = (read_json(model / "run.json") or {}).get("task", "")
     windows = window_settings(settings)
     how, learnt = project.settings.evaluation, project.settings.corpus.languages

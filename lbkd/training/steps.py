@@ -43,8 +43,13 @@ def train_run(run: Run) -> Path:
     """Train a run, and first the teachers that the workspace lacks; its folder.
 
     A finished run that is still valid is not trained again. A run that was stopped goes on from its last
-    checkpoint.
+    checkpoint. While another command trains the run, this one waits, and then finds a finished run.
     """
+    with run.project.locked(run.folder):
+        return _train_run(run)
+
+
+def _train_run(run: Run) -> Path:
     project = run.project
     collectives.raise_on_all_ranks(run.check_replaces_nothing)
     _train_missing(project, run.teachers)
@@ -150,22 +155,30 @@ def cache_logits(
         "precision": str(compute_dtype(project.settings.runtime.precision)),
     }
     project.alike(provenance)
+    with project.locked(folder):
+        _complete_store(run, store, provenance)
+        return store.open(provenance)
+
+
+def _complete_store(run: Run, store: LogitsStore, provenance: dict[str, Any]) -> None:
+    """Compute the blocks that a teacher's store lacks; a store of other provenance is dropped first."""
+    project = run.project
     if project.rank == 0:
         changed = store.prepare(provenance)
         if changed:
-            project.listener.note(f"{folder}: computed again, since {changed} changed")
+            project.listener.note(f"{store.folder}: computed again, since {changed} changed")
     collectives.barrier()
     finished = collectives.broadcast_object(len(store.finished()))
     if finished < store.blocks:
         there = f"{finished} of {store.blocks} blocks are there already"
         project.listener.note(
-            f"{run.folder.name}: scoring {len(windows)} windows" + (f" ({there})" if finished else "")
+            f"{run.folder.name}: scoring {len(store.features)} windows" + (f" ({there})" if finished else "")
         )
         model = load_span_model(str(run.folder / "model"), device=current_device())
         collectives.raise_on_all_ranks(
             lambda: compute_logits(
                 model,
-                features,
+                project.train_features,
                 store,
                 project.settings.evaluation.batch_tokens,
                 rank=project.rank,
@@ -176,7 +189,6 @@ def cache_logits(
                 ),
             )
         )
-    return store.open(provenance)
 
 
 def run_all(project: Project, student: Components) -> list[dict[str, Any]]:

@@ -147,9 +147,9 @@ def test_a_killed_rank_ends_the_other_host_with_a_message(
         "train --task baseline", tiny_model_folder, tmp_path / "work", **{"training.epochs": "10000"}
     )
     started = start(hosts, "torchrun", endless, tmp_path)
-    log = tmp_path / "work" / "runs" / ".baseline.new" / "metrics.jsonl"
+    runs = tmp_path / "work" / "runs"
     until = time.monotonic() + DEADLINE
-    while not (log.exists() and log.read_text().count("\n") > 2):
+    while not any(log.read_text().count("\n") > 2 for log in runs.glob(".baseline.*.new/metrics.jsonl")):
         assert time.monotonic() < until, "no step was taken"
         time.sleep(0.1)
     (rank,) = set(hosts[1].processes("lbkd_cli")) - set(hosts[1].processes("torch.distributed.run"))
