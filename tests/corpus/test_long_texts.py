@@ -23,7 +23,7 @@ LONG = {
 
 @contextmanager
 def quick(seconds: float) -> Iterator[None]:
-    """Much more than is needed (some tenths of a second), and much less than quadratic cost takes (minutes)."""
+    """Allow far more than linear cost takes (tenths of a second), and far less than quadratic (minutes)."""
     begin = time.perf_counter()
     yield
     assert time.perf_counter() - begin < seconds
