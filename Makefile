@@ -22,10 +22,11 @@ test: install ## Run all tests
 test-quick: install ## Run the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
 
-lint: install ## Check style and types
+lint: install ## Check style, types and the documentation's links
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python docs/check_links.py
 
 bench: $(VENV)/bench ## Measure beside other tools (all, or one: make bench NAME=features)
 	@for name in $(or $(NAME),$(BENCHMARKS)); do $(BIN)/python -m benchmarks.$$name || exit; done
@@ -34,7 +35,7 @@ install: $(VENV)/installed ## Make the virtual environment
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,xlm,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,xlm,tensorboard,dev]'
 	@touch $@
 
 $(VENV)/bench: $(VENV)/installed

@@ -35,6 +35,7 @@ from lbkd.evaluation.normalize import tokenizer as normalizer
 from lbkd.features.batches import Batch, by_tokens, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
+from lbkd.features.windows import WindowSettings
 from lbkd.models.load import load_tokenizer
 from lbkd.models.span import SpanLogits
 
@@ -121,12 +122,11 @@ def ours(given: EvaluationSet) -> tuple[dict[str, str], float, float]:
     found, passages = [], {}
     for batch, logits in given.batches:
         best = best_spans(logits, batch, features, 1, MAX_ANSWER)
-        found.append(candidates(best, batch, features, MAX_ANSWER))
+        found.append(candidates(best, batch, features))
         for n, pair in enumerate(found[-1].pair):
             passages[int(pair)] = features.passage_text(batch.windows, n)
-    size = len(features.languages) ** 2
     answers = {
-        features.corpus.question_ids[number // size]: decoded.answers[0].text
+        features.corpus.question_ids[features.addressing.question_of_pair(number)]: decoded.answers[0].text
         for number, decoded in merge(found, passages, 1).items()
     }
     score = score_predictions(given.golds, answers, "squad-v1")
@@ -235,7 +235,7 @@ def main() -> None:
     rounds = 1 if arguments.quick else arguments.pairs
     with tempfile.TemporaryDirectory() as tokens:
         features = FeatureSet.build(
-            texts, tokenizer, tokenizer_hash(tokenizer), Path(tokens), MAX_LENGTH, 64, 128
+            texts, tokenizer, tokenizer_hash(tokenizer), Path(tokens), WindowSettings(MAX_LENGTH, 64, 128)
         )
         for language in languages:
             given = evaluation_set(features, language)

@@ -34,6 +34,7 @@ from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.features.batches import Epoch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
+from lbkd.features.windows import WindowSettings
 from lbkd.models.load import load_tokenizer
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def pairs_of(texts: ParallelCorpus) -> Iterator[dict[str, Any]]:
 def built(texts: ParallelCorpus, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> FeatureSet:
     """Our side."""
     return FeatureSet.build(
-        texts, tokenizer, tokenizer_hash(tokenizer), folder, MAX_LENGTH, MAX_QUESTION, STEP
+        texts, tokenizer, tokenizer_hash(tokenizer), folder, WindowSettings(MAX_LENGTH, MAX_QUESTION, STEP)
     )
 
 

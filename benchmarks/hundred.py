@@ -26,17 +26,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from benchmarks.common import Row, in_child, report
 from lbkd.config import Settings
-from lbkd.corpus.packed import packed_place
+from lbkd.corpus.packed import packed_place, write_columns
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.features.batches import collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
+from lbkd.features.windows import WindowSettings
 from lbkd.training.schedule import Schedule
 from lbkd.workspace import fingerprint
 
@@ -128,7 +128,7 @@ class Language:
         about = {name: f"{name} of {self.code}, {self.passages}" for name in names}
         about["ids"] = f"ids of {self.passages}"  # the same in all languages
         (folder / "corpus").mkdir(parents=True, exist_ok=True)
-        save_file(arrays, packed_place(path, folder / "corpus"), about)
+        write_columns(packed_place(path, folder / "corpus"), arrays, about)
         for name, lengths, ids in zip(("passages", "texts"), self.lengths, self.words, strict=True):
             place = folder / "tokens" / fingerprint([hashed, about[name]])
             place.mkdir(parents=True, exist_ok=True)
@@ -178,7 +178,9 @@ def build(folder: Path, languages: int) -> FeatureSet:
     """The corpus as a run opens it."""
     corpus = ParallelCorpus.read(paths(folder, languages), "l000", None, folder / "corpus")
     tokenizer = word_tokenizer()
-    return FeatureSet.build(corpus, tokenizer, tokenizer_hash(tokenizer), folder / "tokens", *WINDOWS)
+    return FeatureSet.build(
+        corpus, tokenizer, tokenizer_hash(tokenizer), folder / "tokens", WindowSettings(*WINDOWS)
+    )
 
 
 def memory() -> dict[str, float]:

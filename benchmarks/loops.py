@@ -26,6 +26,7 @@ from lbkd.criterions.nll import Nll
 from lbkd.distributed import group
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints, tokenizer_hash
+from lbkd.features.windows import WindowSettings
 from lbkd.models.load import load_span_model, load_tokenizer
 from lbkd.progress import Silent
 from lbkd.training.loop import Report, TrainingLoop, seed_everything
@@ -50,7 +51,7 @@ class Ground:
         tokenizer, how = load_tokenizer(model), ModelSettings()
         hashed, folder = tokenizer_hash(tokenizer, None), ROOT / "lbkd-work" / "tokens"
         rule = how.max_length, how.max_question_tokens, how.window_step
-        return cls(model, FeatureSet.build(texts, tokenizer, hashed, folder, *rule))
+        return cls(model, FeatureSet.build(texts, tokenizer, hashed, folder, WindowSettings(*rule)))
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:

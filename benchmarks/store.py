@@ -22,6 +22,7 @@ from lbkd.criterions.nll import Nll
 from lbkd.features.batches import Batch, Epoch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
+from lbkd.features.windows import WindowSettings
 from lbkd.models.load import load_span_model, load_tokenizer
 from lbkd.models.span import span_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
@@ -90,7 +91,11 @@ def main() -> None:
     tokenizer = load_tokenizer(folder)
     with tempfile.TemporaryDirectory() as place:
         features = FeatureSet.build(
-            texts, tokenizer, tokenizer_hash(tokenizer), Path(place), MAX_LENGTH, MAX_QUESTION, STEP
+            texts,
+            tokenizer,
+            tokenizer_hash(tokenizer),
+            Path(place),
+            WindowSettings(MAX_LENGTH, MAX_QUESTION, STEP),
         )
         ids = features.features([(k, j) for k in features.languages for j in features.languages])
         lengths = features.lengths(ids)

@@ -1,4 +1,4 @@
-"""list, show, info."""
+"""The commands `list`, `show` and `info`."""
 
 import importlib.util
 import re
@@ -21,9 +21,11 @@ Kind = Annotated[str, typer.Argument(help="tasks, criterions, weighting or trans
 
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(help="tasks, criterions, weighting or translation; by default all.")
+        str | None, typer.Argument(help="tasks, criterions, weighting or translation. \\[default: all]")
     ] = None,
-    long: Annotated[bool, typer.Option("--long", help="Import each, to show other packages' too.")] = False,
+    long: Annotated[
+        bool, typer.Option("--long", help="Import every component, to describe those of other packages.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """List tasks, criterions, weightings and translators, built in or from other packages.
@@ -49,7 +51,7 @@ def list_(
 def show(
     kind: Kind, name: Annotated[str, typer.Argument(help="A name from `lbkd list`.")], json: Json = False
 ) -> None:
-    """Show one component: what it does, its options with types and defaults, who provides it.
+    """Show one component: its description, its options with types and defaults, its package.
 
     Example: lbkd show weighting impurity
     """
@@ -81,7 +83,7 @@ def show(
 
 
 def info(json: Json = False) -> None:
-    """Show versions, devices, plugins, and what works here.
+    """Show versions, devices, plugins, and which optional parts are installed.
 
     Example: lbkd info --json
     """

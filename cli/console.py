@@ -1,4 +1,4 @@
-"""What people and programs see: progress, tables, JSON, errors."""
+"""Output of the command line: progress, tables, JSON, errors."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ _SHOWN = {
     "skipped_steps": "{:.0f} skipped",
 }
 _BETWEEN_LINES = 5.0
-"""Seconds between two lines of progress where nothing can be drawn."""
+"""Seconds between two lines of progress where no bar can be drawn."""
 
 
 class Reporter:
@@ -60,7 +60,7 @@ class Reporter:
         self._last = 0.0
 
     def note(self, message: str) -> None:
-        """A line of its own."""
+        """Show a message on a line of its own."""
         self._line(message)
         err.print(message)
 
@@ -105,12 +105,12 @@ class Reporter:
 
 
 class Terminated(BaseException):
-    """SIGTERM came."""
+    """The process received SIGTERM."""
 
 
 @contextmanager
 def stoppable(reporter: Reporter | None, message: str) -> Iterator[None]:
-    """Ends with `message` and the shell's exit code when the work inside is stopped; closes the reporter."""
+    """Turn an interrupt of the work inside into `message` and the shell's exit code; close the reporter."""
     try:
         yield
     except (KeyboardInterrupt, Terminated) as stopped:
@@ -141,7 +141,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _whole(drawn: Table, *, fold: bool = False) -> None:
-    """Print a table as wide as it is, unless it may be folded."""
+    """Print a table at its full width, or folded to the terminal's."""
     width = out.width
     if not fold:
         out.width = Measurement.get(out, out.options.update(max_width=sys.maxsize), drawn).maximum
@@ -150,20 +150,30 @@ def _whole(drawn: Table, *, fold: bool = False) -> None:
 
 
 def scores_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """EM / F1: one line a model, one column a language; an asterisk marks zero-shot languages."""
-    languages = {row["language"]: bool(row["zero_shot"]) for row in rows}
-    models = dict.fromkeys(row["model"] for row in rows)
-    cells = {(row["model"], row["language"]): f"{row['exact_match']:.1f} / {row['f1']:.1f}" for row in rows}
+    """EM / F1: one line a model, one column a language.
+
+    An asterisk marks zero-shot languages: in the heading those of all models, in a cell those of some.
+    """
+    languages: dict[str, list[bool]] = {}
+    for row in rows:
+        languages.setdefault(row["language"], []).append(bool(row["zero_shot"]))
+    cells = {}
+    for row in rows:
+        mark = "*" if row["zero_shot"] and not all(languages[row["language"]]) else ""
+        cells[row["model"], row["language"]] = f"{row['exact_match']:.1f} / {row['f1']:.1f}{mark}"
     table(
-        ["EM / F1", *(f"{language}{'*' if zero else ''}" for language, zero in languages.items())],
-        [[model, *(cells.get((model, language), "") for language in languages)] for model in models],
+        ["EM / F1", *(f"{language}{'*' if all(zero) else ''}" for language, zero in languages.items())],
+        [
+            [model, *(cells.get((model, language), "") for language in languages)]
+            for model in dict.fromkeys(row["model"] for row in rows)
+        ],
     )
-    if any(languages.values()):
+    if any(any(zero) for zero in languages.values()):
         out.print("* zero-shot: no training data in this language", style="dim")
 
 
 def costs_table(costs: "Sequence[Cost]") -> None:
-    """What each step of the way takes, one a line."""
+    """Costs of the steps, one step a line."""
     table(
         ["step", "optimizer steps", "windows", "million tokens", "PFLOP", "hours", "GB"],
         [
@@ -182,7 +192,7 @@ def costs_table(costs: "Sequence[Cost]") -> None:
 
 
 def matrix_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """F1, one table a model: passages' languages down, questions' across; the higher the greener."""
+    """F1, one table a model: languages of the passages down, of the questions across; green is high."""
     for model in dict.fromkeys(row["model"] for row in rows):
         f1 = {(r["language"], r["question_language"]): r["f1"] for r in rows if r["model"] == model}
         down, across = (list(dict.fromkeys(pair[end] for pair in f1)) for end in (0, 1))
@@ -207,10 +217,10 @@ def _heat(value: float | None, low: float, high: float) -> Text:
 
 
 def json_only(wanted: bool) -> AbstractContextManager[object]:
-    """With --json, all that is printed inside goes to standard error."""
+    """A context in which prints go to standard error if `wanted`, so that JSON stands alone."""
     return redirect_stdout(sys.stderr) if wanted else nullcontext()
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output."""
+    """Print one JSON value on standard output."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")

@@ -13,7 +13,7 @@ from lbkd.errors import ConfigError
 
 from .console import Reporter, err, out, print_json, stoppable, table
 from .options import Json, names, with_settings
-from .train import running
+from .running import running
 from .translate import show
 
 if TYPE_CHECKING:

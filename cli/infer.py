@@ -1,8 +1,8 @@
-"""evaluate, score, predict."""
+"""The commands `evaluate`, `score` and `predict`."""
 
 import json as json_module
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +13,8 @@ from lbkd.corpus.check import load, shown
 from lbkd.errors import ConfigError, DataError
 
 from .console import err, json_only, matrix_table, print_json, scores_table, table
-from .options import Json, Workspace, make_settings, model_folder, names, with_settings
-from .train import running
+from .options import Json, Ranks, Workspace, make_settings, model_folder, names, with_settings
+from .running import running
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 @with_settings
 def evaluate(
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     run: Annotated[list[str], typer.Argument(help="Runs of the workspace, run folders or model folders.")],
     benchmark: Annotated[
-        str | None, typer.Option(help="xquad or mlqa (see `lbkd data download`) instead of the corpus.")
+        str | None, typer.Option(help="xquad or mlqa (see `lbkd data download`). \\[default: the corpus]")
     ] = None,
     on: Annotated[
-        str | None, typer.Option(help="Languages of the benchmark, e.g. en,ar; by default all.")
+        str | None, typer.Option(help="Languages of the benchmark, e.g. en,ar. \\[default: all]")
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder that benchmarks were downloaded to. \\[default: data]")
     ] = None,
     matrix: Annotated[
-        bool, typer.Option("--matrix", help="Ask in every language about passages in every language (G-XLT).")
+        bool, typer.Option("--matrix", help="Score every pair of passage and question language (G-XLT).")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -48,39 +48,74 @@ def evaluate(
     for option, given in (("--on", on), ("--data", data)):
         if benchmark is None and given is not None:
             raise ConfigError(f"{option} {given}: belongs to a --benchmark; name one.")
-    with running(settings, nproc, json, trains=False) as project:
-        from lbkd.evaluation.evaluate import benchmark_set, evaluate, own_test_set
+    with running(settings, ranks, json, trains=False) as project:
+        from lbkd.evaluation.evaluate import evaluate
+        from lbkd.evaluation.evaluation_set import benchmark_set, own_test_set
+        from lbkd.training.check import check_model
 
         place = data or settings.corpus.benchmarks
         evaluation_set = None if benchmark is None else benchmark_set(benchmark, place, names(on))
-        folders = [model_folder(name, settings.workspace) for name in run]
+        folders = [*dict.fromkeys(model_folder(name, settings.workspace) for name in run)]
         evaluation_set = replace(evaluation_set or own_test_set(project), matrix=matrix)
-        rows = [row for folder in folders for row in evaluate(project, folder, evaluation_set)]
+        for folder in folders:
+            check_model(folder, evaluation_set, allow_overlap=settings.corpus.allow_overlap)
+        rows = [
+            {**row, "model": name}
+            for folder, name in zip(folders, short_names(folders), strict=True)
+            for row in evaluate(project, folder, evaluation_set)
+        ]
     if project.rank == 0:
         print_json(rows) if json else (matrix_table if matrix else scores_table)(rows)
+
+
+def short_names(folders: Sequence[Path]) -> list[str]:
+    """For each of several folders, as many of the last parts of its path as no other path ends with."""
+    names = []
+    for folder in folders:
+        own, others = folder.parts, [other.parts for other in folders if other != folder]
+        length = 1
+        while length < len(own) and any(other[-length:] == own[-length:] for other in others):
+            length += 1
+        names.append(str(Path(*own[-length:])))
+    return names
 
 
 def score(
     gold: Annotated[Path, typer.Argument(help="SQuAD-format file with the reference answers.")],
     predictions: Annotated[Path, typer.Argument(help="JSON object: question id -> answer text.")],
     metric: Annotated[str, typer.Option(help="mlqa, squad-v1 or squad-v2.")] = "squad-v1",
-    lang: Annotated[str, typer.Option(help="Language of the passages; mlqa's rules depend on it.")] = "en",
+    lang: Annotated[str, typer.Option(help="Language of the passages, for the rules of mlqa.")] = "en",
     no_answer: Annotated[
         Path | None, typer.Option(help="squad-v2: JSON object, question id -> probability of no answer.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Score a prediction file as the official scripts do.
+    """Score a prediction file as the official script of a metric does.
+
+    The files are read as leniently: wrong offsets, empty answers and repeated ids do not matter.
 
     Example: lbkd score dev-v1.1.json predictions.json --metric squad-v1
     """
-    from lbkd.corpus.squad import read
+    from lbkd.corpus.golds import read_golds
     from lbkd.evaluation.metrics import score_predictions
 
-    data = read(gold, lang)
-    golds = {question.id: [answer.text for answer in question.answers] for question in data.questions}
+    references = read_golds(gold)
+    answers = _json_object(predictions, _is_text, "a text")
     odds = _json_object(no_answer, _is_number, "a number") if no_answer else None
-    found = score_predictions(golds, _json_object(predictions, _is_text, "a text"), metric, lang, odds)
+    golds: dict[str, tuple[str, ...]] = {}
+    repeated = 0
+    for question in references:
+        id_ = question.id
+        if id_ in golds:
+            repeated += 1
+            if metric != "squad-v2":  # evaluate-v1.1.py counts every occurrence, evaluate-v2.0.py the last
+                id_ = f"{question.id}\0{repeated}"
+                answers |= {id_: answers[question.id]} if question.id in answers else {}
+        golds[id_] = question.answers
+    if repeated:
+        counts = "the last occurrence counts" if metric == "squad-v2" else "every occurrence counts"
+        err.print(f"{gold}: {repeated} questions have the id of an earlier one; {counts}")
+    found = score_predictions(golds, answers, metric, lang, odds)
     if found.missing:
         counts = "are left out" if metric == "squad-v2" else "count 0"
         err.print(f"{found.missing} of {found.questions} questions have no prediction and {counts}")
@@ -103,19 +138,17 @@ def predict(
     passage: Annotated[str | None, typer.Option(help="The passage that may hold the answer.")] = None,
     file: Annotated[
         Path | None,
-        typer.Option(
-            help='JSON lines with "question" and "passage", all of one --lang; "-": standard input.'
-        ),
+        typer.Option(help='File of JSON lines with "question" and "passage"; "-" is standard input.'),
     ] = None,
-    top_k: Annotated[int, typer.Option(min=1, help="How many answers.")] = 3,
+    top_k: Annotated[int, typer.Option(min=1, help="Number of answers.")] = 3,
     no_answer: Annotated[
-        bool, typer.Option("--no-answer", help="Allow that the passage has no answer.")
+        bool, typer.Option("--no-answer", help="Count 'no answer' among the possible answers.")
     ] = False,
     lang: Annotated[
-        str | None, typer.Option(help="Language of the passages, for models that must be told (XLM).")
+        str | None, typer.Option(help="Language of the passages, for models with language embeddings (XLM).")
     ] = None,
     question_lang: Annotated[
-        str | None, typer.Option(help="Language of the questions. \\[default: that of the passages]")
+        str | None, typer.Option(help="Language of the questions. \\[default: --lang]")
     ] = None,
     workspace: Workspace = None,
     trust_remote_code: Annotated[
@@ -123,9 +156,9 @@ def predict(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Answer questions: text, probability and place of the n best answers.
+    """Answer questions: text, probability and character offsets of the best answers.
 
-    With --file, prints for each line read one JSON line: a list of answers, best first.
+    With --file, each input line gives one JSON line: the list of its answers, best first.
 
     Example: lbkd predict --model distill.combined.impurity --question "¿Quién?" --passage "Lo hizo Ana."
     """
@@ -195,6 +228,9 @@ def _asked(question: Any, passage: Any, where: str) -> dict[str, str]:
 
 def _json_object(path: Path, fits: Callable[[Any], bool], what: str) -> dict[str, Any]:
     value, fault = load(path)
+    if fault is not None and fault.kind == "repeated key":
+        err.print(f"{path}: {fault.message}; the last value counts")
+        value, fault = load(path, repeated_keys=True)
     if fault is not None:
         raise DataError(f"{path}: {fault.message}; {fault.remedy}.")
     if not isinstance(value, dict):

@@ -1,18 +1,17 @@
-"""Entry point: commands are imported when they are called, errors become messages."""
+"""Entry point: registers the commands, and turns errors that the user can mend into messages."""
 
 import sys
-import time
 import traceback
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lbkd import __version__
 from lbkd.errors import LbkdError
 
-from . import components, data, infer, plan, reproduce, train, translate, trim
+from . import components, data, infer, plan, reproduce, status, train, translate, trim
 from .console import err
-from .options import rank
+from .options import Invocation, rank
 
 app = typer.Typer(
     name="lbkd",
@@ -23,9 +22,9 @@ app = typer.Typer(
     help="One model that answers questions in many languages: train a teacher per passage language, distil "
     "them into one student, score it.\n\n"
     "[bold]Start with[/] `lbkd demo`, then `lbkd run --corpus YOUR_DATA`.",
-    epilog="`lbkd COMMAND --help` shows options and an example. `--debug` shows tracebacks.",
+    epilog="`lbkd COMMAND --help` shows options and an example.",
 )
-for module in (train, infer, trim, translate, plan, reproduce, components):
+for module in (train, infer, trim, translate, plan, reproduce, status, components):
     module.add_to(app)
 app.add_typer(data.app, name="data")
 
@@ -36,31 +35,51 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _debug(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        context.obj.debug = True
+
+
 @app.callback()
 def _top(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", callback=_debug, expose_value=False, help="Show the traceback of an error."),
+    ] = False,
     local_rank: Annotated[
         int | None,
-        typer.Option("--local_rank", "--local-rank", hidden=True, help="The deepspeed launcher's."),
+        typer.Option("--local_rank", "--local-rank", hidden=True, help="Given by the deepspeed launcher."),
     ] = None,
 ) -> None:
     pass
 
 
+def _command_line() -> Any:
+    """The command line, whose commands take `--debug` too, so that the option may stand anywhere."""
+    top = typer.main.get_command(app)
+    [debug] = [option for option in top.params if option.name == "debug"]
+    commands = [top]
+    while commands:
+        for command in getattr(commands.pop(), "commands", {}).values():
+            command.params.append(debug)
+            commands.append(command)
+    return top
+
+
 def main() -> None:
-    """Run the command line; exit code 2 for anything that the user can mend."""
+    """Run the command line; exit code 2 for an error that the user can mend."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file's name may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
+    invocation = Invocation(sys.argv[1:])
     try:
-        app([a for a in sys.argv[1:] if a != "--debug"], prog_name="lbkd")
+        _command_line().main(invocation.arguments, prog_name="lbkd", obj=invocation)
     except (LbkdError, OSError) as error:
-        if "--debug" in sys.argv:
+        if invocation.debug:
             traceback.print_exc()
-        if rank():
-            time.sleep(10)  # an error that all ranks share is told by the first; the launcher ends the others
         err.print("[bold red]error:[/] ", markup=True, end="")
         err.print((f"rank {rank()}: " if rank() else "") + str(error))
         sys.exit(2)

@@ -5,7 +5,8 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,12 +26,21 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON value on standard output, all else on standard error.")
 ]
 
-Workspace = Annotated[Path | None, typer.Option(help="Folder of what was computed. \\[default: lbkd-work]")]
+CriterionName = Annotated[
+    str | None,
+    typer.Option("--criterion", help="Loss: see `lbkd list criterions`. \\[default: the task's]"),
+]
+WeightingName = Annotated[
+    str | None,
+    typer.Option(help="Weights of the teachers: see `lbkd list weighting`. \\[default: impurity]"),
+]
 
-_RANKS = ("nproc", "zero_stage", "deepspeed")
-"""Shared options that only commands with ranks have."""
+Workspace = Annotated[Path | None, typer.Option(help="Folder of all results. \\[default: lbkd-work]")]
+
+RANKS = ("nproc", "zero_stage", "deepspeed")
+"""Shared options of the commands that may run in several ranks."""
 _TRAINING = ("select_on", "overwrite")
-"""Shared options that only commands that choose a weighting, and so train, have."""
+"""Shared options of the commands that train a student, and therefore have `--weighting`."""
 
 _SHARED: dict[str, tuple[str | None, Any, Any]] = {
     "corpus": (
@@ -38,7 +48,7 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
         Path | None,
         typer.Option(
             None,
-            help="Folder with <split>.<language>.json files; by default the corpus that ships.",
+            help="Folder with <split>.<language>.json files. \\[default: the corpus that ships]",
             rich_help_panel=_DATA,
         ),
     ),
@@ -50,7 +60,7 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
     "source": (
         "corpus.source",
         str | None,
-        typer.Option(None, help="The language that the data was written in.", rich_help_panel=_DATA),
+        typer.Option(None, help="Language that the data was written in.", rich_help_panel=_DATA),
     ),
     "model": (
         "model.name",
@@ -62,26 +72,24 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
     "workspace": (
         "workspace",
         Path | None,
-        typer.Option(
-            None, help="Folder for everything that is computed. \\[default: lbkd-work]", rich_help_panel=_DATA
-        ),
+        typer.Option(None, help="Folder of all results. \\[default: lbkd-work]", rich_help_panel=_DATA),
     ),
     "seed": (
         "seed",
         int | None,
-        typer.Option(None, help="Of initialization, dropout and order.", rich_help_panel=_RUN),
+        typer.Option(None, help="Seed of initialization, dropout and order.", rich_help_panel=_RUN),
     ),
     "nproc": (
         None,
         int | None,
-        typer.Option(None, min=1, help="Ranks to start on this machine.", rich_help_panel=_RUN),
+        typer.Option(None, min=1, help="Number of ranks to start on this machine.", rich_help_panel=_RUN),
     ),
     "select_on": (
         "training.select_on",
         str | None,
         typer.Option(
             None,
-            help="Keep the best epoch by F1 on a split in the source language, by default the last.",
+            help="Split of the source language to choose the best epoch by. \\[default: keep the last]",
             rich_help_panel=_RUN,
         ),
     ),
@@ -103,7 +111,11 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
     "deepspeed": (
         "runtime.deepspeed",
         Path | None,
-        typer.Option(None, help="DeepSpeed configuration file, merged over ours.", rich_help_panel=_RUN),
+        typer.Option(
+            None,
+            help="DeepSpeed configuration file, merged over the one that lbkd makes.",
+            rich_help_panel=_RUN,
+        ),
     ),
     "set_": (
         None,
@@ -112,45 +124,101 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
             None,
             "--set",
             metavar="KEY=VALUE",
-            help="Any setting or component option, e.g. training.epochs=3; repeatable.",
+            help="A setting or a component's option, e.g. training.epochs=3; repeatable.",
             rich_help_panel=_RUN,
         ),
     ),
 }
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the shared options; it receives `settings` made from them.
+@dataclass
+class Invocation:
+    """One call of the command line; `typer.Context.obj` of every command."""
 
-    One that takes `nproc` also gets the options for several ranks; a `recipe`'s settings lie below them.
+    arguments: Sequence[str]
+    """As typed, without the program's name."""
+    debug: bool = False
+    """Show the traceback of an error that the user can mend."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The ranks that `--nproc` asks for."""
+
+    nproc: int | None
+    """Number of ranks; None where the option was not given."""
+    arguments: Sequence[str]
+    """Arguments of `lbkd` that each rank is started with."""
+
+    def start(self) -> None:
+        """Start the ranks, wait for them, and exit with their code; return at once inside a rank."""
+        from lbkd.distributed.launch import launch, launched
+
+        if self.nproc is None or self.nproc == 1 or launched():
+            return
+        code = launch([sys.executable, "-m", "lbkd_cli", *self.arguments], self.nproc)
+        if code == 128 + signal.SIGKILL:  # a killed rank cannot show a message
+            err.print("error: a rank was killed, as the system does where memory runs out", style="bold red")
+        sys.exit(code)
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the shared options to a command, which receives the `settings` made from them.
+
+    A command with a parameter `ranks` gets the options for several ranks too. The settings of a command's
+    `recipe` lie below the options, and `questions` stand for a corpus that the settings do not name.
     """
-    own = inspect.signature(command)
+    own = inspect.signature(command).parameters
     chosen = {
         name: option
         for name, option in _SHARED.items()
-        if ("nproc" in own.parameters or name not in _RANKS)
-        and ("weighting" in own.parameters or name not in _TRAINING)
-        and not (name == "seed" and "seeds" in own.parameters)
+        if ("ranks" in own or name not in RANKS)
+        and ("weighting" in own or name not in _TRAINING)
+        and not (name == "seed" and "seeds" in own)
     }
 
     @functools.wraps(command)
-    def wrapper(**arguments: Any) -> None:
+    def wrapper(context: typer.Context, **arguments: Any) -> None:
         shared = {name: arguments.pop(name) for name in chosen}
         named = {key: shared[name] for name, (key, _, _) in chosen.items() if key is not None}
-        if arguments.get("questions") and named["corpus.dir"] is None:
-            named["corpus.dir"] = Path("YOUR_DATA")  # numbers do not stand for the corpus that ships
         settings = make_settings(named, shared["set_"], arguments.get("recipe"))
-        extra = {"nproc": shared["nproc"]} if "nproc" in own.parameters else {}
-        command(**arguments, settings=settings, **extra)
+        if arguments.get("questions") and "dir" not in settings.corpus.model_fields_set:
+            settings = make_settings(named | {"corpus.dir": Path("YOUR_DATA")}, shared["set_"])
+        if "context" in own:
+            arguments["context"] = context
+        if "ranks" in own:
+            arguments["ranks"] = Ranks(shared["nproc"], context.obj.arguments)
+        command(**arguments, settings=settings)
 
-    parameters = [p for name, p in own.parameters.items() if name not in ("settings", "nproc")]
+    parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY, annotation=typer.Context)]
+    parameters += [p for name, p in own.items() if name not in ("context", "settings", "ranks")]
     parameters += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
         for name, (_, kind, option) in chosen.items()
     ]
-    wrapper.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapper
+
+
+def given(context: typer.Context) -> dict[str, Any]:
+    """Parameter's name -> value, for the parameters that were typed on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {
+        name: context.params[name]
+        for name, source in sources.items()
+        if source is not None and source.name == "COMMANDLINE"
+    }
+
+
+def as_arguments(context: typer.Context, values: dict[str, Any]) -> list[str]:
+    """The options of a command that give its parameters these values; True stands for a flag."""
+    flags = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    arguments = []
+    for name, value in values.items():
+        for one in value if isinstance(value, list | tuple) else [value]:
+            arguments += [flags[name]] if one is True else [flags[name], str(one)]
+    return arguments
 
 
 def make_settings(options: dict[str, Any], sets: list[str] | None, recipe: str | None = None) -> "Settings":
@@ -174,25 +242,18 @@ def names(text: str | None) -> list[str] | None:
 
 
 def rank() -> int:
-    """Which of a launcher's ranks this process is; 0 without a launcher."""
+    """Rank of this process in a launcher's ranks; 0 without a launcher."""
     from lbkd.distributed.launch import launched
 
     return int(os.environ["RANK"]) if launched() else 0
 
 
-def relaunch(nproc: int | None) -> None:
-    """Start the ranks of `--nproc`, wait, and exit with their code; return at once in a rank."""
-    from lbkd.distributed.launch import launch, launched, this_command
-
-    if nproc is not None and nproc > 1 and not launched():
-        code = launch(this_command(), nproc)
-        if code == 128 + signal.SIGKILL:  # it had no time to say so itself
-            err.print("error: a rank was killed, as the system does where memory runs out", style="bold red")
-        sys.exit(code)
-
-
 def model_folder(name: str, workspace: Path) -> Path:
-    """The folder meant by a run's name, a run folder or a model folder."""
+    """The folder meant by a run's name, a run folder or a model folder.
+
+    Raises:
+        ConfigError: no such folder.
+    """
     for place in (Path(name), workspace / "runs" / name):
         if (place / "run.json").exists() or (place / "config.json").exists():
             return place

@@ -1,9 +1,8 @@
-"""plan."""
+"""The command `plan`."""
 
-import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from re import fullmatch
 from shlex import join
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,64 +11,73 @@ import typer
 from lbkd.errors import ConfigError
 
 from .console import costs_table, out, print_json, table
-from .options import Json, with_settings
-from .train import check_options, running
+from .options import Json, Ranks, as_arguments, given, with_settings
+from .running import running
+from .train import check_options
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
     from lbkd.planning.estimate import Cost, Estimator
 
 _TEXTS = "Numbers instead of a corpus"
-_OWN = (
-    "--hardware",
-    "--questions",
-    "--passages",
-    "--passage-tokens",
-    "--question-tokens",
-    "--languages-count",
+_REPEATED = (
+    "task",
+    "lang",
+    "corpus",
+    "languages",
+    "source",
+    "model",
+    "workspace",
+    "seed",
+    "deepspeed",
+    "set_",
 )
-"""Options with a value that the command planned for does not take."""
+"""Parameters of `plan` that the recommended command repeats."""
 _MANY = 20
-"""Steps of the way; more of them are shown by kind."""
+"""Steps that the table shows one by one; more are shown by kind."""
 
 
 @with_settings
 def plan(
+    context: typer.Context,
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     task: Annotated[
-        str | None, typer.Option(help="One task and its teachers, e.g. branch-mrc; by default `lbkd run`.")
+        str | None,
+        typer.Option(help="Task to plan, with its teachers, e.g. branch-mrc. \\[default: all of `lbkd run`]"),
     ] = None,
-    lang: Annotated[str | None, typer.Option(help="The passage language, for tasks that take one.")] = None,
+    lang: Annotated[str | None, typer.Option(help="Passage language, for tasks that take one.")] = None,
     hardware: Annotated[
-        str | None, typer.Option(help="A machine by name, e.g. h100x8; by default this one, measured.")
+        str | None, typer.Option(help="Machine by name, e.g. h100x8. \\[default: this machine, measured]")
     ] = None,
     questions: Annotated[
-        int | None, typer.Option(min=1, help="Of each language.", rich_help_panel=_TEXTS)
+        int | None, typer.Option(min=1, help="Questions of each language.", rich_help_panel=_TEXTS)
     ] = None,
     passages: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Of each language; by default a fifth of the questions.", rich_help_panel=_TEXTS
+            min=1,
+            help="Passages of each language. \\[default: a fifth of the questions]",
+            rich_help_panel=_TEXTS,
         ),
     ] = None,
     passage_tokens: Annotated[
-        int, typer.Option(min=1, help="Of a passage, on average.", rich_help_panel=_TEXTS)
+        int, typer.Option(min=1, help="Mean number of tokens of a passage.", rich_help_panel=_TEXTS)
     ] = 150,
     question_tokens: Annotated[
-        int, typer.Option(min=1, help="Of a question, on average.", rich_help_panel=_TEXTS)
+        int, typer.Option(min=1, help="Mean number of tokens of a question.", rich_help_panel=_TEXTS)
     ] = 15,
     languages_count: Annotated[
         int | None,
-        typer.Option(min=1, help="With training data; by default those named.", rich_help_panel=_TEXTS),
+        typer.Option(min=1, help="Number of languages, instead of --languages.", rich_help_panel=_TEXTS),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Tell what training will take: windows, tokens, FLOPs, hours, memory and disk; start nothing.
+    """Estimate windows, tokens, FLOPs, hours, memory and disk of a training; nothing is started.
 
-    On this machine a few real steps are taken, to measure; of others, a share of the peak is assumed.
+    Speed is measured by a few real steps on this machine; for other machines, a share of the peak is assumed.
 
-    So it is where numbers stand for a corpus; there --model may be LAYERSxHIDDENxVOCABULARY, too.
+    Without a corpus, too, a share of the peak is assumed, and --model may be LAYERSxHIDDENxVOCABULARY.
 
     Example: lbkd plan --corpus my-data --languages en,es,de
 
@@ -90,15 +98,15 @@ def plan(
     elif passages or languages_count:
         raise ConfigError("numbers instead of a corpus: --questions is needed.")
     if languages_count is not None:
-        if any(argument.partition("=")[0] == "--languages" for argument in sys.argv):
+        if "languages" in given(context):
             raise ConfigError("--languages and --languages-count say the same: leave one of them out.")
         settings = _with_languages(settings, languages_count)
-    given = {} if lang is None else {"lang": lang}
+    options = {} if lang is None else {"lang": lang}
     if task is not None:
-        check_options(settings, task, given)
+        check_options(settings, task, options)
     elif lang is not None:
         raise ConfigError(f"--lang {lang} goes with --task; leave it out for all languages.")
-    with running(settings, nproc, json) as project:
+    with running(settings, ranks, json) as project:
         from lbkd.planning.advice import advise
         from lbkd.planning.estimate import Estimator, as_rows, texts_at_hand
         from lbkd.planning.jobs import jobs_of, jobs_of_all
@@ -109,7 +117,7 @@ def plan(
         if task is None:
             jobs = jobs_of_all(project)
         else:
-            jobs = jobs_of(project, task, {**settings.task.options(task), **given})
+            jobs = jobs_of(project, task, {**settings.task.options(task), **options})
         estimator = Estimator(project, size, where)
         costs = estimator.costs(jobs)
         evaluation = estimator.evaluation(len(jobs) if task is None else 1)
@@ -135,14 +143,14 @@ def plan(
             "settings": advice.settings,
             "hours": sum(cost.hours for cost in then),
             "gigabytes": sum(_disk(estimator, then, stage).values()),
-            "command": join(_command(task, estimator, advice.settings)),
+            "command": join(_command(context, estimator, advice.settings)),
         },
     }
     print_json(found) if json else _show(costs, found)
 
 
 def _with_languages(settings: "Settings", count: int) -> "Settings":
-    """With so many made-up languages beside the source."""
+    """Settings with `count` languages: the source, and others with made-up names."""
     source = settings.corpus.source
     names = (source, *(f"{source}-{n}" for n in range(2, count + 1)))
     corpus = settings.corpus.model_copy(update={"languages": names})
@@ -150,7 +158,7 @@ def _with_languages(settings: "Settings", count: int) -> "Settings":
 
 
 def _disk(estimator: "Estimator", costs: "Sequence[Cost]", stage: int) -> dict[str, float]:
-    """Gigabytes by kind."""
+    """Kind of file -> gigabytes on disk."""
     logits = sum(cost.gigabytes for cost in costs if not cost.steps)
     models = sum(cost.gigabytes for cost in costs if cost.steps)
     return {
@@ -161,27 +169,23 @@ def _disk(estimator: "Estimator", costs: "Sequence[Cost]", stage: int) -> dict[s
     }
 
 
-def _command(task: str | None, estimator: "Estimator", settings: dict[str, str]) -> Iterator[str]:
-    """The command planned for: the user's own options, those of the corpus to be, and what is recommended."""
-    yield from ("lbkd", "run" if task is None else "train")
-    given = sys.argv[1:]
-    given.remove("plan")
-    arguments = iter(given)
-    for argument in arguments:
-        name, equals, _ = argument.partition("=")
-        if name in (*_OWN, "--nproc", "--zero-stage"):
-            if not equals:
-                next(arguments, None)
-        elif argument not in ("--json", "--debug"):
-            yield re.sub(r"(^|=)\d+x\d+x\d+$", r"\1YOUR_MODEL", argument)
-    if "--languages-count" in {argument.partition("=")[0] for argument in given}:
-        yield from ("--languages", "YOUR_LANGUAGES")
-    if not estimator.at_hand and not any(argument.startswith("--corpus") for argument in sys.argv):
-        yield from ("--corpus", str(estimator.settings.corpus.dir))
+def _command(context: typer.Context, estimator: "Estimator", advice: dict[str, str]) -> Iterator[str]:
+    """The command that was planned, with the options typed by the user and the recommended settings."""
+    typed = given(context)
+    options = {name: value for name, value in typed.items() if name in _REPEATED}
+    if fullmatch(r"\d+x\d+x\d+", options.get("model", "")):
+        options["model"] = "YOUR_MODEL"
+    if "languages_count" in typed:
+        options["languages"] = "YOUR_LANGUAGES"
+    if not estimator.at_hand:
+        options["corpus"] = estimator.settings.corpus.dir
     if estimator.where.ranks > 1:
-        yield from ("--nproc", str(estimator.where.ranks))
-    for key, value in settings.items():
-        yield from ("--zero-stage", value) if key == "runtime.zero_stage" else ("--set", f"{key}={value}")
+        options["nproc"] = estimator.where.ranks
+    sets = [f"{key}={value}" for key, value in advice.items() if key != "runtime.zero_stage"]
+    options["set_"] = [*options.pop("set_", []), *sets]
+    if "runtime.zero_stage" in advice:
+        options["zero_stage"] = advice["runtime.zero_stage"]
+    yield from ("lbkd", "train" if "task" in typed else "run", *as_arguments(context, options))
 
 
 def _show(costs: "Sequence[Cost]", found: dict[str, Any]) -> None:
@@ -209,11 +213,11 @@ def _show(costs: "Sequence[Cost]", found: dict[str, Any]) -> None:
     out.print(f"\nRecommended ({advice['hours']:,.2f} hours, {advice['gigabytes']:,.3g} GB of disk):\n")
     out.print(f"  {advice['command']}")
     if not found["at_hand"]:
-        out.print("\nThe texts are not there yet: their number and length are as you said.")
+        out.print("\nThe corpus is not there yet: its size is what the options say.")
 
 
 def _by_kind(costs: "Sequence[Cost]") -> "list[Cost]":
-    """One line for all teachers, and one for what they say."""
+    """Costs by kind of step: one for all teachers, one for the logits of all teachers."""
     from lbkd.planning.estimate import Cost
 
     kinds: dict[str, list[Cost]] = {}

@@ -1,4 +1,4 @@
-"""reproduce."""
+"""The command `reproduce`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,8 +9,8 @@ from lbkd.errors import ConfigError
 from lbkd.workspace import write_json
 
 from .console import costs_table, out, print_json, table
-from .options import Json, names, with_settings
-from .train import running
+from .options import Json, Ranks, names, with_settings
+from .running import running
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
@@ -21,22 +21,24 @@ if TYPE_CHECKING:
 @with_settings
 def reproduce(
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     recipe: Annotated[
-        str, typer.Argument(help="table1 to table6 (the paper's), xquad-small, or a file of your own.")
+        str, typer.Argument(help="table1 to table6 of the paper, xquad-small, or a recipe file.")
     ],
-    rows: Annotated[str | None, typer.Option(help="Some rows only, e.g. mixMRC,Ours-imp.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="e.g. 1,2,3; by default the recipe's.")] = None,
+    rows: Annotated[
+        str | None, typer.Option(help="Rows to make, e.g. mixMRC,Ours-imp. \\[default: all]")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, e.g. 1,2,3. \\[default: the recipe's]")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell runs, steps, tokens, disk and hours; start nothing.")
+        bool, typer.Option("--dry-run", help="Estimate runs, steps, tokens, disk and hours; start nothing.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Train and score what a table needs and the workspace lacks; show it beside the paper's.
+    """Train and score the models of a table that the workspace lacks; show the scores beside the paper's.
 
-    Rows and tables of one workspace share runs; what was stopped goes on after the last finished one.
+    Rows and tables of one workspace share runs. A stopped command goes on after the last finished run.
 
-    A whole table is written to <workspace>/reproduce/ too.
+    A whole table is also written to <workspace>/reproduce/.
 
     Example: lbkd reproduce table1 --dry-run
 
@@ -51,8 +53,8 @@ def reproduce(
             raise ConfigError(
                 f"{kind} = {given}: each row has its own options; write them into a recipe's row."
             )
-    with running(settings, nproc, json) as project:
-        from lbkd.evaluation.evaluate import benchmark_set, own_test_set
+    with running(settings, ranks, json) as project:
+        from lbkd.evaluation.evaluation_set import benchmark_set, own_test_set
         from lbkd.planning.estimate import Estimator, as_rows
         from lbkd.planning.jobs import job_of
         from lbkd.reproduction.reproduce import finish, in_order, planned
@@ -87,7 +89,7 @@ def _show_costs(costs: "list[Cost]", estimator: "Estimator") -> None:
     if costs:
         out.print(f"Speed {estimator.speed.how}.")
     if not estimator.at_hand:
-        out.print("The texts are not there yet: their number and length are as the recipe assumes.")
+        out.print("The corpus is not there yet: its size is as the recipe assumes.")
 
 
 def _show(recipe: "Recipe", entries: list[dict[str, Any]]) -> None:

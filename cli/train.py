@@ -1,8 +1,5 @@
-"""train, distill, cache-logits, run, demo."""
+"""The commands `train`, `distill`, `cache-logits`, `run` and `demo`."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,37 +8,28 @@ import typer
 
 from lbkd.errors import ConfigError, nearest
 
-from .console import Reporter, Terminated, json_only, out, print_json, scores_table, stoppable, table
-from .options import Json, names, rank, relaunch, with_settings
+from .console import out, print_json, scores_table, table
+from .options import CriterionName, Json, Ranks, WeightingName, names, with_settings
+from .running import running
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
-    from lbkd.project import Project
-
-CriterionName = Annotated[
-    str | None,
-    typer.Option("--criterion", help="The loss: see `lbkd list criterions`; by default the task's."),
-]
-Weighting = Annotated[
-    str | None,
-    typer.Option(help="How to weigh the teachers: see `lbkd list weighting`. \\[default: impurity]"),
-]
 
 
 @with_settings
 def train(
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     task: Annotated[
-        str | None, typer.Option(help="What to learn: see `lbkd list tasks`; by default task.name.")
+        str | None, typer.Option(help="Task to learn: see `lbkd list tasks`. \\[default: task.name]")
     ] = None,
-    lang: Annotated[str | None, typer.Option(help="The passage language, for tasks that take one.")] = None,
+    lang: Annotated[str | None, typer.Option(help="Passage language, for tasks that take one.")] = None,
     phrases: Annotated[
         Path | None,
-        typer.Option(help="Folder with <language>.txt lists to mask, for tasks that do; by default mined."),
+        typer.Option(help="Folder with <language>.txt lists of phrases to mask. \\[default: mined phrases]"),
     ] = None,
     criterion: CriterionName = None,
-    weighting: Weighting = None,
+    weighting: WeightingName = None,
     json: Json = False,
 ) -> None:
     """Train a model on a task, for example a language branch teacher.
@@ -54,53 +42,55 @@ def train(
     if task is None:
         raise ConfigError("no task: name one by --task, or by task.name in a file; see `lbkd list tasks`.")
     check_options(settings, task, options)
-    _train(settings, nproc, task, options, criterion, weighting, json)
+    _train(settings, ranks, task, options, criterion, weighting, json)
 
 
 @with_settings
 def distill(
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     criterion: CriterionName = None,
-    weighting: Weighting = None,
+    weighting: WeightingName = None,
     teachers: Annotated[
-        str | None, typer.Option(help="Branches whose teachers count, e.g. en,es; by default all.")
+        str | None, typer.Option(help="Branches whose teachers count, e.g. en,es. \\[default: all]")
     ] = None,
     teacher_task: Annotated[
-        str | None, typer.Option(help="What the teachers learnt, e.g. mix-mrc; by default branch-mrc.")
+        str | None, typer.Option(help="Task of the teachers, e.g. mix-mrc. \\[default: branch-mrc]")
     ] = None,
     json: Json = False,
 ) -> None:
     """Distil the workspace's teachers into one student.
 
-    Teachers that the workspace lacks are trained first, and logits that it lacks are computed.
+    Teachers that the workspace lacks are trained first, and missing logits are computed.
 
     Example: lbkd distill --criterion combined --weighting impurity
 
-    Example: lbkd distill --teachers en,es (an ablation: without the German teacher)
+    Example: lbkd distill --teachers en,es
     """
     options: dict[str, Any] = {}
     if teachers is not None:
         options["teachers"] = sorted(set(names(teachers) or ()))
     if teacher_task is not None:
         options["teacher_task"] = teacher_task
-    _train(settings, nproc, "distill", options, criterion, weighting, json)
+    _train(settings, ranks, "distill", options, criterion, weighting, json)
 
 
 @with_settings
 def cache_logits(
     settings: "Settings",
-    nproc: int | None,
-    lang: Annotated[str | None, typer.Option(help="One teacher only; by default all.")] = None,
+    ranks: Ranks,
+    lang: Annotated[
+        str | None, typer.Option(help="Branch of the only teacher to score. \\[default: all]")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Let the teachers score every window of the training set, ahead of `distill`.
+    """Compute and store the teachers' logits for every window of the training set, ahead of `distill`.
 
     Example: lbkd cache-logits --languages en,es,de
     """
     from lbkd import tasks
 
-    with running(settings, nproc, json) as project:
+    with running(settings, ranks, json) as project:
         from lbkd.training.steps import cache_logits as cache
 
         student = tasks.registry.create("distill", settings.task.options("distill"))
@@ -119,26 +109,29 @@ def cache_logits(
 @with_settings
 def run(
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     criterion: CriterionName = None,
-    weighting: Weighting = None,
+    weighting: WeightingName = None,
     json: Json = False,
 ) -> None:
-    """Do everything: baseline, teachers, their logits, student, and the scores of all of them.
+    """Train baseline, teachers and student, and score all models.
 
-    Steps that are done and still valid are not done again. The table goes to <workspace>/results.json too.
+    Steps that are done and still valid are not done again.
+
+    The scores are also written to <workspace>/results.json.
 
     Example: lbkd run --corpus my-data --languages en,es,de
     """
-    _run(settings, nproc, criterion, weighting, json)
+    _run(settings, ranks, criterion, weighting, json)
 
 
 def demo(
     quick: Annotated[
-        bool, typer.Option("--quick", help="A few steps on a few passages: shows the way only.")
+        bool, typer.Option("--quick", help="Take four steps on four passages; the scores mean nothing.")
     ] = False,
     workspace: Annotated[
-        Path | None, typer.Option(help="\\[default: lbkd-work, with --quick lbkd-quick]")
+        Path | None,
+        typer.Option(help="Folder of all results. \\[default: lbkd-work, with --quick lbkd-quick]"),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -159,17 +152,18 @@ def demo(
 
 
 def _run(
-    settings: "Settings", nproc: int | None, criterion: str | None, weighting: str | None, json: bool
+    settings: "Settings", ranks: Ranks | None, criterion: str | None, weighting: str | None, json: bool
 ) -> None:
-    with running(settings, nproc, json) as project:
+    with running(settings, ranks, json) as project:
         from lbkd.training.run import Components
         from lbkd.training.steps import run_all
 
         student = Components.from_settings(settings, "distill", None, criterion, weighting)
         rows = run_all(project, student)
     if project.rank == 0:
-        folder = settings.workspace / "runs" / rows[-1]["model"]
-        _show(rows, json, lambda: _show_results(settings, rows, folder))
+        _show(
+            rows, json, lambda: _show_results(settings, rows, settings.workspace / "runs" / rows[-1]["model"])
+        )
 
 
 def _show_results(settings: "Settings", rows: list[dict[str, Any]], student: Path) -> None:
@@ -179,18 +173,18 @@ def _show_results(settings: "Settings", rows: list[dict[str, Any]], student: Pat
 
 
 def example(settings: "Settings") -> str:
-    """A question and passage of the test split, as options that one can paste."""
+    """The shortest question of the test split and its passage, as options to paste into a shell."""
     from lbkd.corpus.squad import read
 
     corpus = settings.corpus
     language = (corpus.zero_shot or corpus.languages)[-1]
     data = read(settings.path(corpus.test, language), language)
-    asked = data.questions[0]
+    asked = min(data.questions, key=lambda each: len(each.text) + len(data.passages[each.passage]))
     return f"--question {quote(asked.text)} --passage {quote(data.passages[asked.passage])}"
 
 
 def check_options(settings: "Settings", task: str, given: dict[str, str]) -> None:
-    """Refuse options of their own that a task does not take, and a task without its language."""
+    """Raise ConfigError for an option that the task does not take, and for a language that it needs."""
     from lbkd import tasks
 
     takes = {option.name: option for option in tasks.registry.options(task)}
@@ -203,7 +197,7 @@ def check_options(settings: "Settings", task: str, given: dict[str, str]) -> Non
 
 def _train(
     settings: "Settings",
-    nproc: int | None,
+    ranks: Ranks,
     task: str,
     options: dict[str, Any],
     criterion: str | None,
@@ -213,13 +207,15 @@ def _train(
     if weighting is not None:
         from lbkd import weighting as weightings
 
-        weightings.registry.origin(weighting)  # refuses an unknown name, whether the task needs it or not
-    with running(settings, nproc, json) as project:
+        weightings.registry.origin(weighting)  # an unknown name is refused for tasks without teachers too
+    with running(settings, ranks, json) as project:
         from lbkd.evaluation.evaluate import evaluate
+        from lbkd.training.check import check_run
         from lbkd.training.run import Components
         from lbkd.training.steps import train
 
         components = Components.from_settings(settings, task, options, criterion, weighting)
+        check_run(project)
         folder = train(project, components)
         rows = evaluate(project, folder) if project.has_test else []
         if not rows:
@@ -233,47 +229,6 @@ def _train(
             json,
             lambda: scores_table(rows) if rows else None,
         )
-
-
-@contextmanager
-def running(
-    settings: "Settings", nproc: int | None, json: bool, *, trains: bool = True
-) -> "Iterator[Project]":
-    """The project of a command, with progress shown; the ranks of --nproc are started first.
-
-    Commands that train nothing say so, and do without DeepSpeed.
-    """
-    relaunch(nproc)
-    try:
-        reporter = None if rank() else Reporter(settings.workspace / "log.txt")
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"workspace {str(settings.workspace)!r} cannot be written: {error}. Name another --workspace."
-        ) from error
-    from lbkd.distributed import group, hosts
-    from lbkd.distributed.launch import launched
-    from lbkd.project import Project
-
-    if trains and launched():
-        from lbkd.training.engine import import_deepspeed
-
-        import_deepspeed()  # before the ranks meet, see there
-    former = signal.signal(signal.SIGTERM, _terminated)
-    try:
-        message = "stopped; finished steps are kept: the same command goes on after them"
-        with stoppable(reporter, message), json_only(json):
-            yield Project(settings, reporter, nproc)
-    except RuntimeError as error:
-        if told := hosts.lost(error):
-            raise told from error
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, former)
-        group.stop()
-
-
-def _terminated(number: int, frame: object) -> None:
-    raise Terminated
 
 
 def _show(value: Any, json: bool, human: Any) -> None:

@@ -1,4 +1,4 @@
-"""trim."""
+"""The command `trim`."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,8 +18,6 @@ _ROWS = {
     "pieces": ("pieces", "{:,.0f}"),
     "parameters": ("parameters", "{:,.0f}"),
     "megabytes": ("megabytes on disk", "{:,.1f}"),
-    "tokens_per_second": ("forward pass, tokens/s", "{:,.0f}"),
-    "texts_per_second": ("tokenizer, texts/s", "{:,.0f}"),
 }
 
 
@@ -31,25 +29,25 @@ def trim(
     corpus: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with <split>.<language>.json files: all of them. \\[default: the corpus that ships]"
+            help="Folder whose <split>.<language>.json files count. \\[default: the corpus that ships]"
         ),
     ] = None,
     texts: Annotated[
         list[Path] | None,
-        typer.Option(help="Plain text, one text a line, instead of a corpus or beside one; repeatable."),
+        typer.Option(help="File with one text a line, instead of a corpus or beside one; repeatable."),
     ] = None,
     frequent: Annotated[
         int | None,
-        typer.Option(min=0, help="Keep so many of the most frequent pieces beside. \\[default: 20000]"),
+        typer.Option(min=0, help="Number of most frequent pieces to keep as well. \\[default: 20000]"),
     ] = None,
     workspace: Workspace = None,
     json: Json = False,
 ) -> None:
-    """Cut a model's vocabulary down to what texts use: smaller, with the same answers to them.
+    """Cut a model's vocabulary to the pieces that texts use; answers to these texts stay the same.
 
-    For unigram, BPE and WordPiece vocabularies; special tokens and single characters stay, and the head.
+    Works for unigram, BPE and WordPiece vocabularies; keeps special tokens, single characters and the head.
 
-    Checks that all texts become the same pieces, a sample the same logits, and measures both models.
+    Checks that all texts give the same pieces, and a sample of texts the same logits.
 
     Example: lbkd trim distill.combined.impurity --corpus my-data --out small
 

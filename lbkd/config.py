@@ -45,6 +45,8 @@ class CorpusSettings(_Section):
     """Split to learn from."""
     test: str = "test"
     """Split to evaluate on."""
+    allow_overlap: bool = False
+    """Allow test questions that are trained on; their scores tell nothing of other texts."""
     benchmarks: Path = Path("data")
     """Folder that public benchmarks were downloaded to (`lbkd data download`)."""
     limit: int | None = Field(default=None, ge=1)

@@ -10,8 +10,11 @@ from functools import lru_cache
 import regex
 
 _CLUSTER = regex.compile(r"\X")
-_FIRST_EXTENDER = "\u0300"
-"""Below this character only a carriage return with a line feed forms a cluster of two."""
+_CERTAIN = regex.compile(
+    r"[^\p{GCB=Prepend}\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=CR}\p{GCB=L}\p{GCB=RI}][\p{GCB=XX}\p{GCB=LV}\p{GCB=LVT}]"
+    r"|[^\p{GCB=Prepend}\p{GCB=CR}][\s\x21-\x7e]"
+)
+"""Two characters that two clusters meet between, whatever precedes them."""
 
 
 @lru_cache(maxsize=64)
@@ -28,16 +31,13 @@ def widen(text: str, start: int, end: int) -> tuple[int, int]:
         start: from 0.
         end: at least `start`, at most the length of the text.
     """
-    if not _inside(text, start) and not _inside(text, end):
+    if _is_edge(text, start) and _is_edge(text, end):
         return start, end
     first = starts(text)
     after = bisect_left(first, end)
     return first[bisect_right(first, start) - 1], first[after] if after < len(first) else len(text)
 
 
-def _inside(text: str, place: int) -> bool:
-    """Whether the cluster of character `place` may begin before this character."""
-    if not 0 < place < len(text):
-        return False
-    before, after = text[place - 1], text[place]
-    return max(before, after) >= _FIRST_EXTENDER or (before, after) == ("\r", "\n")
+def _is_edge(text: str, place: int) -> bool:
+    """Whether two neighbours alone tell that a cluster begins with character `place`."""
+    return not 0 < place < len(text) or _CERTAIN.match(text, place - 1) is not None

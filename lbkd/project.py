@@ -15,6 +15,7 @@ from lbkd.distributed import collectives, group
 from lbkd.errors import ConfigError
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
+from lbkd.features.windows import WindowSettings
 from lbkd.models.load import commit_of, language_numbers, load_config, load_tokenizer, longest_input, prepare
 from lbkd.progress import Listener, Silent
 from lbkd.workspace import differences, fingerprint, replacing
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 T = TypeVar("T")
-WindowSettings = tuple[int, int, int]
-"""Tokens of a window, of a question, and from one window to the next."""
 
 
 class Project:
@@ -84,7 +83,15 @@ class Project:
         model, folder = self.settings.model, self.settings.workspace / "models"
         name = f"{model.name}@{self.commit}" if self.commit else model.name
         return self._first(
-            lambda: prepare(name, model.trim, self._texts(), folder, model.trust_remote_code, self._texts_key)
+            lambda: prepare(
+                name,
+                model.trim,
+                self._texts(),
+                folder,
+                trust=model.trust_remote_code,
+                key=self._texts_key,
+                note=self.listener.note,
+            )
         )
 
     @cached_property
@@ -171,7 +178,17 @@ class Project:
 
     @property
     def _corpora(self) -> list[ParallelCorpus]:
-        return [self.train_corpus, *([self.test_corpus] if self.has_test else [])]
+        """The corpora whose texts a cut vocabulary must read without loss.
+
+        Test texts count only where the cut is for good (`model.trim`).
+        """
+        corpora, settings = [self.train_corpus], self.settings
+        if settings.model.trim is not None and self.has_test:
+            corpora.append(self.test_corpus)
+        if (split := settings.training.select_on) is not None:
+            source = settings.corpus.source
+            corpora.append(ParallelCorpus.read({source: settings.path(split, source)}, source))
+        return corpora
 
     @property
     def _texts_key(self) -> str:
@@ -199,7 +216,7 @@ class Project:
         windows: WindowSettings,
     ) -> FeatureSet:
         folder = self.settings.workspace / "tokens"
-        return self._first(lambda: FeatureSet.build(corpus, tokenizer, hashed, folder, *windows, languages))
+        return self._first(lambda: FeatureSet.build(corpus, tokenizer, hashed, folder, windows, languages))
 
     def _share_workspace(self) -> None:
         """Make sure that all ranks see one folder; ConfigError where a host has one of its own."""
@@ -231,5 +248,5 @@ class Project:
 
 
 def window_settings(model: ModelSettings) -> WindowSettings:
-    """What decides how a pair becomes windows."""
-    return model.max_length, model.max_question_tokens, model.window_step
+    """The part of the model's settings that decides how a pair becomes windows."""
+    return WindowSettings(model.max_length, model.max_question_tokens, model.window_step)

@@ -3,12 +3,13 @@
 <workspace>/models/<name>/    pretrained encoders as training uses them (trimmed vocabulary)
 <workspace>/corpus/           texts of the corpus files, one packed file per language
 <workspace>/tokens/<hash>/    texts as token ids, one table per language
-<workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, log.txt, model/, eval/, tensorboard/,
+<workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, model/, eval/, tensorboard/,
                               checkpoints/ until the run is done
 <workspace>/logits/<run>/     a teacher's logits for every window of the training set
 <workspace>/translations/     texts and their translations, one file per backend, settings and languages
+<workspace>/reproduce/        the tables of `lbkd reproduce`, one file per recipe
 <workspace>/results.json      the scores of `lbkd run`
-<workspace>/log.txt           progress and messages of all commands
+<workspace>/log.txt           progress and messages of all commands, with times
 """
 
 import hashlib

@@ -43,9 +43,27 @@ def test_the_settings_are_understood(tmp_path: Path) -> None:
     [text] = [block for block in re.findall(r"```toml\n(.*?)```", README, re.S) if "[corpus]" in block]
     (tmp_path / "lbkd.toml").write_text(text, encoding="utf-8")
     found = load_settings({}, tmp_path)
-    assert found.corpus.dir == tmp_path / "xquad"
+    assert found.corpus.dir == tmp_path / "squad"
     options = found.weighting.options(found.weighting.name)
     assert vars(weighting_registry.create(found.weighting.name, options)) == {"temperature": 0.2}
+
+
+def test_the_example_of_settings_does_not_score_on_what_it_trains_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```toml\n(.*?)^```", README, re.M | re.S)
+    examples = [block for block in blocks if "[corpus]" in block]
+    assert examples
+    for block in examples:
+        Path("lbkd.toml").write_text(block, encoding="utf-8")
+        settings = load_settings({})
+        languages = (*settings.corpus.languages, *settings.corpus.zero_shot)
+        train = {settings.path(settings.corpus.train, language) for language in settings.corpus.languages}
+        test = {settings.path(settings.corpus.test, language) for language in languages}
+        assert len(train) == len(settings.corpus.languages)
+        assert len(test) == len(languages)
+        assert not train & test
 
 
 @pytest.mark.slow

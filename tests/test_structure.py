@@ -1,15 +1,19 @@
-"""Imports run one way only, what is heavy is imported late, and files stay small."""
+"""Imports run one way only, heavy packages are imported late, and rooms, files and signatures stay small."""
 
 import ast
 import graphlib
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted([*(ROOT / "lbkd").rglob("*.py"), *(ROOT / "cli").rglob("*.py")])
+OTHERS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
+MOST_FILES, MOST_LINES, MOST_PARAMETERS = 15, 300, 7
 LAYERS = (
     ("cli",),
     ("reproduction",),
@@ -37,7 +41,7 @@ main()"""
 
 
 def part_of(path: Path) -> str:
-    """The part of the house that a file belongs to: cli, or what follows lbkd."""
+    """The part of the package that a file belongs to: cli, or the name below lbkd."""
     inside = path.relative_to(ROOT)
     return "cli" if inside.parts[0] == "cli" else inside.with_suffix("").parts[1]
 
@@ -45,7 +49,7 @@ def part_of(path: Path) -> str:
 def imported(path: Path) -> set[str]:
     """Full names of all imported modules and names.
 
-    Those under TYPE_CHECKING count too: a type from a higher layer is knowledge of it all the same.
+    Imports under TYPE_CHECKING count too: a file that names a type of a higher layer depends on that layer.
     """
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -58,7 +62,7 @@ def imported(path: Path) -> set[str]:
 
 
 def parts_imported(path: Path) -> set[str]:
-    """The parts of the house that a file imports, other than its own."""
+    """The parts of the package that a file imports, without its own part."""
     found = {"cli" for name in imported(path) if name.startswith("lbkd_cli")}
     found |= {name.split(".")[1] for name in imported(path) if name.startswith("lbkd.")}
     return found - {part_of(path), "__version__"}
@@ -95,8 +99,48 @@ def test_one_home_for_each_framework(package: str, home: str) -> None:
 
 
 def test_files_are_small() -> None:
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
-    assert not {str(path): length for path, length in lengths.items() if length > 310}
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in [*FILES, *OTHERS]}
+    assert {str(path): lines for path, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_rooms_are_small() -> None:
+    rooms = Counter(path.parent for path in FILES)
+    assert {str(room): files for room, files in rooms.items() if files > MOST_FILES} == {}
+
+
+def functions(path: Path) -> Iterator[tuple[str, list[ast.arg]]]:
+    """(qualified name, parameters without self and cls) of every function in a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    owners = {
+        function: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for function in node.body
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            parameters = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            owner = f"{owners[node].name}." if node in owners else ""
+            yield owner + node.name, [each for each in parameters if each.arg not in ("self", "cls")]
+
+
+def is_command(parameters: list[ast.arg]) -> bool:
+    """True if a parameter's annotation names typer: one parameter for each option of the command line."""
+    return any(
+        isinstance(node, ast.Name) and node.id == "typer"
+        for parameter in parameters
+        if parameter.annotation is not None
+        for node in ast.walk(parameter.annotation)
+    )
+
+
+def test_signatures_are_short() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}: {name} takes {len(parameters)} parameters"
+        for path in FILES
+        for name, parameters in functions(path)
+        if len(parameters) > MOST_PARAMETERS
+        and name != "Answerer.__call__"  # the signature of transformers' former pipeline
+        and not is_command(parameters)
+    ]
+    assert long == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -109,10 +153,27 @@ def test_one_public_class_a_file(kind: str) -> None:
         assert [name.lower() for name in classes if name[0] != "_"] == [path.stem.replace("_", "")]
 
 
+def imported_packages(*arguments: str) -> set[str]:
+    """The top-level packages that are imported when a command line has run without an error."""
+    done = subprocess.run([sys.executable, "-c", MAIN, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["data", "check", "--help"]])
 def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-c", MAIN, *arguments], capture_output=True, text=True)
-    assert done.returncode == 0
-    modules = set(done.stderr.split())
-    assert "typer" in modules
-    assert not {"torch", "transformers", "numpy", "deepspeed"} & modules
+    packages = imported_packages(*arguments)
+    assert "typer" in packages
+    assert not {"torch", "transformers", "numpy", "deepspeed"} & packages
+
+
+@pytest.mark.parametrize("command", ["data stats", "evaluate"])
+def test_commands_that_train_nothing_do_not_import_deepspeed(
+    command: str, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    model = str(tiny_model_folder)
+    asked = ["evaluate", model] if command == "evaluate" else ["data", "stats", "--model", model]
+    small = ["--languages", "en", "--set", "corpus.limit=1", "--set", "corpus.zero_shot=es"]
+    packages = imported_packages(*asked, *small, "--workspace", str(tmp_path))
+    assert "transformers" in packages
+    assert "deepspeed" not in packages

@@ -4,11 +4,20 @@ import json
 import math
 import re
 import reprlib
+import shlex
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from lbkd.corpus import formats
+from lbkd.errors import DataError
+
 MAX_DEPTH = 100
 """Largest number of nested lists and objects; a SQuAD-format file has 8 levels."""
+
+_SHOWN_FAULTS = 4
+"""Faults in an error message."""
 
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxdict, _BRIEF.maxlist = 2, 2, 2
@@ -35,10 +44,28 @@ def shown(value: Any) -> str:
     return _BRIEF.repr(value)
 
 
-def load(path: Path) -> tuple[Any, Fault | None]:
+def refusal(path: Path, language: str, faults: Sequence[Fault]) -> DataError:
+    """The error for a file with faults: the first four, with remedies."""
+    name = f"{path} ({language})" if language else f"{path}"
+    lines = [f"{name}: {len(faults)} fault{'s' * (len(faults) > 1)}"]
+    for fault in faults[:_SHOWN_FAULTS]:
+        place = fault.where + (f" (id {shown(fault.id)})" if fault.id else "")
+        lines += [f"  {place}: {fault.message}" if place else f"  {fault.message}", f"    -> {fault.remedy}"]
+    if len(faults) > _SHOWN_FAULTS:
+        lines.append(f"  and {len(faults) - _SHOWN_FAULTS} more")
+    if any(fault.where for fault in faults):
+        lines.append(f"`lbkd data check {shlex.quote(str(path))}` lists them all.")
+    return DataError("\n".join(lines))
+
+
+def load(path: Path, *, repeated_keys: bool = False) -> tuple[Any, Fault | None]:
     """The value of a JSON file and None; or None and the fault that prevents reading the file.
 
     The file must be UTF-8; a byte order mark is accepted.
+
+    Args:
+        path: the file.
+        repeated_keys: accept objects that have a key several times; the last value counts.
     """
     try:
         raw = path.read_bytes()
@@ -48,6 +75,8 @@ def load(path: Path) -> tuple[Any, Fault | None]:
         return _refused("directory", "this is a folder, not a file", "name the file inside it")
     except (OSError, ValueError) as error:  # ValueError: a path that no file can have
         return _refused("unreadable", f"cannot be read: {error}", "check the path and its permissions")
+    if format := formats.of_bytes(raw):
+        return _refused("other format", f"{format.name}, not JSON in UTF-8", format.remedy)
     try:
         text = raw.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -56,10 +85,27 @@ def load(path: Path) -> tuple[Any, Fault | None]:
         return _refused("encoding", message, "save the file as UTF-8, for example with iconv")
     if not text.strip():
         return _refused("not JSON", "the file is empty", "create or download it again")
+    repeated: list[str] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            repeated.extend(_repeated(key, pairs) for key, count in counts.items() if count > 1)
+        return value
+
     deep = f"lists and objects lie inside one another more than {MAX_DEPTH} deep", "remove the nesting"
     try:
-        value = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_constant)
+        value = json.loads(
+            text,
+            parse_int=_whole,
+            parse_float=_finite,
+            parse_constant=_constant,
+            object_pairs_hook=None if repeated_keys else unique,
+        )
     except json.JSONDecodeError as error:
+        if format := formats.of_text(text):
+            return _refused("other format", f"{format.name}, not one JSON value", format.remedy)
         found = shown(text[error.pos : error.pos + 30]) if error.pos < len(text) else "the end of the file"
         message = f"not JSON: line {error.lineno}, column {error.colno}: {error.msg}, found {found}"
         return _refused("not JSON", message, "correct the line, or create or download the file again")
@@ -70,11 +116,24 @@ def load(path: Path) -> tuple[Any, Fault | None]:
         return _refused("number", message, "put a finite number of usual length, or null, in its place")
     except RecursionError:
         return _refused("nesting", *deep)
-    return _refused("nesting", *deep) if _too_deep(value) else (value, None)
+    if _too_deep(value):
+        return _refused("nesting", *deep)
+    if repeated:
+        more = f"; {len(repeated) - 1} more repeated keys" if len(repeated) > 1 else ""
+        return _refused(
+            "repeated key", f"{repeated[0]}{more}", "keep one of the values, and remove the other"
+        )
+    return value, None
 
 
 def _refused(kind: str, message: str, remedy: str) -> tuple[None, Fault]:
     return None, Fault(kind, "", "", message, remedy)
+
+
+def _repeated(key: str, pairs: list[tuple[str, Any]]) -> str:
+    """The message for a key that an object has several times."""
+    first, second = [shown(value) for name, value in pairs if name == key][:2]
+    return f"an object has the key {shown(key)} twice, with {first} and with {second}"
 
 
 class _NumberError(Exception):

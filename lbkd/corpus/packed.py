@@ -1,9 +1,11 @@
 """A dataset in one memory-mapped file, since the texts of a hundred languages do not fit into memory.
 
-The file is a safetensors file with one array a column. Its name is derived from the hash of the SQuAD-format
-file, so that a second start finds the packed file and parses no JSON.
+The file is the content of a safetensors file, with one array a column, and its sha256, which is compared
+whenever the file is opened. The file's name is derived from the hash of the SQuAD-format file, so that a
+second start parses no JSON.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from lbkd.corpus import squad
 from lbkd.corpus.squad import Answer, Dataset, Question
 from lbkd.workspace import file_hash, fingerprint, replacing_file
 
-VERSION = 1
+VERSION = 2
 """Version of the packed format, a part of the file's name."""
 T = TypeVar("T")
 
@@ -112,11 +114,11 @@ class Packed(Dataset):
 
 def packed_place(path: Path, folder: Path) -> Path:
     """The packed file under `folder` that belongs to a SQuAD-format file."""
-    return folder / f"{file_hash(path)[:16]}.{VERSION}.safetensors"
+    return folder / f"{file_hash(path)[:16]}.{VERSION}.packed"
 
 
 def read_packed(path: Path, language: str, folder: Path) -> Dataset:
-    """The dataset of a SQuAD-format file, packed under `folder` at the first call.
+    """The dataset of a SQuAD-format file, packed under `folder` at the first call or after damage.
 
     Raises:
         DataError: the SQuAD-format file is faulty, see `squad.read`.
@@ -124,10 +126,8 @@ def read_packed(path: Path, language: str, folder: Path) -> Dataset:
     place = packed_place(path, folder)
     try:
         arrays, about = _mapped(place)
-    except (FileNotFoundError, LookupError, ValueError):  # the last two where it is damaged
-        dataset = squad.read(path, language)
-        with replacing_file(place) as beside:
-            _write(beside, dataset)
+    except (FileNotFoundError, _DamagedError):
+        _write(place, squad.read(path, language))
         arrays, about = _mapped(place)
 
     def texts(name: str) -> Texts:
@@ -172,16 +172,31 @@ def _write(place: Path, dataset: Dataset) -> None:
         arrays[name] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
         arrays[f"{name} ends"] = np.cumsum([len(text) for text in encoded], dtype=np.int64)
     about = {name: fingerprint(list(texts)) for name, texts in lists.items()}
-    save_file(arrays, place, {**about, "content": dataset.content})
+    write_columns(place, arrays, {**about, "content": dataset.content})
+
+
+def write_columns(place: Path, arrays: Mapping[str, npt.NDArray[Any]], about: Mapping[str, str]) -> None:
+    """Write arrays and metadata to a packed file, with their sha256 at the end."""
+    with replacing_file(place) as beside:
+        save_file(dict(arrays), beside, dict(about))
+        digest = bytes.fromhex(file_hash(beside))
+        with beside.open("ab") as file:
+            file.write(digest)
+
+
+class _DamagedError(Exception):
+    """The sha256 of a packed file is wrong."""
 
 
 def _mapped(place: Path) -> tuple[Mapping[str, npt.NDArray[Any]], dict[str, str]]:
-    """Memory-mapped arrays and metadata of a safetensors file; safetensors' reader would copy the arrays.
+    """Memory-mapped arrays and metadata of a packed file; safetensors' reader would copy the arrays.
 
     Raises:
         FileNotFoundError: there is no file.
-        LookupError, ValueError: the file is truncated or damaged.
+        _DamagedError: the file is truncated or damaged.
     """
+    if not _is_sound(place):
+        raise _DamagedError(place)
     file = np.memmap(place, np.uint8, "r")
     begin = 8 + int.from_bytes(file[:8].tobytes(), "little")
     header = json.loads(file[8:begin].tobytes())
@@ -192,3 +207,14 @@ def _mapped(place: Path) -> tuple[Mapping[str, npt.NDArray[Any]], dict[str, str]
         first, end = entry["data_offsets"]
         arrays[name] = file[begin + first : begin + end].view(kinds[entry["dtype"]]).reshape(entry["shape"])
     return arrays, about
+
+
+def _is_sound(place: Path) -> bool:
+    """Whether the last bytes of a file are the sha256 of all bytes before."""
+    hasher = hashlib.sha256()
+    with place.open("rb") as file:
+        left = place.stat().st_size - hasher.digest_size
+        while left > 0 and (piece := file.read(min(left, 2**20))):
+            hasher.update(piece)
+            left -= len(piece)
+        return left == 0 and file.read() == hasher.digest()

@@ -1,4 +1,4 @@
-"""Repair of files whose answers are not at their offsets, as in many published translations.
+"""Repair of files whose answers are not at their offsets, or cut inside a character.
 
 <folder>/repaired/<file>                the file with corrected answers
 <folder>/repaired/repair-report.json    counts and examples for each repaired file of the folder
@@ -14,6 +14,7 @@ from lbkd.corpus import squad
 from lbkd.corpus.check import load
 from lbkd.corpus.squad import Dataset, Question
 from lbkd.errors import DataError
+from lbkd.graphemes import widen
 from lbkd.recovery.aligner import Aligner
 from lbkd.recovery.recover import RecoveredAnswer, by_alignment, by_place, by_string
 from lbkd.recovery.sentences import cut
@@ -22,14 +23,14 @@ from lbkd.recovery.words import Span
 from lbkd.workspace import add_to_json
 
 REPORT = "repair-report.json"
-_MENDABLE = ("misplaced answer", "negative start")
+_MENDABLE = ("misplaced answer", "negative start", "cut character")
 """Kinds of `lbkd.corpus.check.Fault` that `repair` corrects."""
 _LANGUAGE = "en"
 """Language whose rules split passages into sentences, since the file's language is unknown."""
 
 
 def repair(path: Path, source: Path | None, in_place: bool = False) -> dict[str, Any]:
-    """Write a file with corrected answers and return the report on the answers.
+    """Write a file with corrected answers, made of whole characters, and return the report on the answers.
 
     Args:
         path: the file to repair.
@@ -83,18 +84,26 @@ class _Repair:
         passage = self._data.passages[question.passage]
         answers = []
         for number, (raw, answer) in enumerate(zip(record["answers"], question.answers, strict=True)):
-            if answer.start >= 0 and passage.startswith(answer.text, answer.start):
-                span = Span(answer.start, answer.start + len(answer.text))
-                in_place = RecoveredAnswer(span, "in place", 1.0)
-                self._tally.keep(question.id, answer.text, in_place, answer.text)
-                answers.append(raw)
-            elif found := self._find(question, number, passage):
-                text = passage[slice(*found.span)]
-                self._tally.keep(question.id, answer.text, found, text)
-                answers.append({**raw, **found.fields(text, found.span.start)})
-            else:
+            found = self._recover(question, number, passage)
+            if found is None:
                 self._tally.lose(question.id, answer.text, "not in the passage", passage)
+                continue
+            text = passage[slice(*found.span)]
+            self._tally.keep(question.id, answer.text, found, text)
+            answers.append(
+                raw if found.method == "in place" else {**raw, **found.fields(text, found.span.start)}
+            )
         return {**record, "answers": answers} if answers or not question.answers else None
+
+    def _recover(self, question: Question, number: int, passage: str) -> RecoveredAnswer | None:
+        """Recover answer `number` of a question, widened to whole characters."""
+        answer = question.answers[number]
+        if answer.start >= 0 and passage.startswith(answer.text, answer.start):
+            span = Span(answer.start, answer.start + len(answer.text))
+            whole = Span(*widen(passage, *span))
+            return RecoveredAnswer(whole, "in place" if whole == span else "whole characters", 1.0)
+        found = self._find(question, number, passage)
+        return found and replace(found, span=Span(*widen(passage, *found.span)))
 
     def _find(self, question: Question, number: int, passage: str) -> RecoveredAnswer | None:
         """Recover answer `number` of a question; without a source, the occurrence nearest to its offset."""

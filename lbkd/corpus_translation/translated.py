@@ -8,6 +8,7 @@ from lbkd.corpus.squad import Answer, Dataset, Question, rebuilt
 from lbkd.corpus_translation.locate import AnswerInSentence, RecoverySettings, locate_answers
 from lbkd.corpus_translation.memory import TranslationMemory
 from lbkd.errors import DataError
+from lbkd.graphemes import widen
 from lbkd.recovery.sentences import cut
 from lbkd.recovery.tally import Tally
 from lbkd.recovery.words import Span
@@ -130,9 +131,10 @@ class Translated:
                 self._tally.lose(question.id, answer.text, found, self._memory[in_sentence.sentence])
                 continue
             offset = passage.starts[sentence]
-            text = passage.text[offset + found.span.start : offset + found.span.end]
+            span = Span(*widen(passage.text, offset + found.span.start, offset + found.span.end))
+            text = passage.text[slice(*span)]
             self._tally.keep(question.id, answer.text, found, text)
-            answers.append({**raw, **found.fields(text, offset + found.span.start)})
+            answers.append({**raw, **found.fields(text, span.start)})
         if not wording or (question.answers and not answers):
             return None
         # The plausible answers of SQuAD v2's unanswerable questions refer to the source passage.

@@ -3,11 +3,13 @@
 import os
 import re
 import socket
+from contextlib import suppress
 from datetime import timedelta
 
 import psutil
 import torch.distributed as dist
-from torch.distributed.distributed_c10d import _set_pg_timeout
+from torch._C._distributed_c10d import Store
+from torch.distributed.distributed_c10d import _get_default_store, _set_pg_timeout
 
 from lbkd.errors import ConfigError, LbkdError
 
@@ -15,6 +17,11 @@ _MEETING = timedelta(minutes=10)
 """How long a rank waits for the others to start."""
 _PATIENCE = timedelta(hours=2)
 """How long it waits for them afterwards: as long as rank 0 may need for work that it does alone."""
+_LAST_WORDS = timedelta(seconds=5)
+"""How long a rank that ends with an error waits for the other ranks' errors."""
+
+_store: Store | None = None
+"""The key-value store at which the ranks met; it outlives their process group."""
 
 
 def meet(backend: str) -> None:
@@ -42,7 +49,32 @@ def meet(backend: str) -> None:
             f"first host that all of them reach, and no firewall between{_loopback(towards)}; see "
             "docs/multi-node.md."
         ) from error
+    global _store
+    _store = _get_default_store()
     _set_pg_timeout(_PATIENCE)
+
+
+def told_by_another(message: str) -> bool:
+    """True if another rank shows the error that ends this rank, so that a shared error is shown once.
+
+    Ranks that end exchange their messages, by the store and not by a collective: other ranks may be inside
+    one. The lowest rank with a message shows the message.
+
+    Args:
+        message: text of the error; empty where this rank ends because another rank is gone, which is
+            worth telling only if no rank has an error of its own.
+    """
+    if _store is None:
+        return False
+    rank, ranks = int(os.environ["RANK"]), range(int(os.environ["WORLD_SIZE"]))
+    keys, words = [f"last words of rank {other}" for other in ranks], {}
+    with suppress(RuntimeError):  # rank 0 has gone, and the store with it
+        _store.set(keys[rank], message)
+        with suppress(dist.DistStoreError):  # a rank goes on, or was killed
+            _store.wait(keys, _LAST_WORDS)
+        words = {other: _store.get(keys[other]).decode() for other in ranks if _store.check([keys[other]])}
+    lower = [words[other] for other in words if other < rank]
+    return message in lower or (not message and any(words.values()))
 
 
 def lost(error: RuntimeError) -> LbkdError | None:

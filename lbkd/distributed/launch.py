@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from types import FrameType
@@ -60,11 +59,6 @@ def launch(command: Sequence[str], nproc: int) -> int:
         _wait(ranks)
         for number, handler in former.items():
             signal.signal(number, handler)
-
-
-def this_command() -> list[str]:
-    """The command line of this process, to be run again."""
-    return [sys.executable, "-m", "lbkd_cli", *sys.argv[1:]]
 
 
 def _wait(ranks: Sequence["subprocess.Popen[bytes]"]) -> None:

@@ -1,16 +1,17 @@
 """A model's answers to every question of a corpus."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lbkd.evaluation.decode import Decoded, best_spans, candidates, merge
+from lbkd.evaluation.decode import BestSpans, Decoded, best_spans, candidates, merge
 from lbkd.features.batches import Batch, by_tokens, collate
-from lbkd.features.dataset import FeatureSet
+from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.tokens import Ints
 from lbkd.models.forward import forward_passes
 from lbkd.models.span import SpanLogits
@@ -19,61 +20,75 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+@dataclass(frozen=True)
+class Decoding:
+    """How answers are computed."""
+
+    max_answer_tokens: int
+    """Longest answer in tokens."""
+    batch_tokens: int
+    """Tokens of a forward pass, padding included."""
+    n_best: int = 1
+    """Answers to keep of each pair."""
+    impossible: bool = False
+    """Count "no answer" among the possibilities when probabilities are computed."""
+    dtype: torch.dtype = torch.float32
+    """Precision of the forward pass."""
+
+
 def answer(
     model: "PreTrainedModel",
     features: FeatureSet,
     ids: Ints,
-    *,
-    n_best: int,
-    max_answer_tokens: int,
-    batch_tokens: int,
-    impossible: bool = False,
-    dtype: torch.dtype = torch.float32,
+    decoding: Decoding,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[int, Decoded]:
-    """Decode the given windows.
+    """The model's answers to the pairs that the given windows belong to.
 
     Args:
         model: a span model, on the device to use.
-        features: what the feature ids stand for.
-        ids: windows; all windows of a pair must be among them.
-        n_best: answers to keep of each pair.
-        max_answer_tokens: longest answer in tokens.
-        batch_tokens: tokens per forward pass, padding included.
-        impossible: count "no answer" among the possibilities when probabilities are computed.
-        dtype: to compute in.
-        progress: called with (windows done, windows in all).
+        features: the windows of a corpus.
+        ids: (N,) feature ids; all windows of a pair must be among them.
+        decoding: how answers are computed.
+        progress: called with the windows done and the windows in all.
 
     Returns:
-        (question, passage language, question language) as one number (see `pair_number`) -> answers.
+        Number of a pair (see `Addressing`) -> its answers.
     """
-    batches = (collate(features, own) for own in by_tokens(ids, features.lengths(ids), batch_tokens))
+    batches = (collate(features, own) for own in by_tokens(ids, features.lengths(ids), decoding.batch_tokens))
 
     def spans(logits: SpanLogits, batch: Batch) -> Tensor:
-        return best_spans(logits, batch, features, n_best, max_answer_tokens)
+        return best_spans(logits, batch, features, decoding.n_best, decoding.max_answer_tokens).packed()
 
     found, passages, done = [], {}, 0
-    with closing(forward_passes(model, batches, spans, dtype)) as passes:
-        for batch, best in passes:
-            found.append(candidates(best, batch, features, max_answer_tokens))
+    with closing(forward_passes(model, batches, spans, decoding.dtype)) as passes:
+        for batch, packed in passes:
+            found.append(candidates(BestSpans.unpacked(packed), batch, features))
             for n, pair in enumerate(found[-1].pair):
                 passages[int(pair)] = features.passage_text(batch.windows, n)
             done += len(batch.windows.feature)
             progress(done, len(ids))
-    return merge(found, passages, n_best, impossible)
+    return merge(found, passages, decoding.n_best, decoding.impossible)
 
 
 def answers_by_question(
     model: "PreTrainedModel",
     features: FeatureSet,
-    pair: tuple[str, str],
+    pair: LanguagePair,
+    decoding: Decoding,
     share: Callable[[Ints], Ints] = lambda questions: questions,
-    **options: Any,
-) -> Iterable[tuple[str, Decoded]]:
-    """(question id, answers) for one (passage language, question language)."""
+) -> Iterator[tuple[str, Decoded]]:
+    """Question id and answers of every question of one (passage language, question language).
+
+    Args:
+        model: a span model, on the device to use.
+        features: the windows of a corpus.
+        pair: languages.
+        decoding: how answers are computed.
+        share: all questions of the pair -> those to answer, by number.
+    """
     ids = features.features([pair])
     questions = features.windows(ids).question
     ids = ids[np.isin(questions, share(np.unique(questions)))]
-    decoded = answer(model, features, ids, **options)
-    for number, found in decoded.items():
-        yield features.corpus.question_ids[number // len(features.languages) ** 2], found
+    for number, found in answer(model, features, ids, decoding).items():
+        yield features.corpus.question_ids[features.addressing.question_of_pair(number)], found

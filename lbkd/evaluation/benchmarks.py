@@ -1,4 +1,4 @@
-"""The public benchmarks: their languages, files and metric, as they lie in a data folder after a download."""
+"""The public benchmarks: languages, metric, and files as `lbkd data download` lays them out."""
 
 import shlex
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ class Benchmark:
     """Parallel questions to score models with."""
 
     name: str
-    """Also that of its download."""
+    """Also the name for `lbkd data download`."""
     languages: tuple[str, ...]
     splits: tuple[str, ...]
     metric: str
     """The official script's name in `evaluation.metric`."""
     files: str
-    """Place in the data folder, with {split}, {passage} and, where pairs have their own files, {question}."""
+    """Path in the data folder, with {split}, {passage} and, if pairs have files, {question}."""
 
     def path(self, folder: Path, split: str, passage: str, question: str) -> Path:
         """The official file of a pair of languages.
@@ -44,10 +44,10 @@ class Benchmark:
         return folder / self.files.format(split=split, passage=passage, question=question)
 
     def read(self, folder: Path, split: str, languages: Sequence[str]) -> ParallelCorpus:
-        """A split in some languages: passages and questions of the same language, aligned by question id.
+        """A split in some languages: one file for each language, aligned by question id.
 
-        The pair (passage k, question j) is then the questions that both have, with k's passages and answers
-        and j's wording, which is what the official file of the pair holds.
+        The pair (passage k, question j) has the questions of both languages, with k's passages and answers
+        and j's wording, exactly as the official file of the pair.
 
         Raises:
             ConfigError: an unknown split or language.

@@ -1,4 +1,4 @@
-"""Logits to answers: the one decoder behind evaluation and prediction."""
+"""From logits to answers: the one decoder of evaluation and prediction."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ class Answer(NamedTuple):
     end: int
     """One past the last character."""
     probability: float
-    """Among all spans of the passage that the decoder allows, and no answer where that is allowed."""
+    """Share among all spans that the decoder allows, and "no answer" where that counts."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the model says of one (passage, question) pair."""
+    """The answers to one (passage, question) pair."""
 
     answers: list[Answer]
     """The n best, best first."""
@@ -35,18 +35,44 @@ class Decoded:
     """Score of the CLS token minus that of the best span, in logits: above 0, no answer is likelier."""
 
 
+class BestSpans(NamedTuple):
+    """The n best spans of B windows, as tensors on one device."""
+
+    score: Tensor
+    """(B, n) start plus end logit, best first; -inf where a window has fewer than n spans."""
+    first: Tensor
+    """(B, n) first token of the span, counted from the window's first passage token."""
+    last: Tensor
+    """(B, n) last token of the span, counted likewise."""
+    null: Tensor
+    """(B, 1) start plus end logit of the CLS token."""
+    mass: Tensor
+    """(B, 1) log of the sum of exp(score) over all spans of the window."""
+
+    def packed(self) -> Tensor:
+        """(B, 3n + 2) float64: all fields side by side, which leave a device in one copy."""
+        return torch.cat([part.double() for part in self], 1)
+
+    @classmethod
+    def unpacked(cls, packed: Tensor) -> "BestSpans":
+        """The spans that `packed` gave; token numbers are int64 again, the rest float32."""
+        n = packed.shape[1] // 3
+        score, first, last, null, mass = packed.split_with_sizes([n, n, n, 1, 1], 1)
+        return cls(score.float(), first.long(), last.long(), null.float(), mass.float())
+
+
 @dataclass(frozen=True)
 class Candidates:
-    """The best spans of a batch of windows, on the CPU."""
+    """The best spans of a batch of windows as places in passages, on the CPU."""
 
     pair: np.ndarray
-    """(B,) number of the (passage, question) pair that each window belongs to."""
+    """(B,) number of each window's pair, see `Addressing`."""
     score: np.ndarray
-    """(B, n) start plus end logit, best first; -inf where a window has fewer spans."""
+    """(B, n) start plus end logit, best first; -inf where a window has fewer than n spans."""
     begin: np.ndarray
     """(B, n) first character of the span in the passage."""
     end: np.ndarray
-    """(B, n) one past its last character."""
+    """(B, n) one past the span's last character."""
     null: np.ndarray
     """(B,) start plus end logit of the CLS token."""
     mass: np.ndarray
@@ -55,17 +81,12 @@ class Candidates:
 
 def best_spans(
     logits: SpanLogits, batch: Batch, features: FeatureSet, n_best: int, max_answer_tokens: int
-) -> Tensor:
-    """The `n_best` spans of each window; computed on the logits' device, without waiting for it.
+) -> BestSpans:
+    """The `n_best` spans of each window; computed on the logits' device, without waiting for the device.
 
     A span lies inside the passage, ends at or after its start, has at most `max_answer_tokens` tokens, and
-    starts at a token for which this window answers (see `Windows.owned`). Of equal scores, the earlier start
+    starts at a token that belongs to this window (see `Windows.owned`). Of equal scores, the earlier start
     is first, then the shorter span.
-
-    Returns:
-        (B, 2n + 2) float64, to leave the device in one piece: scores, best first; then for each the number
-        start * max_answer_tokens + tokens - 1, counted from the window's first passage token; the CLS token's
-        score; and the log of the sum of exp(score) over all spans.
     """
     windows, device = batch.windows, logits.start.device
     width = int(np.max(windows.stop - windows.start, initial=1))
@@ -78,23 +99,19 @@ def best_spans(
     end = logits.end.gather(1, at).masked_fill(~inside, -torch.inf)
     end = torch.nn.functional.pad(end, (0, max_answer_tokens - 1), value=-torch.inf)
 
-    scores, chosen = _best(start, end, n_best, max_answer_tokens)
+    score, first, last = _best(start, end, n_best, max_answer_tokens)
     top = end.amax(1, keepdim=True).clamp(min=torch.finfo(end.dtype).min)
     likely = (end - top).double().exp()[:, None]  # with a channel: without one, no batch may be empty
     ends = torch.nn.functional.avg_pool1d(likely, max_answer_tokens, 1)[:, 0] * max_answer_tokens
-    mass = (start + top + ends.log()).logsumexp(1).maximum(scores[:, 0])  # ends far below the top sum to 0
-    null = logits.start[:, :1] + logits.end[:, :1]
-    return torch.cat([part.double() for part in (scores, chosen, null, mass[:, None])], 1)
+    mass = (start + top + ends.log()).logsumexp(1).maximum(score[:, 0])  # ends far below the top sum to 0
+    return BestSpans(score, first, last, null=logits.start[:, :1] + logits.end[:, :1], mass=mass[:, None])
 
 
-def candidates(found: Tensor, batch: Batch, features: FeatureSet, max_answer_tokens: int) -> Candidates:
-    """Where in the passages the `best_spans` of a batch lie; `found` on the CPU."""
-    windows = batch.windows
-    best, where, rest = np.split(found.numpy(), [found.shape[1] // 2 - 1, found.shape[1] - 2], axis=1)
-    best, rest, where = best.astype(np.float32), rest.astype(np.float32), where.astype(np.int64)
-    first = where // max_answer_tokens
-    last = first + where % max_answer_tokens
-    begins, ends = np.zeros_like(where), np.zeros_like(where)
+def candidates(spans: BestSpans, batch: Batch, features: FeatureSet) -> Candidates:
+    """The places in passages of a batch's best spans, which are on the CPU."""
+    windows, numbering = batch.windows, features.addressing
+    first, last = spans.first.numpy(), spans.last.numpy()
+    begins, ends = np.zeros_like(first), np.zeros_like(first)
     passages = features.passage_rows(windows)
     for k, language in enumerate(features.languages):
         mine = (windows.passage_language == k) & (windows.stop > windows.start)
@@ -102,13 +119,19 @@ def candidates(found: Tensor, batch: Batch, features: FeatureSet, max_answer_tok
         at = (table.rows[passages[mine]] + windows.start[mine])[:, None]
         begins[mine] = table.begins[at + np.minimum(first[mine], most)]
         ends[mine] = table.ends[at + np.minimum(last[mine], most)]
-    languages = len(features.languages)
-    pair = (windows.question * languages + windows.passage_language) * languages + windows.question_language
-    return Candidates(pair, best, begins, ends, *rest.T)
+    place = numbering.place(windows.question, windows.passage_language)
+    return Candidates(
+        pair=numbering.pair(place, windows.question_language),
+        score=spans.score.numpy(),
+        begin=begins,
+        end=ends,
+        null=spans.null[:, 0].numpy(),
+        mass=spans.mass[:, 0].numpy(),
+    )
 
 
-def _best(start: Tensor, end: Tensor, count: int, max_answer_tokens: int) -> tuple[Tensor, Tensor]:
-    """Scores and numbers, both (B, n), of the best spans, numbered start * max_answer_tokens + length - 1.
+def _best(start: Tensor, end: Tensor, count: int, max_answer_tokens: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores, first tokens and last tokens of the best spans, each (B, n).
 
     The best `count` spans begin at the best `count` starts, each judged by its best span: so all others are
     left out before spans are made. `end` has max_answer_tokens - 1 columns of -inf more than `start`.
@@ -118,8 +141,8 @@ def _best(start: Tensor, end: Tensor, count: int, max_answer_tokens: int) -> tup
     ends = end.unfold(1, max_answer_tokens, 1).gather(1, starts[:, :, None].expand(-1, -1, max_answer_tokens))
     spans = (start.gather(1, starts)[:, :, None] + ends).flatten(1)
     chosen = _ranks(spans).topk(min(count, spans.shape[1]), dim=1).indices
-    numbers = starts.gather(1, chosen // max_answer_tokens) * max_answer_tokens + chosen % max_answer_tokens
-    return spans.gather(1, chosen), numbers
+    first = starts.gather(1, chosen // max_answer_tokens)
+    return spans.gather(1, chosen), first, first + chosen % max_answer_tokens
 
 
 def _ranks(scores: Tensor) -> Tensor:
@@ -139,14 +162,14 @@ def merge(
     """Join the windows of each pair.
 
     Args:
-        found: candidates of all windows, in any order, each once; all windows of a pair must be among them.
+        found: candidates of all windows, in any order, each window once; all windows of a pair.
         passages: pair -> raw passage, of which answers are slices.
-        n_best: how many answers to keep.
+        n_best: number of answers to keep.
         impossible: count "no answer" among the possibilities when probabilities are computed.
 
     Returns:
-        pair -> its answers; of equal scores, the one that begins earlier in the passage is first, then the
-        shorter one. A pair whose passage has no span at all has an empty answer at 0 with probability 0.
+        pair -> its answers. Of equal scores, the answer that begins earlier is first, then the shorter one.
+        A pair whose passage has no span at all has an empty answer at 0 with probability 0.
     """
     joined = list(found)
     if not joined:
@@ -154,7 +177,7 @@ def merge(
     pair, null, mass = (
         np.concatenate([getattr(item, name) for item in joined]) for name in ("pair", "null", "mass")
     )
-    order = np.lexsort((mass, pair))  # by mass, too: a sum of floats depends on their order
+    order = np.lexsort((mass, pair))  # by mass, too: a sum of floats depends on the order
     pairs, first = np.unique(pair[order], return_index=True)
     nulls = np.minimum.reduceat(null[order], first)
     masses = np.logaddexp.reduceat(mass[order].astype(np.float64), first)

@@ -52,9 +52,9 @@ class Score:
     missing: int
     """Questions without a prediction: 0 points each in `mlqa` and `squad-v1`, left out in `squad-v2`."""
     extras: dict[str, float] = field(default_factory=dict)
-    """`squad-v2` only: `has_answer_exact_match`, `has_answer_f1` (percent) and `has_answer_questions`, the
-    same with `no_answer_`, each where there are such questions; with no-answer scores also `best_exact`,
-    `best_f1` (percent), `best_exact_threshold` and `best_f1_threshold`."""
+    """`squad-v2` only: `has_answer_exact_match`, `has_answer_f1` (percent) and `has_answer_questions` if any
+    question has an answer; `no_answer_exact_match` and so on if any has none; with no-answer scores also
+    `best_exact`, `best_f1` (percent), `best_exact_threshold` and `best_f1_threshold`."""
 
 
 _RIGHT = Answered(1.0, 1.0)
@@ -78,7 +78,7 @@ def score_answer(prediction: str, golds: Sequence[str], metric: str, language: s
 def score_each(
     golds: Mapping[str, Sequence[str]], predictions: Mapping[str, str], metric: str, language: str = "en"
 ) -> dict[str, Answered]:
-    """The scores by question id, in the order of `golds`, for what needs more than their mean.
+    """Question id -> score, in the order of `golds`, for statistics beyond the mean.
 
     A question without a prediction scores 0, and is absent in `squad-v2`; no no-answer threshold is applied.
     Predictions for other questions are ignored. Raises as `score_answer`, naming the question.
@@ -200,7 +200,7 @@ def _apply_threshold(
     no_answer_scores: Mapping[str, float],
     threshold: float,
 ) -> dict[str, Answered]:
-    """The scores if every answer whose no-answer score exceeds `threshold` were "unanswerable"."""
+    """Scores with every answer counted as "unanswerable" whose no-answer score exceeds `threshold`."""
     scores = {}
     for name, score in raw.items():
         if name not in no_answer_scores:

@@ -22,7 +22,7 @@ _CACHED_ANSWERS = 1 << 16  # per tokenizer; the reference answers of a benchmark
 
 
 class _Deletions(dict[int, int | None]):
-    """A `str.translate` table that classifies a character when it is first met; `None` deletes it."""
+    """A `str.translate` table that is filled character by character on first use; `None` deletes."""
 
     def __init__(self, deleted: Callable[[str], bool]) -> None:
         self._deleted = deleted
@@ -90,7 +90,7 @@ MLQA_LANGUAGES: tuple[str, ...] = tuple(_MLQA)
 
 
 def tokenizer(metric: str, language: str) -> Tokenizer:
-    """What splits an answer into the tokens that `metric` compares, in this order and by the official rules.
+    """The function that splits an answer into the tokens that `metric` compares, by the official rules.
 
     Lower case; punctuation deleted (not replaced, so "U.S." is one token "us"); articles turned into spaces;
     split at white space. `mlqa` deletes all Unicode punctuation and knows the articles of `language`, the

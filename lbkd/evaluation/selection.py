@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from lbkd.corpus.overlap import shared_questions
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
-from lbkd.evaluation.answers import answers_by_question
+from lbkd.evaluation.answers import Decoding, answers_by_question
 from lbkd.evaluation.benchmarks import BENCHMARKS
-from lbkd.evaluation.evaluate import EvaluationSet
-from lbkd.evaluation.metrics import score_predictions
+from lbkd.evaluation.evaluation_set import EvaluationSet
+from lbkd.evaluation.scored import scored
 from lbkd.project import Project, window_settings
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ def selection_set(project: Project, split: str) -> EvaluationSet:
     source = settings.corpus.source
     corpus = ParallelCorpus.read({source: settings.path(split, source)}, source)
     for name, test in _tests(project):
-        theirs = {mark for marks in _marks(test) for mark in marks}
-        shared = sum(not theirs.isdisjoint(marks) for marks in _marks(corpus))
-        if shared:
+        if shared := len(shared_questions(test, corpus)):
             raise ConfigError(
                 f"training.select_on = {split!r}: {shared} of its questions are in the test set {name}. A "
                 "model that was chosen by its test questions would be judged by them too; name another "
@@ -63,14 +62,11 @@ def selector(
             judge,
             features,
             (source, source),
-            n_best=1,
-            max_answer_tokens=how.max_answer_tokens,
-            batch_tokens=how.batch_tokens,
-            dtype=dtype,
+            Decoding(how.max_answer_tokens, how.batch_tokens, dtype=dtype),
         )
-        answers = {id_: decoded.answers[0].text for id_, decoded in found}
+        _, score = scored(dict(found), golds, evaluation_set.metric, source)
         torch.nn.Module.to(judge, "cpu")
-        return score_predictions(golds, answers, evaluation_set.metric, source).f1
+        return score.f1
 
     return f1
 
@@ -86,11 +82,3 @@ def _tests(project: Project) -> Iterator[tuple[str, ParallelCorpus]]:
     for name, path in paths.items():
         if path.exists():
             yield f"{name} ({path})", ParallelCorpus.read({source: path}, source)
-
-
-def _marks(corpus: ParallelCorpus) -> Iterator[tuple[object, object]]:
-    """What tells each question: its id, and its wording with its passage's, whatever the spacing and case."""
-    for data in corpus.datasets.values():
-        passages = [" ".join(text.casefold().split()) for text in data.passages]
-        for question in data.questions:
-            yield question.id, (" ".join(question.text.casefold().split()), passages[question.passage])

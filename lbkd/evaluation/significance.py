@@ -1,4 +1,4 @@
-"""Whether one model is better than another, or the questions were kind to it."""
+"""Paired bootstrap over questions, to tell a better model from chance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,20 +7,21 @@ import numpy as np
 import numpy.typing as npt
 
 _CHUNK = 2**22
-"""Numbers drawn together."""
+"""Random numbers drawn at a time."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much better one model is than another on the same questions."""
+    """Difference between two models on the same questions."""
 
     difference: float
-    """Mean score of the one minus that of the other, in the scores' unit."""
+    """Mean score of the first model minus mean score of the second, in the unit of the scores."""
     low: float
-    """End of the 95 % interval of that difference."""
+    """Lower end of the 95 % interval of the difference."""
     high: float
+    """Upper end of the 95 % interval."""
     p: float
-    """Share of the resamples in which the one is *not* better: one-sided; small means that it is better."""
+    """Share of resamples in which the first model is *not* better (one-sided): small if it is better."""
 
 
 def paired_bootstrap(
@@ -31,13 +32,13 @@ def paired_bootstrap(
     Source: Koehn, Statistical Significance Tests for Machine Translation Evaluation (EMNLP 2004), section 4.
 
     Args:
-        ours: (N,) scores of the questions; or (S, N) of S seeds, whose mean counts.
-        theirs: the same questions' scores of the other model; its number of seeds may differ.
-        samples: draws of N questions with replacement.
-        seed: of the draws.
+        ours: (N,) scores of the first model, one for each question; or (S, N) of S seeds, whose mean counts.
+        theirs: scores of the second model for the same questions; the number of seeds may differ.
+        samples: number of resamples, each N questions drawn with replacement.
+        seed: seed of the draws.
 
     Raises:
-        ValueError: other questions, or none.
+        ValueError: different numbers of questions, or none.
     """
     means = [np.atleast_2d(np.asarray(scores, dtype=np.float64)).mean(0) for scores in (ours, theirs)]
     if means[0].shape != means[1].shape or not means[0].size:

@@ -1,4 +1,4 @@
-"""Where tokens lie in the raw text, for tokenizers that do not tell."""
+"""Character offsets of tokens, for tokenizers that do not give them (the slow ones)."""
 
 import difflib
 import re
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from lbkd.features.tokens import Ints
 
 _MARKERS = re.compile(r"^(?:##|▁+)|(?:</w>|)$")
-"""What vocabularies add to a piece to tell the ends of words."""
+"""Prefixes and suffixes by which vocabularies mark the ends of words."""
 _NEAR = 512
-"""Characters that are compared at a time where text and tokens differ: the work grows with their square."""
+"""Characters compared at a time where text and tokens differ; the cost of a comparison is quadratic."""
 
 
 def align(text: str, tokens: Sequence[str], unknown: str | None) -> "Ints":
-    """(T, 2) int32: first character of each token in `text`, and one past the last; neither ever falls.
+    """(T, 2) int32: first character of each token in `text`, and one past the last; both never decrease.
 
     Text and tokens are compared without what tokenizers change: white space, control characters, case,
     accents (unless the tokens have some), and which punctuation it is. Where they differ nevertheless, the
@@ -29,9 +29,9 @@ def align(text: str, tokens: Sequence[str], unknown: str | None) -> "Ints":
     with the one after.
 
     Args:
-        text: as it was written.
-        tokens: what the tokenizer made of the whole of it, in order.
-        unknown: the token that stands for any text.
+        text: the raw text.
+        tokens: all tokens of the text, in order.
+        unknown: the tokenizer's token for unknown text, if any.
     """
     pieces = ["" if token == unknown else _MARKERS.sub("", token) for token in tokens]
     marks = any(unicodedata.category(char) == "Mn" for char in unicodedata.normalize("NFD", "".join(pieces)))
@@ -47,7 +47,7 @@ def align(text: str, tokens: Sequence[str], unknown: str | None) -> "Ints":
 
 
 def _folded(parts: Iterable[str], marks: bool) -> "tuple[str, Ints]":
-    """The parts as one text to compare by, and for each of its characters the part that it comes from."""
+    """The parts, folded and joined, and for each character of the result the number of its part."""
     folded = [_fold(part, marks) for part in parts]
     return "".join(folded), np.repeat(np.arange(len(folded)), [len(part) for part in folded])
 
@@ -67,7 +67,7 @@ def _fold(part: str, marks: bool) -> str:
 
 
 def _blocks(raw: str, ours: str) -> Iterator[tuple[str, int, int, int, int]]:
-    """What of `raw` became what of `ours`: (what happened, from, to, from, to)."""
+    """Edits that turn `raw` into `ours`, as difflib's opcodes: (kind, from, to, from, to)."""
     if raw == ours:
         yield "equal", 0, len(raw), 0, len(ours)
         return
@@ -84,7 +84,7 @@ def _blocks(raw: str, ours: str) -> Iterator[tuple[str, int, int, int, int]]:
 
 
 def _closed(text: str, begins: "Ints", ends: "Ints") -> "Ints":
-    """The offsets, once the gaps between the tokens that were found are given to tokens, too."""
+    """Offsets in which the gaps between located tokens are given to neighbouring or unlocated tokens."""
     found = [*np.flatnonzero(begins < ends).tolist(), len(begins)]
     last = -1
     for n in found:

@@ -1,4 +1,4 @@
-"""Windows to tensors: the order of an epoch, and padding."""
+"""Batches: windows padded to tensors, and the order of an epoch's windows."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from lbkd.features.tokens import Ints
 from lbkd.features.windows import Windows
 
 _POOL = 256
-"""Batches that are sorted by length together: enough to pad little, few enough to keep chance in them."""
+"""Batches whose windows are sorted by length together: more of them pad less and shuffle less."""
 
 _SECTION = 2**18
-"""Windows that are drawn together."""
+"""Windows that are shuffled together (see `Epoch`)."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B windows as model input, padded at the end to the longest, L."""
+    """B windows as model input, padded at the end to the length of the longest window, L."""
 
     windows: Windows
     languages: tuple[str, ...]
-    """What the windows' language numbers stand for."""
+    """Language codes, by the number that `windows` has for a language."""
     input_ids: Tensor
     """(B, L) int64."""
     mask: Tensor
@@ -35,7 +35,7 @@ class Batch:
     starts: Tensor
     """(B,) int64: position of the answer's first token; 0, the CLS token, in a window without the answer."""
     ends: Tensor
-    """(B,) int64: position of its last token."""
+    """(B,) int64: position of the answer's last token; likewise 0."""
     passage_at: Ints
     """(B,) position of the window's first passage token."""
     langs: Tensor | None = None
@@ -53,7 +53,7 @@ class Batch:
 
     @property
     def padded(self) -> bool:
-        """Whether some window is shorter than the longest."""
+        """True if some window is shorter than the longest."""
         return bool(np.ptp(self.windows.tokens)) if len(self.windows.tokens) else False
 
     def inputs(self) -> dict[str, Tensor]:
@@ -72,7 +72,7 @@ class Batch:
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pinned(self, device: torch.device) -> "Batch":
-        """The same batch, ready to be copied to `device` without waiting for the copy."""
+        """The same batch in pinned memory if `device` is a GPU: copies then run beside other work."""
         return self._each(lambda tensor: pinned(tensor, device))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
@@ -81,7 +81,7 @@ class Batch:
 
 
 def pinned(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor in memory that a GPU reads by itself, if `device` is one."""
+    """The tensor in pinned memory if `device` is a GPU, else the tensor itself."""
     return tensor.pin_memory() if device.type == "cuda" else tensor
 
 
@@ -119,20 +119,20 @@ def collate(features: FeatureSet, ids: Ints) -> Batch:
 
 
 class Epoch:
-    """The global batches of one epoch, a pure function of (windows, size, seed, epoch).
+    """The global batches of one epoch: a pure function of windows, batch size, seed and epoch number.
 
-    Windows are shuffled, sorted by length within pools of 256 batches, cut into batches of `size`, and the
-    batches shuffled. One batch may be smaller: no window is left out and none comes twice.
+    Windows are shuffled, sorted by length within pools of 256 batches, and cut into batches of `size`; then
+    the batches are shuffled. Every window comes once; so one batch may be smaller than `size`.
 
-    Larger epochs are arranged section by section, each when its first batch is asked for: a section is a
-    random part of all windows, of at least one pool and about `_SECTION` windows.
+    Large epochs are arranged in sections, each when its first batch is needed. A section is a random part of
+    all windows: at least one pool, about `_SECTION` windows.
 
     Args:
-        count: windows.
-        look_up: numbers below `count`, ascending -> (M,) feature ids and (M,) tokens of these windows.
+        count: number of windows.
+        look_up: (M,) window numbers below `count`, ascending -> (M,) feature ids and (M,) lengths in tokens.
         size: windows of a batch.
-        seed: the run's.
-        epoch: from 0 on.
+        seed: seed of the run.
+        epoch: number of the epoch, from 0.
     """
 
     def __init__(
@@ -147,29 +147,29 @@ class Epoch:
 
     @classmethod
     def of(cls, ids: Ints, lengths: Ints, size: int, seed: int, epoch: int) -> "Epoch":
-        """Of windows with ids (N,), ascending, and `lengths` (N,) tokens."""
+        """The epoch of windows with (N,) feature `ids`, ascending, and (N,) `lengths` in tokens."""
         return cls(len(ids), lambda numbers: (ids[numbers], lengths[numbers]), size, seed, epoch)
 
     def __len__(self) -> int:
-        """Batches of the epoch."""
+        """Number of batches."""
         return -(-self.count // self._size)
 
     def __getitem__(self, n: int) -> Ints:
         """Feature ids of the n-th global batch."""
         section, n = divmod(n, self._batches)
         if self._held is None or self._held[0] != section:
-            self._held = None  # not two at a time
+            self._held = None  # frees the old section before the new one is made
             self._held = section, *self._arranged(section)
         _, ids, order = self._held
         at = int(order[n]) * self._size
         return ids[at : at + self._size]
 
     def _arranged(self, section: int) -> tuple[Ints, Ints]:
-        """Feature ids, batch after batch, and which batch comes when."""
+        """Feature ids of a section, batch after batch, and the order of the batches."""
         most = self._batches * self._size
         places = np.arange(section * most, min((section + 1) * most, self.count))
         ids, lengths = self._look_up(np.sort(shuffled(places, self.count, *self._entropy, 3)))
-        rng = np.random.default_rng([*self._entropy, section and section + 3])  # 1 to 3 are taken
+        rng = np.random.default_rng([*self._entropy, section and section + 3])  # other streams have 1 to 3
         arranged = rng.permutation(len(ids))
         pool = self._size * _POOL
         for at in range(0, len(ids), pool):
@@ -179,12 +179,12 @@ class Epoch:
 
 
 def share(batch: Ints, rank: int, world: int, parts: int = 1) -> list[Ints]:
-    """What one of `world` ranks does of a global batch, in `parts` micro-batches; some may be empty."""
+    """The part of a global batch for one of `world` ranks, in `parts` micro-batches, some of them empty."""
     return [batch[rank + part * world :: world * parts] for part in range(parts)]
 
 
 def by_tokens(ids: Ints, lengths: Ints, budget: int) -> Iterator[Ints]:
-    """`ids` sorted by length, in batches of at most `budget` tokens with padding, or of a single window."""
+    """`ids` sorted by length, in batches of one window or of at most `budget` tokens, padding included."""
     order = np.argsort(lengths, kind="stable")
     at = 0
     while at < len(order):

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.errors import ConfigError
+from lbkd.features.addresses import Addressing
 from lbkd.features.tokens import Ints, Template, TokenTable, stored_tokens
-from lbkd.features.windows import WindowRule, Windows
+from lbkd.features.windows import WindowRule, Windows, WindowSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -20,19 +21,15 @@ if TYPE_CHECKING:
 LanguagePair = tuple[str, str]
 """(passage language, question language)."""
 
-WINDOW_BITS = 16
-"""Of a feature id: which window of its pair."""
-
 _CELLS = 2**20
-"""(question, passage language, question language) triples that are looked at together."""
+"""Pairs whose windows are counted in one vectorized step."""
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """K languages, Q questions: every (question, passage language, question language, window).
+    """The windows of every (passage, question) pair of a corpus with K languages and Q questions.
 
-    A window's address, its *feature id*, is `((q * K + k) * K + j) << 16 | window`: it depends on nothing
-    but the corpus's order of questions and languages. Cost in time and memory grows with K, not K².
+    A window's number is its *feature id* (see `Addressing`). Time and memory grow with K, not with K².
     """
 
     corpus: ParallelCorpus
@@ -48,15 +45,21 @@ class FeatureSet:
         tokenizer: "PreTrainedTokenizerBase",
         tokenizer_hash: str,
         folder: Path,
-        max_length: int,
-        max_question_tokens: int,
-        step: int,
+        windows: WindowSettings,
         languages: Mapping[str, int] | None = None,
     ) -> "FeatureSet":
-        """Tokenize what `folder` does not hold already: 2K sets of texts.
+        """Tokenize the corpus, 2K sets of texts; sets that `folder` holds already are read from there.
+
+        Args:
+            corpus: the texts.
+            tokenizer: the model's.
+            tokenizer_hash: see `tokens.tokenizer_hash`.
+            folder: where token tables are kept.
+            windows: how pairs become windows.
+            languages: the model's number of each language, for models with language embeddings.
 
         Raises:
-            ConfigError: `languages`, the model's numbers of them, or the tokenizer lacks one of the corpus.
+            ConfigError: a language of the corpus that the model or its tokenizer does not know.
         """
         template = Template.of(tokenizer, languages)
         template.numbers(corpus.languages)
@@ -66,20 +69,30 @@ class FeatureSet:
             questions[language] = stored_tokens(
                 data.question_texts, tokenizer, language, tokenizer_hash, folder
             )
-        rule = WindowRule(max_length, max_question_tokens, step, template.specials)
-        return cls(corpus, rule, template, passages, questions)
+        return cls(
+            corpus=corpus,
+            rule=WindowRule(*windows, specials=template.specials),
+            template=template,
+            passages=passages,
+            questions=questions,
+        )
+
+    @cached_property
+    def addressing(self) -> Addressing:
+        """Numbers of the corpus's features."""
+        return Addressing(len(self.languages))
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """In the order in which feature ids count them."""
+        """Language codes, in the order of their numbers in feature ids."""
         return self.corpus.languages
 
-    # What questions and languages decide is (K, Q), but the K numbers of a question lie side by side in
-    # memory: they are read together.
+    # Arrays by language and question are (K, Q); the K numbers of a question lie side by side in memory,
+    # since they are read together.
 
     @cached_property
     def _rows(self) -> Ints:
-        """(K, Q) number of the question in its language's dataset; -1 where it is absent."""
+        """(K, Q) row of the question in the language's dataset; -1 where the question is absent."""
         return np.stack([self.corpus.rows[language] for language in self.languages], axis=1).T
 
     @cached_property
@@ -89,7 +102,7 @@ class FeatureSet:
 
     @cached_property
     def _passage(self) -> Ints:
-        """(K, Q) number of the question's passage in its language's dataset."""
+        """(K, Q) row of the question's passage in the language's dataset."""
         return self._of_languages(lambda k, language: self._columns(k, language)[0])
 
     @cached_property
@@ -113,7 +126,7 @@ class FeatureSet:
         return self._answer_tokens(2, ending=True)
 
     def text_lengths(self) -> tuple[Ints, Ints]:
-        """(K, Q) tokens of each question's passage, and of each question; -1 where it is absent."""
+        """(K, Q) tokens of each question's passage, and (K, Q) tokens of each question; -1 where absent."""
         lengths = self._passage_tokens, self._question_tokens
         passages, questions = (np.where(self.present, tokens, -1) for tokens in lengths)
         return passages, questions
@@ -123,7 +136,7 @@ class FeatureSet:
             characters = self._columns(k, language)[column]
             table = self.passages[language]
             tokens = table.position(self._passage[k], characters, ending=ending)
-            table.release()  # a pass over all tables leaves none of them in memory
+            table.release()  # a pass over all languages keeps one table in memory
             return np.where(characters >= 0, tokens, -1)
 
         return self._of_languages(found)
@@ -133,32 +146,32 @@ class FeatureSet:
         return self.corpus.datasets[language].columns[:, self._rows[k]]
 
     def _of_languages(self, numbers: Callable[[int, str], Ints]) -> Ints:
-        """(K, Q) int32, from what each language has for every question; any value where it is absent."""
+        """(K, Q) int32: `numbers` of each language; values of absent questions mean nothing."""
         found = np.empty(self._rows.T.shape, dtype=np.int32).T
         for k, language in enumerate(self.languages):
             found[k] = numbers(k, language)
         return found
 
     def features(self, pairs: Sequence[LanguagePair]) -> Ints:
-        """Ids, ascending, of all windows of the given language pairs, where both languages have the question.
+        """Feature ids, ascending, of the language pairs' windows; both languages must have the question.
 
         `Sample` has the same windows without a list of them.
         """
-        size = len(self.languages)
-        allowed = self.allowed(pairs)
-        found = [np.zeros(0, dtype=np.int64)]
-        chunk = max(1, _CELLS // size**2)
+        numbers, allowed = self.addressing, self.allowed(pairs)
+        found: list[Ints] = [np.zeros(0, dtype=np.int64)]
+        chunk = max(1, _CELLS // len(self.languages) ** 2)
         for at in range(0, self._rows.shape[1], chunk):
             present = self.present[:, at : at + chunk].T
             q, k, j = np.nonzero(present[:, :, None] & present[:, None, :] & allowed)
             q += at
             counts = self.counts(q, k, j)
-            cell = np.repeat(((q * size + k) * size + j) << WINDOW_BITS, counts)
-            found.append(cell + np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts))
+            pair = np.repeat(numbers.pair(numbers.place(q, k), j), counts)
+            window = np.arange(len(pair)) - np.repeat(np.cumsum(counts) - counts, counts)
+            found.append(numbers.feature(pair, window))
         return np.concatenate(found)
 
     def allowed(self, pairs: Sequence[LanguagePair]) -> npt.NDArray[np.bool_]:
-        """(K, K) whether (passage language, question language) is among the pairs."""
+        """(K, K) bool: True if (passage language, question language) is among the pairs."""
         number = {language: n for n, language in enumerate(self.languages)}
         allowed = np.zeros((len(number), len(number)), dtype=bool)
         for passage, question in pairs:
@@ -167,26 +180,28 @@ class FeatureSet:
 
     @cached_property
     def long(self) -> npt.NDArray[np.bool_]:
-        """(K, Q) whether the passage may need several windows; beside short questions it may not."""
+        """(K, Q) bool: True if the passage needs several windows beside a question of maximum length."""
         return self._passage_tokens > self.rule.room(np.array(self.rule.max_question_tokens))
 
     def counts(self, q: Ints, k: Ints, j: Ints) -> Ints:
-        """Windows of (question, passage language, question language), arrays of one shape or broadcast.
+        """Number of windows of the pairs (question q, passage language k, question language j).
+
+        The three arrays have one shape or are broadcast.
 
         Raises:
-            ConfigError: too many for one pair.
+            ConfigError: a pair with more windows than feature ids can tell apart.
         """
         counts = self.rule.counts(self._question_tokens[j, q], self._passage_tokens[k, q])
-        if np.max(counts, initial=0) > 1 << WINDOW_BITS:
+        if np.max(counts, initial=0) > Addressing.MOST_WINDOWS:
             raise ConfigError(
                 f"A passage is so long that it makes {np.max(counts)} windows; "
-                f"{1 << WINDOW_BITS} can be told apart. Raise model.window_step, or cut the passage."
+                f"{Addressing.MOST_WINDOWS} can be told apart. Raise model.window_step, or cut the passage."
             )
         return counts
 
     def windows(self, features: Ints) -> Windows:
-        """What the given feature ids stand for."""
-        q, k, j, number = self._address(features)
+        """The windows with the given feature ids."""
+        q, k, j, number = self.addressing.decode(features)
         asked, passage = self._question_tokens[j, q], self._passage_tokens[k, q]
         room, stride = self.rule.room(asked), self.rule.stride(asked)
         start = number * stride
@@ -213,25 +228,19 @@ class FeatureSet:
         """(N,) int32: tokens of each window, special ones included."""
         found = np.empty(len(features), dtype=np.int32)
         for at in range(0, len(features), _CELLS):
-            q, k, j, number = self._address(features[at : at + _CELLS])
+            q, k, j, number = self.addressing.decode(features[at : at + _CELLS])
             asked = self._question_tokens[j, q]
             room = self.rule.room(asked)
             left = np.minimum(room, self._passage_tokens[k, q] - number * self.rule.stride(asked))
             found[at : at + _CELLS] = self.rule.max_length - room + left
         return found
 
-    def _address(self, features: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-        """Question, passage language, question language and window's number of each feature id."""
-        size = len(self.languages)
-        cell, number = features >> WINDOW_BITS, features & ((1 << WINDOW_BITS) - 1)
-        return cell // size // size, cell // size % size, cell % size, number
-
     def passage_tokens(self, windows: Windows) -> Ints:
-        """Tokens of each window's whole passage."""
+        """(N,) tokens of each window's whole passage."""
         return self._passage_tokens[windows.passage_language, windows.question]
 
     def offsets(self, windows: Windows) -> Iterator[tuple[Ints, Ints]]:
-        """For each window, first character and one past the last of each of its passage tokens."""
+        """For each window, first character of each passage token, and one past the last character."""
         for n in range(len(windows.feature)):
             table, at = self._passage_slice(windows, n)
             yield table.begins[at], table.ends[at]
@@ -245,7 +254,7 @@ class FeatureSet:
             yield asked.ids[row : row + windows.question_tokens[n]], table.ids[at]
 
     def passage_rows(self, windows: Windows) -> Ints:
-        """Number of each window's passage in its language's dataset."""
+        """(N,) row of each window's passage in the dataset of the passage language."""
         return self._passage[windows.passage_language, windows.question]
 
     def passage_text(self, windows: Windows, n: int) -> str:

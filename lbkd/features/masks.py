@@ -1,4 +1,4 @@
-"""Windows with whole phrases masked: which ones, and what stands in their place."""
+"""Windows with whole phrases masked, for phrase-masked language modelling (LAKM)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _MASKED, _RANDOM = 0.8, 0.1
-"""Shares of the chosen phrases that mask tokens hide and random tokens replace; the others stay (BERT's)."""
+"""Shares of the chosen phrases that become mask tokens and random tokens; the rest stay (as in BERT)."""
 
 
 @dataclass(frozen=True)
 class MaskedBatch:
-    """B windows in which M tokens are to be told from the others."""
+    """B windows in which M masked tokens are to be predicted."""
 
     batch: Batch
-    """With what takes the place of the chosen phrases."""
+    """The windows with mask tokens or random tokens in place of the chosen phrases."""
     chosen: Tensor
     """(B, L) bool: True at the tokens of chosen phrases."""
     places: Tensor
-    """(M,) int64: where these stand in the rows of the batch, one after another."""
+    """(M,) int64: positions of the chosen tokens in the flattened (B * L) batch."""
     labels: Tensor
-    """(M,) int64: the ids that stood there, row by row."""
+    """(M,) int64: the original token ids at `places`."""
 
     def to(self, device: torch.device) -> "MaskedBatch":
-        """The same with its tensors on `device`, but for `chosen`, which is for the host."""
+        """The same batch with its tensors on `device`; `chosen` stays on the host, which alone reads it."""
         return MaskedBatch(
             self.batch.to(device),
             self.chosen,
@@ -45,7 +45,7 @@ class MaskedBatch:
         )
 
     def pinned(self, device: torch.device) -> "MaskedBatch":
-        """The same, ready to be copied to `device` without waiting for the copy."""
+        """The same batch in pinned memory if `device` is a GPU."""
         return MaskedBatch(
             self.batch.pinned(device),
             self.chosen,
@@ -57,18 +57,18 @@ class MaskedBatch:
 class Masker:
     """Chooses whole phrases in windows' passages, and masks them.
 
-    Questions and special tokens stay as they are, and so does a phrase that a window's edge cuts. A window's
-    phrases are put into random order; from the first on they are chosen as long as that brings the number of
-    chosen tokens nearer to `rate` of the window's passage tokens, or until none is left. So that number is
-    off by half of the longest phrase at most, unless all the phrases together are fewer tokens.
+    Questions, special tokens and phrases cut by a window's edge are never masked. A window's phrases are
+    taken in random order, as long as each brings the number of chosen tokens nearer to `rate` of the
+    window's passage tokens. So the number is off by at most half of the longest phrase, unless the window's
+    phrases have fewer tokens in all.
 
-    Each chosen phrase as a whole becomes mask tokens (80 %), random tokens (10 %) or stays (10 %). What is
-    drawn is a pure function of (seed, step, feature id): neither batch nor number of ranks changes it.
+    Each chosen phrase as a whole becomes mask tokens (80 %), random tokens (10 %) or stays (10 %). All draws
+    are a pure function of (seed, step, feature id), whatever the batch and the number of ranks.
     """
 
     features: FeatureSet
     phrases: Mapping[str, Phrases]
-    """Those of each passage language that is masked."""
+    """Passage language -> its phrases; passages in other languages are not masked."""
     rate: float
     """Share of a window's passage tokens, above 0, at most 1."""
     mask: int
@@ -86,10 +86,10 @@ class Masker:
         tokenizer: "PreTrainedTokenizerBase",
         seed: int,
     ) -> "Masker":
-        """With the tokenizer's mask token and its ordinary ones.
+        """A masker with the tokenizer's mask token and ordinary tokens.
 
         Raises:
-            ConfigError: it has no mask token.
+            ConfigError: a tokenizer without a mask token.
         """
         if tokenizer.mask_token_id is None:
             raise ConfigError(
@@ -97,21 +97,28 @@ class Masker:
                 "was pretrained with one (BERT, RoBERTa, XLM-R, DistilBERT), or e5-small."
             )
         ordinary = np.setdiff1d(np.arange(len(tokenizer)), tokenizer.all_special_ids)
-        return cls(features, phrases, rate, int(tokenizer.mask_token_id), ordinary, seed)
+        return cls(
+            features=features,
+            phrases=phrases,
+            rate=rate,
+            mask=int(tokenizer.mask_token_id),
+            ordinary=ordinary,
+            seed=seed,
+        )
 
     def maskable(self, ids: Ints) -> Ints:
-        """Those of the feature ids whose window holds a phrase."""
+        """The feature ids whose window holds a whole phrase."""
         held = [len(spans) > 0 for spans in self._inside(self.features.windows(ids))]
         found: Ints = ids[np.array(held, dtype=bool)]
         return found
 
     def count(self, ids: Ints, step: int) -> int:
-        """M, the tokens that are chosen in these windows at an optimizer step."""
+        """M, the number of tokens chosen in the given windows at an optimizer step."""
         chosen = self._chosen(self.features.windows(ids), step)
         return sum(int(np.diff(spans).sum()) for spans, _ in chosen)
 
     def collate(self, ids: Ints, step: int) -> MaskedBatch:
-        """The batch of these windows, in their order, masked as at an optimizer step."""
+        """The batch of the given windows, in their order, masked for an optimizer step."""
         batch = collate(self.features, ids)
         true = batch.input_ids.numpy()
         shown, chosen = true.copy(), np.zeros(true.shape, dtype=bool)
@@ -132,7 +139,7 @@ class Masker:
 
     @cached_property
     def _spans(self) -> dict[str, list[Ints]]:
-        """Language -> for each of its passages, see `token_spans`."""
+        """Language -> `token_spans` of each passage."""
         return {
             language: [
                 token_spans(phrases, text, self.features.passages[language], row)
@@ -142,14 +149,14 @@ class Masker:
         }
 
     def _inside(self, windows: Windows) -> Iterator[Ints]:
-        """For each window, (S, 2) the phrases that it holds whole, as tokens of its passage."""
+        """For each window, (S, 2) first token and one past the last of each whole phrase, in its passage."""
         rows = self.features.passage_rows(windows)
         for n, language in enumerate(windows.passage_language):
             spans = self._spans[self.features.languages[language]][rows[n]]
             yield spans[(spans[:, 0] >= windows.start[n]) & (spans[:, 1] <= windows.stop[n])]
 
     def _chosen(self, windows: Windows, step: int) -> Iterator[tuple[Ints, np.random.Generator]]:
-        """For each window, (C, 2) the chosen ones of them, and what draws all else for it."""
+        """For each window, (C, 2) the chosen phrases, and the window's random number generator."""
         for n, spans in enumerate(self._inside(windows)):
             rng = np.random.default_rng([self.seed, step, int(windows.feature[n])])
             spans = rng.permutation(spans)
@@ -161,7 +168,7 @@ class Masker:
 def token_spans(phrases: Phrases, text: str, table: TokenTable, row: int) -> Ints:
     """(S, 2) first token and one past the last of every phrase in a text, number `row` of `table`.
 
-    A phrase whose edge lies inside a token is left out: it could not be masked alone.
+    A phrase whose edge lies inside a token is left out, since no mask could hide the phrase alone.
     """
     at = slice(table.rows[row], table.rows[row + 1])
     begins, ends = table.begins[at], table.ends[at]

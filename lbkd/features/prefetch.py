@@ -1,4 +1,4 @@
-"""Work on the host beside work on the device."""
+"""Items prepared in a thread, so that the host works beside the device."""
 
 from collections import deque
 from collections.abc import Generator, Iterable
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 def prefetched(items: Iterable[T], ahead: int = 2) -> Generator[T]:
-    """The same items in the same order, but made in a thread of its own, `ahead` of them beforehand.
+    """The items in their order, made in another thread, up to `ahead` of them in advance.
 
-    An error in making an item is raised where the item would have come. Close the generator if it may not be
-    used up: its thread ends then, or after the last item.
+    An error while an item is made is raised in place of the item. The thread ends after the last item, or
+    when the generator is closed: a caller that may stop early must close the generator.
     """
     source, end = iter(items), object()
     with ThreadPoolExecutor(1, "prefetch") as thread:

@@ -1,4 +1,4 @@
-"""The windows of an epoch, addressed by number: for a hundred languages no list of them would fit."""
+"""The windows of an epoch, by number: a list of all windows would not fit into memory at K = 100."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,30 +7,30 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from lbkd.features.dataset import WINDOW_BITS, FeatureSet, LanguagePair
+from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.tokens import Ints
 
 _CELLS = 2**20
-"""(question, passage language, question language) triples that are looked at together."""
+"""Pairs that one vectorized step looks at."""
 _SPARSE = 16
-"""From so many languages for each one that is drawn, they are drawn one by one."""
+"""Least ratio of all languages to drawn languages at which languages are drawn one by one."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """All windows of the given language pairs, or of some question languages of each passage, by number.
+    """The windows of the given language pairs, or of a random part of each place's question languages.
 
-    Numbers 0 to N - 1 follow the feature ids in ascending order. Kept in memory are 8 bytes a (question,
-    passage language), called a *place* here, whatever the number of question languages. Which of those are
-    drawn is a pure function of (seed, epoch, place): uniformly, without replacement, among the ones that
-    have the question.
+    Windows are numbered from 0 to N - 1 in ascending order of feature id. Memory holds 8 bytes for each place
+    (see `Addressing`), whatever the number of question languages. The question languages of a place are
+    drawn uniformly, without replacement, among the languages that have the question: a pure function of
+    (seed, epoch, place).
 
     Args:
-        features: what the ids stand for.
-        pairs: (passage language, question language).
-        number: question languages that are drawn for each place; None: all of them.
-        seed: the run's.
-        epoch: from 0 on.
+        features: all windows of the corpus.
+        pairs: allowed (passage language, question language) pairs.
+        number: question languages drawn for each place; None: all.
+        seed: seed of the run.
+        epoch: number of the epoch, from 0.
     """
 
     features: FeatureSet
@@ -40,11 +40,12 @@ class Sample:
     epoch: int = 0
 
     def __len__(self) -> int:
-        """N, all windows."""
+        """N, the number of windows."""
         return int(self._until[-1]) if len(self._until) else 0
 
     def __getitem__(self, numbers: Ints) -> Ints:
-        """(M,) feature ids of the windows with these numbers."""
+        """(M,) feature ids of the windows with the given numbers."""
+        numbering = self.features.addressing
         found = np.empty(len(numbers), dtype=np.int64)
         chunk = max(1, _CELLS // self._size)
         for at in range(0, len(numbers), chunk):
@@ -55,7 +56,7 @@ class Sample:
             rest = (wanted - (self._until[places] - until[:, -1])[which])[:, None]
             j = (until[which] <= rest).sum(axis=1)
             window = rest[:, 0] - (until - counts)[which, j]
-            found[at : at + chunk] = ((places[which] * self._size + j) << WINDOW_BITS) + window
+            found[at : at + chunk] = numbering.feature(numbering.pair(places[which], j), window)
         return found
 
     @property
@@ -69,7 +70,7 @@ class Sample:
 
     @cached_property
     def _until(self) -> Ints:
-        """(Q * K,) windows of all places up to each, its own included."""
+        """(Q * K,) cumulative number of windows, place after place."""
         present = self.features.present.T
         drawn = np.empty(present.shape, dtype=np.int32)
         chunk = max(1, _CELLS // self._size)
@@ -85,16 +86,16 @@ class Sample:
         return np.cumsum(flat, dtype=np.int64)
 
     def _counts(self, places: Ints) -> Ints:
-        """(M, K) windows beside a question of each language; 0 where it is not drawn. Places ascend."""
-        q, k = places // self._size, places % self._size
+        """(M, K) windows of each place for each question language, 0 if not drawn; `places` ascend."""
+        q, k = self.features.addressing.decode_place(places)
         counts: Ints = self._drawn(places).astype(np.int32)
         several = np.flatnonzero(self.features.long[k, q])
         counts[several] *= self.features.counts(q[several, None], k[several, None], np.arange(self._size))
         return counts
 
     def _drawn(self, places: Ints) -> npt.NDArray[np.bool_]:
-        """(M, K) question languages."""
-        q, k = places // self._size, places % self._size
+        """(M, K) bool: True for the question languages drawn at each place."""
+        q, k = self.features.addressing.decode_place(places)
         present = self.features.present.T
         among = present[q] & self._allowed[k] & present[q, k][:, None]
         if self.number is None:
@@ -103,7 +104,7 @@ class Sample:
             chance = np.where(among, self._chances(places), 2.0)
             last = min(self.number, self._size) - 1
             return among & (chance <= np.partition(chance, last, axis=1)[:, last, None])
-        # Floyd's way, of n the ranks n - number to n - 1 in turn: one up to it, or it, if that one is taken.
+        # Floyd's algorithm: for each rank from n - number to n - 1, draw a rank up to it; if taken, take it.
         n = among.sum(axis=1)
         taken = np.zeros(among.shape, dtype=bool)
         row = np.arange(len(places))
@@ -117,7 +118,7 @@ class Sample:
         return among & taken
 
     def _chances(self, places: Ints) -> npt.NDArray[np.float64]:
-        """(M, K) numbers of one stream, of which every place has its own K."""
+        """(M, K) uniform numbers from one stream, in which every place has K numbers of its own."""
         rng = np.random.default_rng([self.seed, self.epoch, 1])
         bits, at = rng.bit_generator, 0
         found = np.empty((len(places), self._size))
@@ -133,7 +134,7 @@ class Sample:
 
 
 def keys(count: int, *entropy: int) -> npt.NDArray[np.uint64]:
-    """(count, 1) random numbers that depend on the given ones."""
+    """(count, 1) random 64-bit keys, a pure function of `entropy`."""
     return np.random.SeedSequence(entropy).generate_state(count, np.uint64).astype(np.uint64)[:, None]
 
 
@@ -146,10 +147,10 @@ def mixed(numbers: npt.NDArray[np.uint64], key: npt.NDArray[np.uint64]) -> npt.N
 
 
 def shuffled(places: Ints, count: int, *entropy: int) -> Ints:
-    """Where a random permutation of 0 to count - 1 puts the given numbers, without a list of all.
+    """Images of the given places under a random permutation of 0 to count - 1, which is never listed.
 
-    A Feistel network of four rounds permutes the next power of 4; what it puts at `count` or beyond goes
-    through it again, until it comes below (Black & Rogaway, 2002).
+    A Feistel network of four rounds permutes the numbers below the next power of 4; an image of `count` or
+    more is permuted again until it is less (cycle walking; Black & Rogaway, 2002).
     """
     half = np.uint64((max(count - 1, 1).bit_length() + 1) // 2)
     mask = np.uint64((1 << int(half)) - 1)

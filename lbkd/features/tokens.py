@@ -1,4 +1,4 @@
-"""Texts to token ids with character offsets, once a text, in memory-mapped arrays."""
+"""Token ids and character offsets of texts: every text is tokenized once, into memory-mapped arrays."""
 
 import inspect
 import mmap
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from lbkd.corpus.packed import Texts
 from lbkd.errors import ConfigError
+from lbkd.features.addresses import Ints as Ints
 from lbkd.features.align import align
 from lbkd.workspace import fingerprint, folder_hash, replacing
 
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-Ints = npt.NDArray[np.integer]
 _CHUNK = 4096
 _PACKAGES = {"Mykytea": "kytea"}
-"""Module -> the package that brings it, where the names differ."""
+"""Name of a module -> name of its package, where the two differ."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class TokenTable:
         return np.diff(self.rows)
 
     def position(self, texts: Ints, characters: Ints, *, ending: bool) -> Ints:
-        """Which token of its text a character falls into, as run_qa finds it.
+        """Number, within its text, of the token at a character; the rules are those of run_qa.
 
         Args:
             texts: (M,) text numbers.
@@ -66,16 +66,21 @@ class TokenTable:
         return found
 
     def release(self) -> None:
-        """Hand back the memory of what was read of a mapped table; it is read again when it is needed."""
+        """Hand the pages of a memory-mapped table back to the system; later reads load pages again."""
         if isinstance(self.ids, np.memmap):
             self.ids._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 def tokenize(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", language: str) -> TokenTable:
-    """Tokenize every text once; `language` is theirs, for tokenizers that treat each in a way of its own.
+    """Tokenize every text once, without special tokens.
+
+    Args:
+        texts: all in `language`.
+        tokenizer: fast or slow.
+        language: matters only to tokenizers with rules for each language, such as XLM's.
 
     Raises:
-        ConfigError: the tokenizer does not know the language, or lacks a package for it.
+        ConfigError: a language that the tokenizer does not know, or whose rules need a missing package.
     """
     backend = _backend(tokenizer)
     encoded = (
@@ -100,9 +105,10 @@ def stored_tokens(
     tokenizer_hash: str,
     folder: Path,
 ) -> TokenTable:
-    """`tokenize`, kept under `folder` by all that it depends on, and memory-mapped from there.
+    """The table that `tokenize` gives, made once, kept under `folder` and memory-mapped from there.
 
-    One file is mapped for each table: a process may have about a thousand open.
+    The table's place is a fingerprint of texts, tokenizer and, where the tokenizer has rules for each
+    language, the language. One file is mapped for a table: a process may have about a thousand open.
     """
     how = [tokenizer_hash, language] if takes_language(tokenizer) else [tokenizer_hash]
     content = texts.fingerprint if isinstance(texts, Texts) else fingerprint(list(texts))
@@ -119,8 +125,8 @@ def tokenizer_hash(tokenizer: "PreTrainedTokenizerBase", languages: Mapping[str,
     """Fingerprint of everything that decides how text becomes a model's input.
 
     Args:
-        tokenizer: with its vocabulary, its rules and its options.
-        languages: the numbers that the model gives to languages, if it is told them.
+        tokenizer: vocabulary, rules and options count.
+        languages: the model's number of each language, for models with language embeddings.
     """
     backend = _backend(tokenizer)
     content = backend.to_str() if backend is not None else _rules(cast("PreTrainedTokenizer", tokenizer))
@@ -128,7 +134,7 @@ def tokenizer_hash(tokenizer: "PreTrainedTokenizerBase", languages: Mapping[str,
 
 
 def _rules(tokenizer: "PreTrainedTokenizer") -> list[Any]:
-    """Class, options, special tokens and the content of the files of a slow tokenizer."""
+    """Class, options, special tokens and vocabulary files of a slow tokenizer; version of its splitter."""
     options = {
         name: tokenizer.init_kwargs.get(name)
         for name in inspect.signature(type(tokenizer).__init__).parameters
@@ -142,14 +148,14 @@ def _rules(tokenizer: "PreTrainedTokenizer") -> list[Any]:
 
 
 def takes_language(tokenizer: "PreTrainedTokenizerBase") -> bool:
-    """Whether the tokenizer treats each language in a way of its own, as XLM's does."""
+    """True if the tokenizer has rules for each language, as XLM's has."""
     if tokenizer.is_fast:
         return False
     return "lang" in inspect.signature(cast("PreTrainedTokenizer", tokenizer)._tokenize).parameters
 
 
 def _backend(tokenizer: "PreTrainedTokenizerBase") -> "Tokenizer | None":
-    """What does the work of a fast tokenizer; some `tokenizer.json` files cut and pad on their own."""
+    """The backend of a fast tokenizer, set neither to truncate nor to pad; None for a slow tokenizer."""
     if not tokenizer.is_fast:
         return None
     backend = cast("PreTrainedTokenizerFast", tokenizer).backend_tokenizer
@@ -167,9 +173,9 @@ def _encoded(texts: Sequence[str], backend: "Tokenizer") -> Iterator[tuple[list[
 def _aligned(
     texts: Sequence[str], tokenizer: "PreTrainedTokenizer", language: str
 ) -> Iterator[tuple[list[int], npt.ArrayLike]]:
-    """As `tokenizer(text, split_special_tokens=True)`, but by the rules of the text's own language.
+    """Ids and offsets of `tokenizer(text, split_special_tokens=True)`, by the rules of `language`.
 
-    (`tokenizer(text, lang=...)` of transformers 5 forgets the language on the way to `_tokenize`.)
+    (`tokenizer(text, lang=...)` of transformers 5 does not pass the language on to `_tokenize`.)
     """
     options = {"lang": language} if takes_language(tokenizer) else {}
     if options and (known := getattr(tokenizer, "lang2id", None)):
@@ -198,26 +204,26 @@ def _check(language: str, known: Iterable[str]) -> None:
 
 @dataclass(frozen=True)
 class Template:
-    """How a tokenizer frames a pair: `first` question `middle` passage `last`."""
+    """Special tokens around a pair: `first` question `middle` passage `last`."""
 
     first: tuple[int, ...]
     middle: tuple[int, ...]
     last: tuple[int, ...]
     passage_type: int
-    """Segment of the passage and what follows it; the question's is 0."""
+    """Segment number of the passage and of all tokens behind; the question has segment 0."""
     pad: int
     has_types: bool
-    """The model takes `token_type_ids`."""
+    """True if the model takes `token_type_ids`."""
     languages: Mapping[str, int] | None = None
-    """The model's number of each language, which it takes as `langs`; None if it takes none."""
+    """Language -> row of the model's language embeddings, for `langs`; None for models without."""
 
     @property
     def specials(self) -> int:
-        """Special tokens of a pair."""
+        """Number of special tokens of a pair."""
         return len(self.first) + len(self.middle) + len(self.last)
 
     def numbers(self, languages: Sequence[str]) -> Ints | None:
-        """(K,) the model's numbers of `languages`, None if it takes none; ConfigError for an unknown one."""
+        """(K,) numbers of `languages` in the model, or None; ConfigError for a language it does not know."""
         if self.languages is None:
             return None
         for language in languages:
@@ -228,7 +234,7 @@ class Template:
     def of(
         cls, tokenizer: "PreTrainedTokenizerBase", languages: Mapping[str, int] | None = None
     ) -> "Template":
-        """Read off what the tokenizer does with a probe; `languages` are the model's numbers of them."""
+        """The template that the tokenizer applies to a probe; `languages` as in the field."""
         if tokenizer.is_fast:
             encoding = tokenizer("a", "a", return_token_type_ids=True)
             ids, types, parts = encoding["input_ids"], encoding["token_type_ids"], encoding.sequence_ids()
@@ -240,11 +246,11 @@ class Template:
         question = [n for n, part in enumerate(parts) if part == 0]
         passage = [n for n, part in enumerate(parts) if part == 1]
         return cls(
-            tuple(ids[: question[0]]),
-            tuple(ids[question[-1] + 1 : passage[0]]),
-            tuple(ids[passage[-1] + 1 :]),
-            int(types[passage[0]]),
-            int(tokenizer.pad_token_id or 0),
-            "token_type_ids" in tokenizer.model_input_names,
-            languages,
+            first=tuple(ids[: question[0]]),
+            middle=tuple(ids[question[-1] + 1 : passage[0]]),
+            last=tuple(ids[passage[-1] + 1 :]),
+            passage_type=int(types[passage[0]]),
+            pad=int(tokenizer.pad_token_id or 0),
+            has_types="token_type_ids" in tokenizer.model_input_names,
+            languages=languages,
         )

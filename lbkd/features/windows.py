@@ -1,12 +1,24 @@
-"""Windows by arithmetic: where a passage is cut follows from token counts alone."""
+"""Windows by arithmetic: token counts alone decide where a passage is cut."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lbkd.errors import ConfigError
 from lbkd.features.tokens import Ints
+
+
+class WindowSettings(NamedTuple):
+    """The settings that decide how a (question, passage) pair becomes windows; all in tokens."""
+
+    max_length: int
+    """Of a window, special tokens included."""
+    max_question_tokens: int
+    """Of a question; longer ones are cut."""
+    step: int
+    """From the start of a window to that of the next."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,7 @@ class WindowRule:
             )
 
     def room(self, question: Ints) -> Ints:
-        """Passage tokens that fit into a window beside a question of so many tokens."""
+        """Passage tokens that fit into a window beside questions of `question` tokens."""
         return self.max_length - self.specials - np.minimum(question, self.max_question_tokens)
 
     def stride(self, question: Ints) -> Ints:
@@ -40,7 +52,7 @@ class WindowRule:
         return np.minimum(self.step, self.room(question))
 
     def counts(self, question: Ints, passage: Ints) -> Ints:
-        """Windows of pairs with so many question and passage tokens; at least 1."""
+        """Windows of pairs with `question` and `passage` tokens; at least 1."""
         beyond = np.maximum(passage - self.room(question), 0)
         counts: Ints = 1 + -(-beyond // self.stride(question))
         return counts
@@ -51,17 +63,17 @@ class Windows:
     """N windows; every field is an (N,) array."""
 
     feature: Ints
-    """Address of the window, see `FeatureSet`."""
+    """Feature id, see `Addressing`."""
     question: Ints
     """Index into the corpus's question ids."""
     passage_language: Ints
     question_language: Ints
     number: Ints
-    """Which window of its pair, from 0."""
+    """Number of the window within its pair, from 0."""
     count: Ints
     """Windows of the pair."""
     question_tokens: Ints
-    """After cutting to `max_question_tokens`."""
+    """Tokens of the question, cut to `max_question_tokens`."""
     start: Ints
     """First passage token of the window."""
     stop: Ints
@@ -71,9 +83,9 @@ class Windows:
     stride: Ints
     """Passage tokens between the starts of neighbouring windows."""
     first: Ints
-    """Passage token where the answer begins; -1 where the pair has no answer or this window lacks it."""
+    """Passage token where the answer begins; -1 without an answer in this window."""
     last: Ints
-    """Passage token where the answer ends, inclusive; -1 likewise."""
+    """Passage token where the answer ends, inclusive; -1 without an answer in this window."""
 
     @property
     def tokens(self) -> Ints:
@@ -81,10 +93,11 @@ class Windows:
         return self.question_tokens + self.stop - self.start
 
     def owned(self, width: int, passage_tokens: Ints) -> npt.NDArray[np.bool_]:
-        """(N, width) bool: passage tokens start .. start + width for which this window answers.
+        """(N, width) bool: True for the passage tokens from `start` on that belong to this window.
 
-        A token that lies in several windows belongs to the one where it has most context, the smaller of
-        the tokens to its left and right plus a hundredth of the window's length; the earlier one at a tie.
+        A token in several windows belongs to the window with most context: the smaller of the numbers of
+        tokens to its left and right, plus a hundredth of the window's length. At a tie, the earlier window
+        has the token.
         """
         owned = np.arange(width) < (self.stop - self.start)[:, None]
         several = np.flatnonzero(self.count > 1)

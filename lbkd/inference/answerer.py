@@ -1,4 +1,4 @@
-"""Questions and passages in, answers out."""
+"""The answerer: questions and passages in, answers out."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from lbkd.corpus.check import shown
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.corpus.squad import Dataset, Question
 from lbkd.errors import ConfigError, DataError
-from lbkd.evaluation.answers import answer
+from lbkd.evaluation.answers import Decoding, answer
 from lbkd.evaluation.decode import Decoded
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.tokens import Template, takes_language, tokenize
@@ -17,7 +17,7 @@ from lbkd.features.windows import WindowRule
 from lbkd.models.load import language_numbers, load_span_model, load_tokenizer, longest_input, trained
 
 _ANY = "any"
-"""The language of all texts, for a model that is not told any."""
+"""Language code of all texts for models without languages."""
 _BATCH_TOKENS = 8192
 
 
@@ -28,19 +28,19 @@ class Answerer:
         >>> answerer(question="¿Quién la pintó?", context="La pintó Remedios Varo en 1955.")
         {'score': 0.78..., 'start': 9, 'end': 22, 'answer': 'Remedios Varo'}
 
-    It decodes as the evaluation does, so that what is deployed is what was measured: an answer is a slice
-    of the passage, `context[start:end]`, and passages of any length are read in overlapping windows. Differs
-    from the former pipeline: `score` is the answer's share among all spans that are allowed, over all
-    windows; answers are not stretched to white space, which many languages lack; answers may have 30
-    tokens, not 15; a list of one question gives a list of one result.
+    Answerer and evaluation share the decoder, so that the deployed model is the measured one. An answer is a
+    slice of the passage, `context[start:end]`; passages of any length are read in overlapping windows.
+    Differs from the former pipeline: `score` is the answer's share among all allowed spans of all windows;
+    answers do not extend to white space, which many languages lack; answers may have 30 tokens instead of
+    15; a list of one question gives a list of one result.
 
     Args:
         model: a run folder of lbkd or a Hugging Face model folder or hub id.
-        device: where to compute, as torch names it.
+        device: device of the model, as torch names it.
         trust_remote_code: run Python code that comes with the model; a run folder cannot ask for that itself.
 
     Raises:
-        ConfigError: no such model, or one that cannot be used.
+        ConfigError: a model that is missing or cannot be used.
     """
 
     def __init__(self, model: str | Path, device: str = "cpu", trust_remote_code: bool = False) -> None:
@@ -68,25 +68,26 @@ class Answerer:
         """Answer one question or many.
 
         Args:
-            inputs: {"question": ..., "context": ...}, or a list of such; instead of the next two.
+            inputs: {"question": ..., "context": ...}, or a list of such dicts, instead of `question` and
+                `context`.
             question: one question, or a list.
-            context: the passage; or a list, one for each question. One passage serves several questions.
-            top_k: answers to return for each question, fewer where there are not so many.
+            context: one passage for all questions, or a list with a passage for each question.
+            top_k: most answers to return for each question.
             max_answer_len: longest answer in tokens.
-            max_seq_len: tokens of a window; by default as the model was trained.
-            max_question_len: tokens of a question; longer ones are cut.
-            doc_stride: tokens that neighbouring windows share at least; by default as the model was trained.
+            max_seq_len: tokens of a window; by default as in training.
+            max_question_len: most tokens of a question; the rest is cut off. By default as in training.
+            doc_stride: least number of tokens that neighbouring windows share; by default as in training.
             handle_impossible_answer: also consider that the passage has no answer: "" at 0, 0.
-            lang: language of the passages; for models that must be told (XLM), and for no others.
-            question_lang: language of the questions, where it is another.
+            lang: language of the passages; only for models that take languages (XLM).
+            question_lang: language of the questions; by default `lang`.
 
         Returns:
-            {"score", "start", "end", "answer"}: a dict for one question with top_k = 1, else a list, best
-            first; for a list of questions a list of these, in their order.
+            {"score", "start", "end", "answer"}: a dict for one question with top_k = 1, a list, best first,
+            for one question with a greater top_k; for a list of questions a list of results, in their order.
 
         Raises:
             DataError: a question or passage that is missing, empty, or not a text.
-            ConfigError: a number that does not fit the model or the others; languages that do not.
+            ConfigError: a number or a language that does not fit the model.
         """
         asked = _pairs(inputs, question, context)
         if not asked:
@@ -101,10 +102,12 @@ class Answerer:
             self.model,
             features,
             features.features([pair]),
-            n_best=2 * top_k,
-            max_answer_tokens=min(max_answer_len, rule.max_length),
-            batch_tokens=_BATCH_TOKENS,
-            impossible=handle_impossible_answer,
+            Decoding(
+                max_answer_tokens=min(max_answer_len, rule.max_length),
+                batch_tokens=_BATCH_TOKENS,
+                n_best=2 * top_k,
+                impossible=handle_impossible_answer,
+            ),
         )
         results = [_shaped(found[n], top_k, handle_impossible_answer) for n in sorted(found)]
         single = isinstance(inputs, Mapping) or (inputs is None and isinstance(question, str))
@@ -146,27 +149,32 @@ class Answerer:
         return passage or _ANY, question or passage or _ANY
 
     def _features(self, asked: Sequence[tuple[str, str]], rule: WindowRule, pair: LanguagePair) -> FeatureSet:
-        passages = {text: n for n, text in enumerate(dict.fromkeys(context for _, context in asked))}
-        questions = tuple(Question(str(n), q, passages[c], ()) for n, (q, c) in enumerate(asked))
-        data = Dataset(Path(), pair[0], tuple(passages), (0,) * len(passages), ("",), questions)
-        languages = dict.fromkeys(pair)
-        self.template.numbers(list(languages))
-        corpus = ParallelCorpus(
-            dict.fromkeys(languages, data), pair[0], tuple(question.id for question in questions)
+        rows = {text: n for n, text in enumerate(dict.fromkeys(context for _, context in asked))}
+        questions = tuple(
+            Question(str(n), text, rows[context], ()) for n, (text, context) in enumerate(asked)
         )
+        data = Dataset(
+            path=Path(),
+            language=pair[0],
+            passages=tuple(rows),
+            articles=(0,) * len(rows),
+            titles=("",),
+            questions=questions,
+        )
+        languages = list(dict.fromkeys(pair))
+        self.template.numbers(languages)
+        passages = tokenize(data.passages, self.tokenizer, pair[0])
         return FeatureSet(
-            corpus,
-            rule,
-            self.template,
-            dict.fromkeys(languages, tokenize(list(passages), self.tokenizer, pair[0])),
-            dict.fromkeys(
-                languages, tokenize([question.text for question in questions], self.tokenizer, pair[1])
-            ),
+            corpus=ParallelCorpus(dict.fromkeys(languages, data), pair[0], tuple(data.ids)),
+            rule=rule,
+            template=self.template,
+            passages=dict.fromkeys(languages, passages),
+            questions=dict.fromkeys(languages, tokenize(data.question_texts, self.tokenizer, pair[1])),
         )
 
 
 def checked(question: Any, passage: Any, where: str) -> tuple[str, str]:
-    """Both, if they are texts that can be read; DataError, which begins with `where`, if not."""
+    """Question and passage, if both are sound texts; otherwise a DataError that begins with `where`."""
     for what, text in (("question", question), ("passage", passage)):
         if not isinstance(text, str) or not text.strip():
             raise DataError(f"{where}: the {what} is {shown(text)}; expected a text that is not empty.")
@@ -181,7 +189,7 @@ def checked(question: Any, passage: Any, where: str) -> tuple[str, str]:
 
 
 def _pairs(inputs: Any, question: Any, context: Any) -> list[tuple[str, str]]:
-    """(question, context) of each thing asked."""
+    """(question, context) of every question of a call."""
     if inputs is not None:
         if question is not None or context is not None:
             raise DataError("give either the first argument or question and context.")

@@ -1,4 +1,4 @@
-"""PyTorch's fused attention, with masks that are taken as they come."""
+"""PyTorch's fused attention, without a look into the mask that waits for the device."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,11 @@ _NAME = "sdpa_unasked"
 
 
 def fused_attention(model: "PreTrainedModel") -> None:
-    """Let a model that runs with transformers' `sdpa` never look into its mask.
+    """Keep a model with transformers' `sdpa` attention from looking into its mask.
 
-    transformers drops a mask that hides nothing, since faster kernels go without one; to find out, it waits
-    for the device once a forward pass. `Batch.inputs` knows beforehand, and gives no mask then.
+    transformers drops a mask that hides nothing, since kernels without a mask are faster; the look into the
+    mask waits for the device once a forward pass. `Batch.inputs` gives no mask for batches without padding,
+    so that the look is not needed.
     """
     if model.config._attn_implementation == "sdpa":
         model.set_attn_implementation(_NAME)

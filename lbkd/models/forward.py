@@ -1,4 +1,4 @@
-"""Forward passes without gradients, with the device kept busy."""
+"""Forward passes without gradients that keep the device busy."""
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
@@ -21,16 +21,16 @@ def forward_passes(
     reduce: Callable[[SpanLogits, Batch], Tensor],
     dtype: torch.dtype = torch.float32,
 ) -> Generator[tuple[Batch, Tensor]]:
-    """Each batch with what `reduce` makes of its logits, on the CPU.
+    """Each batch with the result of `reduce`, on the CPU.
 
-    Batches are made in another thread. On a GPU, a batch is handed out only once the pass of the next one is
-    under way, so that the device computes while the host works.
+    Batches are made in another thread. On a GPU, a batch is yielded only once the forward pass of the next
+    batch is under way, so that the device computes while the host works.
 
     Args:
         model: a span model, on the device to use.
-        batches: on the host.
+        batches: batches on the host.
         reduce: logits and batch, both on the device -> a tensor.
-        dtype: to compute in; logits are float32 all the same.
+        dtype: precision of the forward pass; logits are float32 whatever it is.
     """
     torch.nn.Module.train(model, False)
     device = next(model.parameters()).device

@@ -1,42 +1,51 @@
 """Pretrained encoders and trained span models, as plain Hugging Face folders."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from lbkd.config import ModelSettings
 from lbkd.errors import ConfigError
 from lbkd.models import e5_small
 from lbkd.models.span import exact_head
-from lbkd.workspace import fingerprint, folder_hash, read_json, replacing
+from lbkd.workspace import fingerprint, folder_hash, read_json, replacing, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 FREQUENT_PIECES = 20_000
-"""To keep beside those that texts use: by `lbkd trim`, and of `e5-small` unless model.trim says otherwise."""
+"""Default number of frequent pieces that trimming keeps beside the pieces that texts use."""
 
 
 def prepare(
-    name: str, trim: int | None, texts: Iterable[str], folder: Path, trust: bool = False, key: str = ""
+    name: str,
+    trim: int | None,
+    texts: Iterable[str],
+    folder: Path,
+    *,
+    trust: bool = False,
+    key: str = "",
+    note: Callable[[str], None] = lambda message: None,
 ) -> str:
-    """The folder or hub id to load model `name` from; makes ready what has to be made, once.
+    """The folder or hub id to load model `name` from; a prepared folder is made once.
+
+    The vocabulary of `e5-small` is cut even without `trim`, for training alone: models that are trained from
+    the prepared folder are saved with the whole vocabulary (see `trimming.restore`).
 
     Args:
         name: a folder, a hub id, or `e5-small`.
-        trim: keep this many of the most frequent pieces beside those that `texts` need; None: keep all
-            (`e5-small`: 20,000).
-        texts: what the model must be able to read without loss.
-        folder: where prepared models are kept.
+        trim: number of frequent pieces to keep beside the pieces of `texts`, for good; None: keep all pieces.
+        texts: texts that the model must read without loss.
+        folder: the folder of all prepared models.
         trust: run Python code that comes with a hub model.
-        key: what stands for the texts; with it they are read only where the model is to be made.
+        key: fingerprint of the texts; with a key, texts are read only if the model is not prepared yet.
+        note: hears what the cut costs.
     """
-    if name == e5_small.NAME:
-        trim = FREQUENT_PIECES if trim is None else trim
-    elif trim is None:
+    if name != e5_small.NAME and trim is None:
         return name
     if not key:
         texts = list(texts)
@@ -44,12 +53,19 @@ def prepare(
     content = folder_hash(Path(name)) if Path(name).is_dir() else name
     place = folder / f"{Path(name).name}-{fingerprint([content, trim, key])}"
     if not place.exists():
+        from lbkd.models.trimming.probes import pieces_per_character, price_of_cut
+        from lbkd.models.trimming.restore import KEPT
         from lbkd.models.trimming.trim import trim_vocabulary
 
         model, tokenizer = e5_small.load() if name == e5_small.NAME else load_encoder(name, trust)
-        trim_vocabulary(model, tokenizer, texts, trim)
+        before = pieces_per_character(tokenizer)
+        kept = trim_vocabulary(model, tokenizer, texts, FREQUENT_PIECES if trim is None else trim)
         with replacing(place) as new:
             save(model, tokenizer, new)
+            if trim is None:
+                np.save(new / KEPT, np.array(kept))
+        if trim is not None:
+            note(price_of_cut(before, pieces_per_character(tokenizer)))
     return str(place)
 
 
@@ -77,15 +93,38 @@ def commit_of(name: str, revision: str | None = None, trust: bool = False) -> st
     return file.parent.name  # the cache keeps the files of a commit in a folder of its name
 
 
-def save(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
-    """As a plain Hugging Face folder."""
+def save(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    folder: Path,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Write model and tokenizer as a plain Hugging Face folder, which loads in transformers 4 and 5.
+
+    Args:
+        model: with its config.
+        tokenizer: the model's.
+        folder: the folder.
+        weights: the weights to write; None: those of the model.
+    """
     _quiet()
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=None if weights is None else dict(weights))
     tokenizer.save_pretrained(folder)
+    about = folder / "tokenizer_config.json"
+    write_json(about, _understood_by_transformers_4(read_json(about)))
+
+
+def _understood_by_transformers_4(config: dict[str, Any]) -> dict[str, Any]:
+    """A tokenizer's config by the names of transformers 4, which transformers 5 takes, too."""
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    if isinstance(config.get("extra_special_tokens"), list):
+        config["additional_special_tokens"] = config.pop("extra_special_tokens")
+    return config
 
 
 def load_encoder(name: str, trust: bool = False) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """The encoder, with its span head if it was saved with one, and its tokenizer."""
+    """An encoder and its tokenizer; a span head that was saved with the encoder is loaded, too."""
     from transformers import AutoModel, AutoModelForQuestionAnswering
 
     config = load_config(name, trust)
@@ -103,11 +142,11 @@ def load_span_model(
     Args:
         name: a folder or a hub id; its weights must be safetensors.
         trust: run Python code that comes with a hub model.
-        dropout: takes the place of every dropout probability of the model; None: as in its config.
-        device: where to put it.
+        dropout: replaces every dropout probability of the model's config, unless None.
+        device: the device of the loaded model.
 
     Raises:
-        ConfigError: no such folder or hub model, or one that lbkd cannot use.
+        ConfigError: a folder or hub model that is missing or that lbkd cannot use.
     """
     from transformers import AutoModelForQuestionAnswering
 
@@ -128,10 +167,10 @@ def load_span_model(
 
 
 def load_masked_language_model(name: str, trust: bool = False) -> "PreTrainedModel":
-    """A model that tells masked tokens, in float32; its head is new (random) if the folder has none.
+    """A masked language model in float32; its head is new (random) if the folder has none.
 
-    The head of `e5-small`, and of every model with a trimmed vocabulary, is new but for the word vectors,
-    which it shares with the encoder.
+    The head of `e5-small`, and of every model with a trimmed vocabulary, is new except for the word vectors,
+    which head and encoder share.
     """
     from transformers import AutoModelForMaskedLM
 
@@ -154,7 +193,7 @@ def load_tokenizer(name: str, trust: bool = False) -> "PreTrainedTokenizerBase":
 
     tokenizer: PreTrainedTokenizerBase = _load(AutoTokenizer, name, trust)
     special = set(tokenizer.all_special_tokens)
-    if tokenizer.get_vocab().keys() <= special:  # what transformers makes up where there is no file
+    if tokenizer.get_vocab().keys() <= special:  # made up by transformers for lack of a file
         raise ConfigError(
             f"model {name!r}: there is no vocabulary; add the tokenizer.json that belongs to it."
         )
@@ -162,10 +201,10 @@ def load_tokenizer(name: str, trust: bool = False) -> "PreTrainedTokenizerBase":
 
 
 def trained(model: str | Path, trust: bool = False) -> tuple[str, ModelSettings]:
-    """What to load, and how pairs become windows, of a run folder of lbkd, a model folder or a hub id.
+    """Folder or hub id to load, and model settings, of a run folder, a model folder or a hub id.
 
     Raises:
-        ConfigError: a run.json that cannot be understood.
+        ConfigError: a run.json that is damaged or of another version.
     """
     about = Path(model) / "run.json"
     if not about.exists():
@@ -178,11 +217,11 @@ def trained(model: str | Path, trust: bool = False) -> tuple[str, ModelSettings]
 
 
 def longest_input(config: "PreTrainedConfig", tokenizer: "PreTrainedTokenizerBase") -> int:
-    """Tokens that a model reads at once, special ones included."""
+    """Most tokens that a model reads at once, special tokens included."""
     limit: int = tokenizer.model_max_length
     positions: int = getattr(config, "max_position_embeddings", limit)
     if any(family in config.model_type for family in ("roberta", "camembert")):
-        positions -= config.pad_token_id + 1  # they count positions from there on
+        positions -= config.pad_token_id + 1  # positions are counted from there
     return min(limit, positions)
 
 
@@ -192,7 +231,7 @@ def language_numbers(
     """Language -> its row in the model's language embeddings; None for a model without them.
 
     Raises:
-        ConfigError: the model has them, and nothing tells which row is whose.
+        ConfigError: a model whose language embeddings have no names.
     """
     if not getattr(config, "use_lang_emb", False) or getattr(config, "n_langs", 1) < 2:
         return None
@@ -207,12 +246,12 @@ def language_numbers(
 
 
 def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
-    """`kind.from_pretrained`, with every refusal as a ConfigError."""
+    """The result of `kind.from_pretrained`; every error becomes a ConfigError."""
     from transformers.utils import logging as transformers_logging
 
     _quiet()
     level = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity(logging.ERROR)  # a head that is new is what we are here for
+    transformers_logging.set_verbosity(logging.ERROR)  # no warning that a head is new
     place, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
     if revision:
         options["revision"] = revision
@@ -242,7 +281,7 @@ def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
 
 
 def _quiet() -> None:
-    """Hide the progress bars of transformers: printing is the command line's."""
+    """Hide the progress bars of transformers: only the command line prints."""
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]

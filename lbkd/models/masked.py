@@ -1,4 +1,4 @@
-"""One encoder, two heads: answers' spans, and masked tokens."""
+"""One encoder with two heads: one for answer spans, one for masked tokens."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 
 
 class MaskedSpanModel(torch.nn.Module):
-    """A span model whose encoder a masked-language-modelling head learns with.
+    """A span model whose encoder also has a masked-language-modelling head.
 
-    The head is the model family's own, whatever its parts are called: the family's masked language model runs
-    with a stand-in for its encoder, which hands over what the span model's encoder said. So the vocabulary's
-    logits are computed at M chosen positions only. The output embeddings are the encoder's word vectors where
-    the family ties them.
+    The head is the model family's own: the family's masked language model runs with a stand-in for its
+    encoder, which passes on the hidden states of the span model's encoder. So logits over the vocabulary are
+    computed at M chosen positions only. Families that tie output embeddings to word vectors still do.
 
     Args:
-        span: start and end logits.
-        language: a masked language model of the same family and size; its own encoder is not used.
+        span: the model with start and end logits.
+        language: a masked language model of the same family and size; its encoder is dropped.
     """
 
     def __init__(self, span: "PreTrainedModel", language: "PreTrainedModel") -> None:
@@ -39,12 +38,12 @@ class MaskedSpanModel(torch.nn.Module):
     def forward(
         self, inputs: dict[str, Tensor], masked: dict[str, Tensor], places: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, L) start logits, (B, L) end logits, and (M, V) logits of the chosen tokens of other windows.
+        """(B, L) start logits, (B, L) end logits, and (M, V) logits of the chosen tokens.
 
         Args:
-            inputs: B windows.
-            masked: B' windows with masked phrases.
-            places: (M,) int64: the tokens to tell, counted along the rows of `masked`.
+            inputs: model input of B windows.
+            masked: model input of B' windows with masked phrases.
+            places: (M,) int64: positions of the chosen tokens in the flattened (B' * L) batch `masked`.
         """
         out = self.span(**inputs)
         hidden = self.span.base_model(**masked)[0].flatten(0, 1)[places]
@@ -53,28 +52,28 @@ class MaskedSpanModel(torch.nn.Module):
 
     @property
     def config(self) -> "PreTrainedConfig":
-        """The span model's."""
+        """Config of the span model."""
         return self.span.config
 
     @property
     def base_model(self) -> torch.nn.Module:
-        """The encoder, shared by both heads."""
+        """The encoder that both heads share."""
         return self.span.base_model
 
     def get_input_embeddings(self) -> torch.nn.Module:
-        """The word vectors."""
+        """The encoder's word vectors."""
         return self.span.get_input_embeddings()
 
     @staticmethod
     def span_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Of all weights by name, those of the span model, by the names that they have there."""
+        """The span model's part of all weights, by the span model's own names."""
         return {
             name.removeprefix("span."): tensor for name, tensor in weights.items() if name.startswith("span.")
         }
 
 
 class _StandIn(torch.nn.Module):
-    """Takes an encoder's place, and hands on what it is given."""
+    """A module in an encoder's place that returns its input as hidden states."""
 
     def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> Any:
         from transformers.modeling_outputs import BaseModelOutput

@@ -19,7 +19,7 @@ class SpanLogits(NamedTuple):
 
 
 class _ExactLinear(torch.nn.Linear):
-    """Computes in float32 where the rest of a model computes in half precision."""
+    """A linear layer that computes in float32 under half-precision autocast, too."""
 
     def forward(self, input: Tensor) -> Tensor:
         with torch.autocast(input.device.type, enabled=False):
@@ -28,7 +28,7 @@ class _ExactLinear(torch.nn.Linear):
 
 
 def exact_head(model: "PreTrainedModel") -> None:
-    """Let what follows the encoder compute in float32: bf16 has steps of 1/16 between logits of 8 and 16."""
+    """Make the linear layers behind the encoder compute in float32: bf16's steps above 8 are 1/16."""
     encoder = {id(module) for module in model.base_model.modules()}
     for module in torch.nn.Module.modules(model):
         if type(module) is torch.nn.Linear and id(module) not in encoder:
@@ -36,7 +36,7 @@ def exact_head(model: "PreTrainedModel") -> None:
 
 
 def span_logits(model: torch.nn.Module, batch: "Batch") -> SpanLogits:
-    """Run the model; its logits leave in float32, with every padding position at -inf."""
+    """The model's logits for a batch, in float32, with every padding position at -inf."""
     out = model(**batch.inputs())
     return unpadded(out.start_logits, out.end_logits, batch)
 

@@ -1,6 +1,7 @@
 """Methods that recover an answer in the translation of its sentence: markers, string search, alignment."""
 
-from collections.abc import Sequence
+import html
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -27,7 +28,7 @@ class RecoveredAnswer:
 
     span: Span
     method: str
-    """One of `METHODS`, or `in place` for an answer that never moved."""
+    """One of `METHODS`; in repaired files also `in place` and, for a cut answer, `whole characters`."""
     score: float
     """Confidence from 0 to 1; the method's function tells what the score measures."""
 
@@ -71,8 +72,8 @@ def by_string(answer: str, text: str, source: str, span: Span) -> RecoveredAnswe
         span: the answer's span in `source`.
     """
     others = exact(source, source[slice(*span)])
-    for search, method in ((exact, "answer"), (normalized, "answer-normalized")):
-        if spans := search(text, answer):
+    for method, spans in _occurrences(answer, text):
+        if spans:
             place = counterpart(spans, text, others, span, source)
             return RecoveredAnswer(place, method, _word_score(text, place) / len(spans))
     return None
@@ -80,8 +81,8 @@ def by_string(answer: str, text: str, source: str, span: Span) -> RecoveredAnswe
 
 def by_place(answer: str, text: str, near: int) -> RecoveredAnswer | None:
     """Recover the occurrence of an answer that is nearest to character `near`; scored as in `by_string`."""
-    for search, method in ((exact, "answer"), (normalized, "answer-normalized")):
-        if spans := search(text, answer):
+    for method, spans in _occurrences(answer, text):
+        if spans:
             span = min(spans, key=lambda span: abs(span.start - near))
             return RecoveredAnswer(span, method, _word_score(text, span) / len(spans))
     return None
@@ -94,6 +95,13 @@ def by_alignment(aligner: Aligner, source: str, span: Span, text: str) -> Recove
         return None
     place, score = projected
     return RecoveredAnswer(place, "alignment", score) if score >= MIN_ALIGNMENT_SCORE else None
+
+
+def _occurrences(answer: str, text: str) -> Iterator[tuple[str, list[Span]]]:
+    """Method and occurrences of an answer, which may have HTML entities that the text lacks or lack them."""
+    for spelling in dict.fromkeys((answer, html.unescape(answer), html.escape(answer, quote=False))):
+        yield "answer", exact(text, spelling)
+        yield "answer-normalized", normalized(text, spelling)
 
 
 def _word_score(text: str, span: Span) -> float:

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 from lbkd.recovery.words import Span, is_mark, word_ends
 
@@ -62,6 +63,7 @@ def _best(text: str, spans: Iterator[Span]) -> list[Span]:
     return ranked[2] or ranked[1]
 
 
+@lru_cache(maxsize=64)
 def _fold(text: str) -> tuple[str, list[int]]:
     """A text's letters, digits, symbols and marks other than accents, and the place of each in the text."""
     folded, origin = [], []

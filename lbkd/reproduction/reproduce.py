@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lbkd.errors import ConfigError
-from lbkd.evaluation.evaluate import EvaluationSet, evaluate
+from lbkd.evaluation.evaluate import evaluate
+from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.metrics import score_each
 from lbkd.evaluation.significance import mean_and_deviation, paired_bootstrap
 from lbkd.project import Project
 from lbkd.reproduction.recipe import Row
+from lbkd.training.check import check_run
 from lbkd.training.run import Components, Run
 from lbkd.training.steps import train_run
 from lbkd.workspace import read_json
@@ -92,6 +94,8 @@ def finish(plan: Planned, evaluation_set: EvaluationSet) -> list[dict[str, Any]]
                 f"row {row.name!r} has a model for {language!r}, no column: these are "
                 f"{', '.join(evaluation_set.corpus.languages)}. Leave it out of --languages."
             )
+    if runs:
+        check_run(runs[0].project, evaluation_set)
     folders = {run.folder for _, run in shown}
     for run in runs:
         folder = train_run(run)

@@ -1,8 +1,8 @@
-"""Let a teacher score every window of the training set, once."""
+"""Teachers' logits for every window of the training set, computed once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -19,34 +19,42 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+class Share(NamedTuple):
+    """The blocks of a store that one rank computes: every `world_size`-th."""
+
+    rank: int
+    world_size: int
+
+
+WHOLE = Share(rank=0, world_size=1)
+
+
 def compute_logits(
     model: "PreTrainedModel",
     features: FeatureSet,
     store: LogitsStore,
     batch_tokens: int,
     *,
-    rank: int = 0,
-    world: int = 1,
+    share: Share = WHOLE,
     dtype: torch.dtype = torch.float32,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Fill the store's unfinished blocks, those of this rank.
+    """Compute the unfinished blocks of this rank's share of a store.
 
     Args:
         model: the teacher, on the device to use.
-        features: what the store's feature ids stand for.
-        store: prepared for writing.
+        features: the windows of the training set.
+        store: the teacher's store, prepared for writing.
         batch_tokens: tokens per forward pass, padding included.
-        rank: which of the ranks this is.
-        world: how many ranks share the work.
-        dtype: to compute in.
+        share: this rank's share of the blocks.
+        dtype: precision of the forward pass.
         progress: called with (windows done, windows in all) of this rank.
 
     Raises:
-        DataError: the teacher gives logits that are not finite.
+        DataError: logits that are not finite.
     """
-    finished = store.finished()  # ranks may look at different moments: which blocks are whose must not change
-    todo = [number for number in range(rank, store.blocks, world) if number not in finished]
+    finished = store.finished()  # may differ between ranks, so that shares must not depend on it
+    todo = [number for number in range(share.rank, store.blocks, share.world_size) if number not in finished]
     total = sum(store.block(number).stop - store.block(number).start for number in todo)
 
     def batches() -> Iterator[Batch]:
@@ -76,7 +84,7 @@ def compute_logits(
                     f"{store.folder}: this teacher's logits are not all finite numbers: "
                     "its training went astray. Train it anew, with a lower learning rate or in fp32."
                 )
-            store.write(number, *halves, rank)
+            store.write(number, *halves, share.rank)
 
 
 def _halves(logits: SpanLogits, batch: Batch) -> Tensor:

@@ -1,9 +1,9 @@
-"""Logits in 12 bits each: as steps above their window's smallest one.
+"""Logits in 12 bits each: numbers of steps above the window's smallest logit.
 
 A window's n logits are two little-endian float32, the smallest logit and the step, a 4095th of the range;
 then n whole numbers of steps from 0 to 4095, two of them in three bytes. The error is at most half a step:
-0.004 where logits range over 32, as much as float16's between 8 and 16. Softmax feels differences of logits
-whatever their size, so that float16's finer steps near zero buy nothing.
+0.004 where logits range over 32, as much as float16's between 8 and 16. Softmax depends on differences of
+logits alone, so that float16's finer steps near zero gain nothing.
 """
 
 from typing import Protocol
@@ -21,18 +21,23 @@ _STEPS = 4095
 
 
 def sizes(lengths: Ints) -> Ints:
-    """(N,) bytes that windows of so many tokens take."""
+    """(N,) bytes of packed windows with `lengths` tokens."""
     size: Ints = _HEAD + (3 * lengths + 1) // 2
     return size
 
 
 def mean_size(windows: float, tokens: float) -> float:
-    """Bytes that so many windows with so many tokens in all take; half a byte more for each of odd length."""
+    """Expected bytes of packed windows with `tokens` tokens in all; odd lengths take half a byte more."""
     return _HEAD * windows + 1.5 * tokens
 
 
 def pack(logits: Logits, lengths: Ints) -> Bytes:
-    """The bytes of N windows of `lengths` (N,) tokens, one after another; their finite logits likewise."""
+    """The packed bytes of N windows, one after another.
+
+    Args:
+        logits: (sum of lengths,) finite logits, window after window.
+        lengths: (N,) tokens of each window.
+    """
     width = int(np.max(lengths, initial=0)) + 1 & ~1
     real = np.arange(width) < lengths[:, None]
     grid = np.zeros(real.shape)
@@ -50,18 +55,18 @@ def pack(logits: Logits, lengths: Ints) -> Bytes:
 
 
 class Packed(Protocol):
-    """Bytes that may lie in several files."""
+    """Bytes in one file or in several, read by slices."""
 
     def __getitem__(self, at: slice, /) -> Bytes: ...
 
 
 def unpack(data: Packed, begins: Ints, lengths: Ints, width: int) -> Logits:
-    """(B, width) float32, -inf beyond each one's tokens.
+    """(B, width) float32 logits, -inf beyond each window's tokens.
 
     Args:
-        data: what `pack` gave.
+        data: bytes that `pack` gave.
         begins: (B,) first byte of each window.
-        lengths: (B,) tokens of each; at most `width`.
+        lengths: (B,) tokens of each window, at most `width`.
     """
     pairs = (width + 1) // 2
     rows = np.zeros((len(begins), _HEAD + 3 * pairs), dtype=np.uint8)

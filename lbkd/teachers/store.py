@@ -1,14 +1,14 @@
 """Teachers' logits on disk: ragged, in 12 bits, memory-mapped, addressed by feature id.
 
-    <folder>/manifest.json   what the numbers depend on, the set of windows included
-    <folder>/start.u12       start logits of every feature's real tokens, feature after feature
-    <folder>/end.u12         (see `packing`)
-    <folder>/start.1.u12     the same of the next `SHARD` blocks, and so on
-    <folder>/blocks.<rank>.jsonl   one line a finished block: its number and the checksums of its bytes
+    <folder>/manifest.json   provenance of the logits, the set of windows included
+    <folder>/start.u12       start logits of every feature's real tokens, in order (see `packing`)
+    <folder>/end.u12         end logits likewise
+    <folder>/start.1.u12     start logits of the next `SHARD` blocks, and so on
+    <folder>/blocks.<rank>.jsonl   one line for each finished block: its number and the checksums of its bytes
 
-Features stand in ascending order of id; a block is `BLOCK` of them in a row. Ranks write disjoint blocks.
-A block counts once its bytes are on disk and a line says so; its bytes are held against that line at every
-opening.
+Features stand in ascending order of id; a block holds `BLOCK` features in a row. Ranks write disjoint blocks.
+A block is finished once its bytes are on disk and a line has its checksums; every opening of a store compares
+the bytes with the checksums.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ SHARD = 4096
 """Blocks of a file: two million windows, less than a gigabyte as a rule."""
 HALVES = ("start", "end")
 _MARKED = 16
-"""Windows from one whose place is kept in memory to the next."""
+"""Every so many windows, memory holds the place of one."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class LogitsStore:
     """One teacher's logits for a set of features.
 
     Args:
-        folder: where the files lie.
+        folder: folder of the files.
         features: (N,) feature ids, ascending.
-        lengths: (N,) real tokens of each.
+        lengths: (N,) real tokens of each feature.
     """
 
     folder: Path
@@ -59,21 +59,22 @@ class LogitsStore:
         return -(-len(self.features) // BLOCK)
 
     def block(self, number: int) -> slice:
-        """Which of the features a block holds."""
+        """The part of the features in a block."""
         return slice(number * BLOCK, min((number + 1) * BLOCK, len(self.features)))
 
     def prepare(self, provenance: dict[str, Any]) -> str:
-        """Make the folder ready for writing; blocks that were finished with the same provenance are kept.
+        """Make the folder ready for writing; finished blocks with the same provenance are kept.
 
-        One rank calls this, before any of them writes.
+        One rank calls this, before any rank writes.
 
         Args:
-            provenance: what the logits depend on, by name; JSON values. Windows and format are added.
+            provenance: everything that the logits depend on, by name; JSON values. The set of windows and
+                the format version are added.
 
         Returns:
-            The names of the provenance that differ from those of a former store, which is dropped; "".
+            Names in which the provenance differs from a former store's, which is deleted; "" if none.
         """
-        changed = self._changed(provenance)
+        changed = self.changed(provenance)
         if changed != "":
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
@@ -83,13 +84,18 @@ class LogitsStore:
                 self._file(half, number).touch()
         return changed or ""
 
+    def changed(self, provenance: dict[str, Any]) -> str | None:
+        """Names of the provenance that differ from the manifest's; None where there is no manifest."""
+        former = read_json(self.folder / "manifest.json")
+        return differences(former, self._manifest(provenance)) if isinstance(former, dict) else None
+
     def finished(self) -> set[int]:
         """Blocks whose bytes are on disk and undamaged."""
         claims = self._claims()
         return {n for n in range(self.blocks) if n in claims and self._checksums(n) in claims[n]}
 
     def write(self, number: int, start: Logits, end: Logits, rank: int) -> None:
-        """Write one block: the logits of its features' tokens, feature after feature, both (tokens,)."""
+        """Write one block: (tokens,) start and (tokens,) end logits of its features, in order."""
         begin, _ = self._bytes(number)
         checksums = []
         for half, values in zip(HALVES, (start, end), strict=True):
@@ -108,10 +114,10 @@ class LogitsStore:
         """The store for reading.
 
         Raises:
-            DataError: missing, unfinished, damaged, or computed from other provenance (which are named).
+            DataError: a store that is missing, unfinished, damaged, or of another provenance.
         """
         remedy = "Compute it again with `lbkd cache-logits`."
-        changed = self._changed(provenance)
+        changed = self.changed(provenance)
         if changed is None:
             raise DataError(f"{self.folder}: no teacher logits here. {remedy}")
         if changed:
@@ -127,7 +133,7 @@ class LogitsStore:
         return StoredLogits(self.features, self.lengths, *(self._map(half) for half in HALVES))
 
     def _manifest(self, provenance: dict[str, Any]) -> dict[str, Any]:
-        """All that the bytes depend on, as JSON gives it back."""
+        """Everything that the bytes depend on, as JSON gives it back."""
         windows = hashlib.sha256()
         for column in (self.features, self.lengths):
             for number in range(self.blocks):
@@ -136,13 +142,8 @@ class LogitsStore:
         described: dict[str, Any] = json.loads(json.dumps({**provenance, **own}))
         return described
 
-    def _changed(self, provenance: dict[str, Any]) -> str | None:
-        """Names of the provenance that differ from the manifest's; None where there is no manifest."""
-        former = read_json(self.folder / "manifest.json")
-        return differences(former, self._manifest(provenance)) if isinstance(former, dict) else None
-
     def _file(self, half: str, number: int) -> Path:
-        """Where a block lies."""
+        """The file of a block."""
         shard = number // SHARD
         return self.folder / (f"{half}.{shard}.u12" if shard else f"{half}.u12")
 
@@ -153,16 +154,16 @@ class LogitsStore:
 
     @cached_property
     def _offsets(self) -> Ints:
-        """(blocks + 1,) bytes of one half before each block; the last entry is those of all."""
+        """(blocks + 1,) bytes of one half before each block, and of all blocks."""
         return offsets(self.lengths, BLOCK)
 
     def _bytes(self, number: int) -> tuple[int, int]:
-        """First byte of a block in its file, and one past its last."""
+        """First byte of a block in its file, and one past the last byte."""
         begin, end, first = self._offsets[[number, number + 1, number - number % SHARD]].tolist()
         return begin - first, end - first
 
     def _claims(self) -> dict[int, list[list[int]]]:
-        """Checksums by block, as its writers noted them; several where it was written several times."""
+        """Block -> checksums noted by its writers, several if the block was written several times."""
         found: dict[int, list[list[int]]] = {}
         for path in sorted(self.folder.glob("blocks.*.jsonl")):
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -174,7 +175,7 @@ class LogitsStore:
         return found
 
     def _checksums(self, number: int) -> list[int]:
-        """Of the bytes on disk, start and end; empty where a file is missing."""
+        """Checksums of a block's bytes on disk, start and end; empty where a file is missing."""
         begin, end = self._bytes(number)
         checksums = []
         for half in HALVES:
@@ -188,17 +189,17 @@ class LogitsStore:
 
 
 def _synced(path: str, flags: int) -> int:
-    """Open for synchronous writes: else NFS may write whole pages, over what another host wrote beside."""
+    """Open a file for synchronous writes: otherwise NFS may overwrite neighbouring bytes of another host."""
     return os.open(path, flags | os.O_DSYNC)
 
 
 @dataclass(frozen=True)
 class Shards:
-    """Files one after another, read like one array; nothing that is asked for lies in two of them."""
+    """Files one after another, read like one array; no slice may lie in two files."""
 
     files: Sequence[Bytes]
     begins: Sequence[int]
-    """The first byte of each."""
+    """Number of each file's first byte."""
 
     def __getitem__(self, at: slice) -> Bytes:
         shard = bisect_right(self.begins, at.start) - 1
@@ -217,11 +218,11 @@ class StoredLogits:
 
     @cached_property
     def _offsets(self) -> Ints:
-        """Of every sixteenth window: K teachers have K of these, but share features and lengths."""
+        """First byte of every sixteenth window; K teachers have K arrays, but share features and lengths."""
         return offsets(self.lengths, _MARKED)
 
     def read(self, features: Ints, width: int) -> tuple[Logits, Logits]:
-        """Start and end logits of the given features, (B, width) float32, -inf beyond each one's tokens.
+        """Start and end logits of the given features, each (B, width) float32, -inf beyond the tokens.
 
         Raises:
             DataError: a feature that the store does not hold.
@@ -239,7 +240,7 @@ class StoredLogits:
 
 
 def offsets(lengths: Ints, every: int) -> Ints:
-    """First byte of each window whose number `every` divides, and, last, the bytes of all.
+    """First bytes of the windows 0, `every`, 2 `every`, ...; the last entry is the number of all bytes.
 
     Args:
         lengths: (N,) tokens of windows that are packed one after another.

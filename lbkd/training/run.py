@@ -13,7 +13,7 @@ from lbkd.config import Settings
 from lbkd.criterions import Criterion
 from lbkd.distributed.device import compute_dtype
 from lbkd.errors import ConfigError, DataError
-from lbkd.evaluation.evaluate import EvaluationSet
+from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.selection import selection_set
 from lbkd.features.dataset import LanguagePair
 from lbkd.project import Project

@@ -4,6 +4,7 @@ Each writes down what its result depends on; while that is unchanged, it is not 
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,16 @@ from lbkd.distributed import collectives, group
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
+from lbkd.evaluation.evaluation_set import own_test_set
 from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
-from lbkd.models.load import load_span_model
+from lbkd.models.load import load_span_model, save
+from lbkd.models.trimming.restore import cut_again, restore_folder
 from lbkd.progress import Listener
 from lbkd.project import Project, window_settings
-from lbkd.teachers.compute import compute_logits
+from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
+from lbkd.training.check import check_run
 from lbkd.training.checkpoints import Checkpoints
 from lbkd.training.engine import import_deepspeed
 from lbkd.training.loop import Report, TrainingLoop, Weights, seed_everything
@@ -105,10 +109,10 @@ def _train_model(
 
 
 def _save_model(run: Run, model: "PreTrainedModel", weights: Weights, folder: Path) -> None:
-    """Write model and tokenizer as a plain Hugging Face folder."""
+    """Write model and tokenizer as a plain Hugging Face folder, with the encoder's whole vocabulary."""
     torch.nn.Module.to(model, "cpu")
-    model.save_pretrained(folder, state_dict=weights)
-    run.project.tokenizer.save_pretrained(folder)
+    save(model, run.project.tokenizer, folder, weights)
+    restore_folder(folder, run.project.encoder)
 
 
 def _about(run: Run, provenance: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -117,6 +121,7 @@ def _about(run: Run, provenance: dict[str, Any], seconds: float) -> dict[str, An
         "name": run.name,
         "task": run.components.task,
         "seconds": round(seconds, 1),
+        "components": asdict(run.components),
         "seed": run.project.settings.seed,
         "ranks": run.project.world_size,
         "versions": versions(),
@@ -139,24 +144,15 @@ def cache_logits(
     """
     features = project.train_features
     if windows is None:
-        pairs = [(k, j) for k in features.languages for j in features.languages]
-        windows = Schedule(features, pairs, project.settings).windows
+        windows = all_windows(project)
     _train_missing(project, [teacher])
     run = teacher_run(project, teacher)
-    folder = project.settings.workspace / "logits" / run.folder.name
-    store = LogitsStore(folder, windows, features.lengths(windows) if lengths is None else lengths)
-    provenance = {
-        "corpus": project.train_corpus.fingerprint(),
-        "tokenizer": project.tokenizer_hash,
-        "window settings": list(window_settings(project.settings.model)),
-        "teacher weights": file_hash(run.weights),
-        "precision": str(compute_dtype(project.settings.runtime.precision)),
-    }
+    store, provenance = logits_store(run, windows, lengths)
     project.alike(provenance)
     if project.rank == 0:
         changed = store.prepare(provenance)
         if changed:
-            project.listener.note(f"{folder}: computed again, since {changed} changed")
+            project.listener.note(f"{store.folder}: computed again, since {changed} changed")
     collectives.barrier()
     finished = collectives.broadcast_object(len(store.finished()))
     if finished < store.blocks:
@@ -165,15 +161,16 @@ def cache_logits(
             f"{run.folder.name}: scoring {len(windows)} windows" + (f" ({there})" if finished else "")
         )
         trust = project.settings.model.trust_remote_code
-        model = load_span_model(str(run.folder / "model"), trust, device=current_device())
+        model = load_span_model(str(run.folder / "model"), trust)
+        cut_again(model, project.encoder)  # the windows' token ids are those of the cut vocabulary
+        torch.nn.Module.to(model, current_device())
         collectives.raise_on_all_ranks(
             lambda: compute_logits(
                 model,
                 features,
                 store,
                 project.settings.evaluation.batch_tokens,
-                rank=project.rank,
-                world=project.world_size,
+                share=Share(project.rank, project.world_size),
                 dtype=compute_dtype(project.settings.runtime.precision),
                 progress=lambda done, total: project.listener.progress(
                     f"{run.folder.name} scores", done, total, {}
@@ -183,17 +180,59 @@ def cache_logits(
     return store.open(provenance)
 
 
+def all_windows(project: Project) -> Ints:
+    """Feature ids, ascending, of the windows that a student of all language pairs reads."""
+    features = project.train_features
+    pairs = [(k, j) for k in features.languages for j in features.languages]
+    return Schedule(features, pairs, project.settings).windows
+
+
+def logits_store(
+    teacher: Run, windows: Ints, lengths: Ints | None = None
+) -> tuple[LogitsStore, dict[str, Any]]:
+    """The store of a trained teacher's logits for some windows, and what the logits depend on, by name.
+
+    Args:
+        teacher: the teacher's run.
+        windows: (N,) feature ids, ascending.
+        lengths: (N,) tokens of each window, where known.
+    """
+    project = teacher.project
+    folder = project.settings.workspace / "logits" / teacher.name
+    if lengths is None:
+        lengths = project.train_features.lengths(windows)
+    provenance = {
+        "corpus": project.train_corpus.fingerprint(),
+        "tokenizer": project.tokenizer_hash,
+        "window settings": list(window_settings(project.settings.model)),
+        "teacher weights": file_hash(teacher.weights),
+        "precision": str(compute_dtype(project.settings.runtime.precision)),
+    }
+    return LogitsStore(folder, windows, lengths), provenance
+
+
+def checked_runs(project: Project, student: Components) -> list[Run]:
+    """The runs of `run_all` in their order, once all that settings and files tell is checked.
+
+    Raises:
+        ConfigError: components or options that do not fit, a finished run that would be replaced, or see
+            `check_run`.
+        DataError: see `check_run` and `read_run`.
+    """
+    check_run(project, own_test_set(project))
+    run = Run.of(project, student)
+    runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
+    for each in runs:
+        each.check_replaces_nothing()
+    return runs
+
+
 def run_all(project: Project, student: Components) -> list[dict[str, Any]]:
     """Train and score everything: baseline, teachers and student; the rows of `results.json`.
 
     The student's options are the student's alone: baseline and teachers learn with plain NLL.
     """
-    _ = project.test_corpus  # a faulty test file is told now, not after the training
-    run = Run.of(project, student)
-    runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
-    for each in runs:
-        each.check_replaces_nothing()
-    models = [train_run(each) for each in runs]
+    models = [train_run(run) for run in checked_runs(project, student)]
     rows = [row for model in models for row in evaluate(project, model)]
     if project.rank == 0:
         write_json(project.settings.workspace / "results.json", rows)

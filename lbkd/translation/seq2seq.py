@@ -101,7 +101,7 @@ class Seq2seq(Translator):
         loaded = self._load(source, target)
         name, model = loaded.name, loaded.model
         return {
-            "model": folder_hash(Path(name)) if Path(name).is_dir() else [name, model.config._commit_hash],
+            "model": folder_hash(Path(name)) if Path(name).is_dir() else [name, _hub_commit(name)],
             "beams": self.beams,
             "precision": str(model.dtype),
         }
@@ -205,3 +205,10 @@ def _batches(lengths: list[int], longest: int, tokens: int) -> Iterator[tuple[li
         size = max(1, tokens // length)
         for start in range(0, len(numbers), size):
             yield numbers[start : start + size], length
+
+
+def _hub_commit(name: str) -> str | None:
+    """The commit of a hub model that lies in the cache."""
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    return extract_commit_hash(cached_file(name, "config.json"), None)

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,3 +103,37 @@ def wrote(tmp_path: Path) -> Callable[[str, Any], Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def options(
+    tiny_model_folder: Path, two_languages: Sequence[str], tmp_path_factory: pytest.TempPathFactory
+) -> list[Any]:
+    """Options of every command that trains; all share one workspace."""
+    workspace = tmp_path_factory.mktemp("work") / "space"
+    return ["--model", tiny_model_folder, *two_languages, "--workspace", workspace]
+
+
+@pytest.fixture(scope="session")
+def workspace(options: list[Any]) -> Path:
+    """The workspace that these commands share."""
+    folder: Path = options[-1]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def short(options: list[Any]) -> list[Any]:
+    """The options, and two steps of training."""
+    return [*options, "--set", "training.max_steps=2", "--set", "training.log_every=1"]
+
+
+@pytest.fixture(scope="session")
+def baseline(lbkd: Callable[..., Done], short: list[Any]) -> Done:
+    """A trained baseline: what the command did."""
+    return lbkd("train", "--task", "baseline", *short)
+
+
+@pytest.fixture(scope="session")
+def student(lbkd: Callable[..., Done], short: list[Any], baseline: Done) -> Done:
+    """A distilled student: what the command did, with --json."""
+    return lbkd("distill", *short, "--json")

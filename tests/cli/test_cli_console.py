@@ -13,7 +13,13 @@ from rich.console import Console
 def rows(*models: str) -> list[Mapping[str, Any]]:
     """Scores in six languages, three of them zero-shot."""
     return [
-        {"model": model, "language": language, "zero_shot": n > 2, "exact_match": 51.24, "f1": 60.25 + n}
+        {
+            "model": model,
+            "language": language,
+            "zero_shot": n > 2,
+            "exact_match": 51.24,
+            "f1": 60.25 + n,
+        }
         for model in models
         for n, language in enumerate(("en", "es", "de", "ar", "hi", "vi"))
     ]
@@ -40,6 +46,18 @@ def test_a_model_without_a_language_has_an_empty_cell(capsys: pytest.CaptureFixt
     console.scores_table([*rows("a"), rows("b")[1]])
     line = capsys.readouterr().out.splitlines()[2]
     assert line.split() == ["b", "51.2", "/", "61.2"]
+
+
+def test_a_language_that_only_some_models_learnt(capsys: pytest.CaptureFixture[str]) -> None:
+    """The asterisk stands at the models that did not."""
+    learnt = [{**row, "zero_shot": row["language"] == "vi"} for row in rows("more")]
+    console.scores_table([*rows("less"), *learnt])
+    head, less, more, last = capsys.readouterr().out.splitlines()
+    assert head.split()[3:] == ["en", "es", "de", "ar", "hi", "vi*"]
+    cells = [line.rstrip() for line in less.split("51.2 / ")[1:]]
+    assert cells == ["60.2", "61.2", "62.2", "63.2*", "64.2*", "65.2"]
+    assert "*" not in more
+    assert "zero-shot" in last
 
 
 def test_only_about_is_folded_and_only_on_a_terminal(

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lbkd_cli import main
 
 from lbkd.distributed import launch
+from lbkd.errors import ConfigError
 
 WRONG = {
     "command": (["trian"], ["'trian'", "Did you mean 'train', 'trim'?"]),
@@ -220,12 +220,22 @@ def test_a_message_is_shown_as_it_is(refused: Callable[..., str]) -> None:
 
 @pytest.mark.parametrize(("rank", "before"), [("0", "error: "), ("1", "error: rank 1: ")])
 def test_ranks(lbkd: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, rank: str, before: str) -> None:
-    waited: list[float] = []
-    monkeypatch.setattr(main.time, "sleep", waited.append)
     monkeypatch.setenv("RANK", rank)
     monkeypatch.setenv("MASTER_ADDR", "localhost")
     assert lbkd("list", "tusks").err.startswith(before + "no kind")
-    assert bool(waited) == (rank == "1")
+
+
+@pytest.mark.parametrize(("elsewhere", "err"), [(False, "error: lost\n"), (True, "")])
+def test_an_error_that_another_rank_tells(
+    lbkd: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, elsewhere: bool, err: str
+) -> None:
+    def project(*arguments: Any) -> None:
+        raise ConfigError("lost")
+
+    monkeypatch.setattr("lbkd.project.Project", project)
+    monkeypatch.setattr("lbkd.distributed.hosts.told_by_another", lambda message: elsewhere)
+    done = lbkd("evaluate", "any")
+    assert (done.code, done.out, done.err) == (2, "", err)
 
 
 def test_as_a_program(tmp_path: Path) -> None:
@@ -236,9 +246,10 @@ def test_as_a_program(tmp_path: Path) -> None:
 
 
 def test_a_killed_rank_is_told(lbkd: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It could not say so itself."""
-    killed = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
-    monkeypatch.setattr(launch, "this_command", lambda: killed)
+    """By the process that started the rank."""
+    commands = []
+    monkeypatch.setattr(launch, "launch", lambda command, nproc: commands.append((command, nproc)) or 137)
     done = lbkd("evaluate", "any", "--nproc", "2")
     assert (done.code, done.out) == (137, "")
     assert done.err == "error: a rank was killed, as the system does where memory runs out\n"
+    assert commands == [([sys.executable, "-m", "lbkd_cli", "evaluate", "any", "--nproc", "2"], 2)]

@@ -134,6 +134,22 @@ def test_predict(
 
 loaded_once = cache(Answerer)
 
+RUN = {
+    "name": "baseline",
+    "components": {"task": "baseline", "task_options": {}, "weighting": "impurity"},
+    "settings": Settings().model_dump(mode="json"),
+    "provenance": {"seed": 1},
+}
+
+
+@quick(60)
+@given(content=st.binary(max_size=20) | changed(RUN), as_json=st.booleans())
+def test_status(answered: Callable[..., None], content: bytes, as_json: bool) -> None:
+    run = Path("lbkd-work/runs/baseline")
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "run.json").write_bytes(content)
+    answered("status", *["--json"] * as_json)
+
 
 @quick(40)
 @given(english=changed(DOCUMENT), spanish=changed(DOCUMENT))

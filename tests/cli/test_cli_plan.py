@@ -67,8 +67,8 @@ def test_the_recommended_command(lbkd: Callable[..., Any]) -> None:
     shown = lbkd("plan", *NUMBERS, "--task", "mix-mrc", "--set=training.epochs=3").out
     [command] = [line.strip() for line in shown.splitlines() if line.startswith("  lbkd")]
     assert command == (
-        "lbkd train --model xlm-roberta-base --task mix-mrc --set=training.epochs=3 --corpus YOUR_DATA "
-        "--nproc 8 --set runtime.precision=bf16 --zero-stage 0"
+        "lbkd train --model xlm-roberta-base --task mix-mrc --corpus YOUR_DATA --nproc 8 "
+        "--set training.epochs=3 --set runtime.precision=bf16 --zero-stage 0"
     )
 
 
@@ -97,3 +97,14 @@ def test_numbers_have_no_settings_of_the_corpus_that_ships(lbkd: Callable[..., A
 def test_refusals(refused: Callable[..., str], arguments: list[Any], parts: list[str]) -> None:
     message = refused("plan", *arguments)
     assert all(part in message for part in parts), message
+
+
+def test_numbers_beside_a_corpus_of_the_settings_file(
+    lbkd: Callable[..., Any], refused: Callable[..., str]
+) -> None:
+    """Refused where the corpus has its texts; else the recommended command names the folder."""
+    Path("lbkd.toml").write_text(f'[corpus]\ndir = "{BUILTIN_CORPUS}"\n', encoding="utf-8")
+    message = refused("plan", *NUMBERS)
+    assert f"--questions 100000: the texts are there, in {BUILTIN_CORPUS}; leave it out" in message
+    Path("lbkd.toml").write_text('[corpus]\ndir = "to-come"\n', encoding="utf-8")
+    assert "--corpus to-come" in lbkd("plan", *NUMBERS, "--json").json["recommended"]["command"]

@@ -147,3 +147,34 @@ def test_unanswerable_questions_need_squad_v2(
 ) -> None:
     gold, predictions = wrote("g.json", SQUAD2), wrote("p.json", {"a": "cat", "b": ""})
     assert "'squad-v2' does not" in refused("score", gold, predictions)
+
+
+def test_reads_what_the_official_scripts_read(lbkd: Callable[..., Any], wrote: Callable[..., Path]) -> None:
+    """Offsets, passages and white-space answers do not matter; a repeated id counts every time."""
+    qas = [
+        {"id": "a", "question": "?", "answers": [{"text": "cat", "answer_start": 99}, {"text": " "}]},
+        {"id": "b", "answers": [{"text": "the dog", "answer_start": -1}]},
+        {"id": "a", "answers": [{"text": "cow"}]},
+    ]
+    gold = wrote("g.json", {"data": [{"paragraphs": [{"qas": qas}]}]})
+    predictions = wrote("p.json", {"a": "cat", "b": "dog run"})
+    done = lbkd("score", gold, predictions, "--json")
+    # 1, 0 and 0 exact; F1 1, 2 / 3 (the article is dropped: 1 of 2 words right, 1 of 1 found) and 0
+    assert (done.json["exact_match"], done.json["questions"]) == (pytest.approx(100 / 3), 3)
+    assert done.json["f1"] == pytest.approx(100 * (1 + 2 / 3) / 3)
+    assert done.err == f"{gold}: 1 questions have the id of an earlier one; every occurrence counts\n"
+    done = lbkd("score", gold, predictions, "--json", "--metric", "squad-v2")
+    assert (done.json["exact_match"], done.json["questions"]) == (0, 2)
+    assert done.json["f1"] == pytest.approx(100 * (2 / 3) / 2)
+    assert "the last occurrence counts" in done.err
+
+
+def test_repeated_keys_are_told(lbkd: Callable[..., Any], wrote: Callable[..., Path], gold: Path) -> None:
+    answers = right(gold)
+    first = next(iter(answers))
+    text = json.dumps(answers)
+    predictions = wrote("p.json", text[:-1] + f', "{first}": "quite wrong"}}')
+    done = lbkd("score", gold, predictions, "--json")
+    assert done.json["exact_match"] == pytest.approx(100 * 53 / 54)
+    assert done.err.startswith(f"{predictions}: an object has the key '{first}' twice, with ")
+    assert done.err.endswith(" and with 'quite wrong'; the last value counts\n")

@@ -1,4 +1,5 @@
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def test_a_changed_file_is_packed_anew(odd: Path, tmp_path: Path) -> None:
     after = read_packed(odd, "de", tmp_path / "corpus")
     assert (before.passages[1], after.passages[1]) == ("nichts", "etwas")
     assert before.content != after.content
-    assert [path.suffix for path in (tmp_path / "corpus").iterdir()] == [".safetensors"] * 2
+    assert [path.suffix for path in (tmp_path / "corpus").iterdir()] == [".packed"] * 2
 
 
 def test_a_faulty_file_is_refused_as_ever(odd: Path, tmp_path: Path) -> None:
@@ -97,3 +98,23 @@ def test_a_packed_corpus_is_the_same_corpus(tmp_path: Path, limit: int | None) -
     for code in paths:
         assert kept.rows[code].tolist() == plain.rows[code].tolist()
         assert list(kept.datasets[code].questions) == list(plain.datasets[code].questions)
+
+
+def test_every_flipped_bit_and_every_cut_is_noticed(odd: Path, tmp_path: Path) -> None:
+    """Whatever the damage, the file is packed anew and says what it said."""
+    folder = tmp_path / "corpus"
+    content = read_packed(odd, "de", folder).content
+    [place] = folder.iterdir()
+    whole = place.read_bytes()
+    chance = random.Random(0)
+    damages = [
+        whole[:at] + bytes([whole[at] ^ 1 << chance.randrange(8)]) + whole[at + 1 :]
+        for at in range(len(whole))
+    ]
+    damages += [whole[:at] for at in range(0, len(whole), 7)] + [whole[:-1], whole + b"x", bytes(len(whole))]
+    for damaged in damages:
+        place.write_bytes(damaged)
+        kept = read_packed(odd, "de", folder)
+        assert kept.content == content
+        assert place.read_bytes() != damaged
+        assert list(kept.passages) == ["ein 🙂 Haus", "nichts"]

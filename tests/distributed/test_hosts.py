@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch.distributed as dist
 from lbkd_cli.main import app
+from lbkd_cli.options import Invocation
 from ranks import Ranks, furthest, settings
 from safetensors.torch import load_file
 from two_hosts import NAMES, Host, Started, two_hosts
@@ -94,7 +95,8 @@ class Alone:
 @pytest.fixture(scope="module")
 def alone(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Alone:
     workspace = tmp_path_factory.mktemp("alone")
-    app(words("distill", tiny_model_folder, workspace), standalone_mode=False)
+    arguments = words("distill", tiny_model_folder, workspace)
+    app(arguments, standalone_mode=False, obj=Invocation(arguments))
     return Alone(tiny_model_folder, workspace)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.distributed import launch as module
-from lbkd.distributed.launch import launch, launched, this_command
+from lbkd.distributed.launch import launch, launched
 
 RANK = "import os, pathlib, signal, sys, time; rank = os.environ['RANK']; here = pathlib.Path(sys.argv[1]);"
 """How a rank of these tests begins; it is told a folder."""
@@ -121,11 +121,6 @@ def test_who_launched_this(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not launched()
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     assert launched()
-
-
-def test_this_command_can_be_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["/somewhere/lbkd", "train", "--nproc", "2"])
-    assert this_command() == [sys.executable, "-m", "lbkd_cli", "train", "--nproc", "2"]
 
 
 def train_command(model: Path, workspace: Path, *more: str) -> list[str]:

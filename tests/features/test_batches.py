@@ -13,12 +13,13 @@ from lbkd.corpus.squad import Answer, Dataset, Question
 from lbkd.features.batches import Batch, Epoch, by_tokens, collate, share
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints, tokenizer_hash
+from lbkd.features.windows import WindowSettings
 
 
 def build(
     corpus: ParallelCorpus, tokenizer: PreTrainedTokenizerFast, folder: Path, *settings: int
 ) -> FeatureSet:
-    return FeatureSet.build(corpus, tokenizer, tokenizer_hash(tokenizer), folder, *settings)
+    return FeatureSet.build(corpus, tokenizer, tokenizer_hash(tokenizer), folder, WindowSettings(*settings))
 
 
 def every_pair(features: FeatureSet) -> Ints:
@@ -226,7 +227,7 @@ def test_languages_of_tokens_by_hand(xlm_tokenizer: XLMTokenizer, tmp_path: Path
     )
     numbers = {"de": 3, "hi": 1, "en": 5}
     hashed = tokenizer_hash(xlm_tokenizer, numbers)
-    features = FeatureSet.build(corpus, xlm_tokenizer, hashed, tmp_path, 32, 8, 8, numbers)
+    features = FeatureSet.build(corpus, xlm_tokenizer, hashed, tmp_path, WindowSettings(32, 8, 8), numbers)
     asked = {code: int(features.questions[code].lengths[0]) for code in ("en", "de")}
     passage = {code: int(features.passages[code].lengths[0]) for code in ("en", "de")}
     batch = collate(features, every_pair(features))
@@ -241,5 +242,5 @@ def test_languages_of_tokens_by_hand(xlm_tokenizer: XLMTokenizer, tmp_path: Path
     assert not batch.mask.all()
     assert batch.inputs().keys() == {"input_ids", "attention_mask", "langs"}
     assert batch.inputs()["langs"] is batch.langs
-    told_nothing = FeatureSet.build(corpus, xlm_tokenizer, hashed, tmp_path, 32, 8, 8)
+    told_nothing = FeatureSet.build(corpus, xlm_tokenizer, hashed, tmp_path, WindowSettings(32, 8, 8))
     assert collate(told_nothing, every_pair(features)).langs is None

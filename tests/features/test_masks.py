@@ -13,6 +13,7 @@ from lbkd.features.batches import collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.masks import Masker, token_spans
 from lbkd.features.tokens import Ints, TokenTable, tokenize
+from lbkd.features.windows import WindowSettings
 from lbkd.phrases import Phrases, words_of
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ STEPS = range(1, 6)
 def features_of(tokenizer: "PreTrainedTokenizerFast", folder: Path, *windows: int) -> FeatureSet:
     paths = {language: BUILTIN_CORPUS / f"train.{language}.json" for language in LANGUAGES}
     corpus = ParallelCorpus.read(paths, "en", 12)
-    return FeatureSet.build(corpus, tokenizer, "", folder, *(windows or (384, 64, 128)))
+    return FeatureSet.build(corpus, tokenizer, "", folder, WindowSettings(*(windows or (384, 64, 128))))
 
 
 @pytest.fixture(scope="module", params=["wordpiece_tokenizer", "e5_tokenizer"])

@@ -18,6 +18,7 @@ from lbkd.corpus.squad import Dataset
 from lbkd.errors import ConfigError
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Template, TokenTable, stored_tokens, takes_language, tokenize, tokenizer_hash
+from lbkd.features.windows import WindowSettings
 
 LANGUAGES = ("en", "es", "de", "ar", "hi", "vi")
 QUOTES = 'Er sagte "Ja", l\'eau: 3\u00a0000.'
@@ -234,5 +235,5 @@ def test_languages_that_the_model_lacks(xlm_tokenizer: XLMTokenizer, tmp_path: P
         tokenize(["x"], xlm_tokenizer, "fr")
     corpus = ParallelCorpus.read({"en": BUILTIN_CORPUS / "test.en.json"}, "en", limit=1)
     with pytest.raises(ConfigError, match=r"'en': the model does not know it; choices: de\. Leave it out"):
-        FeatureSet.build(corpus, xlm_tokenizer, "x", tmp_path, 64, 16, 16, {"de": 0})
+        FeatureSet.build(corpus, xlm_tokenizer, "x", tmp_path, WindowSettings(64, 16, 16), {"de": 0})
     assert not list(tmp_path.iterdir())

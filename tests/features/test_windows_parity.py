@@ -14,6 +14,7 @@ from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.features.batches import collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints, tokenizer_hash
+from lbkd.features.windows import WindowSettings
 
 USUAL = (384, 64, 128)
 NARROW = (96, 12, 24)
@@ -103,7 +104,9 @@ Build = Callable[[tuple[int, int, int]], FeatureSet]
 @pytest.fixture
 def build(tokenizer: PreTrainedTokenizerFast, xquad: ParallelCorpus, folder: Path) -> Build:
     def build(settings: tuple[int, int, int]) -> FeatureSet:
-        return FeatureSet.build(xquad, tokenizer, tokenizer_hash(tokenizer), folder, *settings)
+        return FeatureSet.build(
+            xquad, tokenizer, tokenizer_hash(tokenizer), folder, WindowSettings(*settings)
+        )
 
     return build
 

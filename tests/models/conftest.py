@@ -13,6 +13,7 @@ from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.features.batches import Batch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
+from lbkd.features.windows import WindowSettings
 from lbkd.models import e5_small
 from lbkd.models.load import load_tokenizer
 
@@ -105,8 +106,20 @@ def batch_of(tmp_path: Path) -> MakeBatch:
         paths = {code: BUILTIN_CORPUS / f"test.{code}.json" for code in ("en", "de")}
         corpus = ParallelCorpus.read(paths, "en", limit=4)
         place = tmp_path / "tokens"
-        features = FeatureSet.build(corpus, tokenizer, tokenizer_hash(tokenizer), place, 256, 32, 64)
+        features = FeatureSet.build(
+            corpus, tokenizer, tokenizer_hash(tokenizer), place, WindowSettings(256, 32, 64)
+        )
         ids = features.features([("en", "de"), ("de", "en")])
         return collate(features, ids[np.argsort(features.lengths(ids))][:: len(ids) // 6])
 
     return batch_of
+
+
+@pytest.fixture(scope="session")
+def read_texts() -> list[str]:
+    """English and German texts, from which `batch_of` takes its windows."""
+    found: list[str] = []
+    for code in ("en", "de"):
+        data = ParallelCorpus.read({code: BUILTIN_CORPUS / f"test.{code}.json"}, code).datasets[code]
+        found += [*data.passages, *(question.text for question in data.questions)]
+    return found

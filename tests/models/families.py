@@ -60,3 +60,10 @@ def new_model(family: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedMode
     return DistilBertForQuestionAnswering(
         DistilBertConfig(dim=32, n_layers=2, n_heads=4, hidden_dim=64, initializer_range=0.5, **size)
     )
+
+
+def hidden(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: list[str]
+) -> list[torch.Tensor]:
+    with torch.inference_mode():
+        return [model(**tokenizer(text, return_tensors="pt")).last_hidden_state for text in texts]

@@ -177,9 +177,9 @@ def test_prepared_once(e5_small: Path, kept_texts: tuple[str, ...], monkeypatch:
 
     monkeypatch.setattr("lbkd.models.e5_small.load", load)
     assert prepare("e5-small", None, kept_texts, e5_small.parent) == str(e5_small)
-    assert prepare("e5-small", 20_000, iter(kept_texts), e5_small.parent) == str(e5_small)
+    assert prepare("e5-small", None, iter(kept_texts), e5_small.parent) == str(e5_small)
     with pytest.raises(AssertionError, match="made again"):
-        prepare("e5-small", 19_999, kept_texts, e5_small.parent)
+        prepare("e5-small", 20_000, kept_texts, e5_small.parent)
 
 
 def test_e5_small_needs_its_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

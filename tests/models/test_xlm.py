@@ -22,6 +22,7 @@ from lbkd.errors import ConfigError
 from lbkd.features.batches import Batch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
+from lbkd.features.windows import WindowSettings
 from lbkd.models.flops import matrix_weights
 from lbkd.models.load import (
     language_numbers,
@@ -44,7 +45,7 @@ def features(tiny_xlm_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     numbers = language_numbers(load_config(name), tokenizer)
     corpus = ParallelCorpus.read({c: BUILTIN_CORPUS / f"test.{c}.json" for c in ("en", "hi")}, "en", limit=8)
     hashed, folder = tokenizer_hash(tokenizer, numbers), tmp_path_factory.mktemp("tokens")
-    return FeatureSet.build(corpus, tokenizer, hashed, folder, 256, 32, 64, numbers)
+    return FeatureSet.build(corpus, tokenizer, hashed, folder, WindowSettings(256, 32, 64), numbers)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from ranks import settings
 
 from lbkd import tasks
 from lbkd.errors import ConfigError
-from lbkd.evaluation.evaluate import evaluate, own_test_set
+from lbkd.evaluation.evaluate import evaluate
+from lbkd.evaluation.evaluation_set import own_test_set
 from lbkd.evaluation.metrics import score_each
 from lbkd.evaluation.significance import paired_bootstrap
 from lbkd.planning.estimate import Cost, Estimator

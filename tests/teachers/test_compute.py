@@ -13,8 +13,9 @@ from lbkd.errors import DataError
 from lbkd.features.batches import collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
+from lbkd.features.windows import WindowSettings
 from lbkd.teachers import store as module
-from lbkd.teachers.compute import compute_logits
+from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.packing import sizes
 from lbkd.teachers.store import LogitsStore
 
@@ -65,7 +66,11 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> FeatureSet:
     corpus = ParallelCorpus(datasets, "en", tuple(str(n) for n in range(5)))
     folder = tmp_path_factory.mktemp("tokens")
     return FeatureSet.build(
-        corpus, fast, tokenizer_hash(fast), folder, max_length=32, max_question_tokens=4, step=10
+        corpus,
+        fast,
+        tokenizer_hash(fast),
+        folder,
+        WindowSettings(max_length=32, max_question_tokens=4, step=10),
     )
 
 
@@ -215,11 +220,11 @@ def test_two_ranks_give_the_bytes_of_one(
     one, two = prepared(tmp_path / "one", features), prepared(tmp_path / "two", features)
     compute_logits(model, features, one, 100)
     written.clear()
-    compute_logits(model, features, two, 100, rank=0, world=2)
+    compute_logits(model, features, two, 100, share=Share(0, 2))
     evens = list(range(0, two.blocks, 2))
     assert written == evens
     compute_logits(
-        model, features, two, 100, rank=1, world=2
+        model, features, two, 100, share=Share(1, 2)
     )  # a rank that looks when the other has finished
     assert written == evens + list(range(1, two.blocks, 2))
     for half in module.HALVES:

@@ -4,76 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stores import INGREDIENTS, assert_whole, check, contents, fill, first_byte, flip, make
 
 from lbkd.errors import DataError
-from lbkd.features.tokens import Ints
 from lbkd.teachers import store as module
-from lbkd.teachers.packing import Logits, sizes
-from lbkd.teachers.store import LogitsStore, offsets
-
-INGREDIENTS = {"corpus": "c0ffee", "teacher": "beef", "windows": {"max_length": 384, "step": 128}}
-
-
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BLOCK", 4)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> LogitsStore:
-    return make(tmp_path / "logits")
-
-
-def make(folder: Path, count: int = 18, seed: int = 0) -> LogitsStore:
-    """18 windows of 3 to 40 tokens, with gaps between their ids: blocks of 4, 4, 4, 4 and 2."""
-    rng = np.random.default_rng(seed)
-    return LogitsStore(folder, np.cumsum(rng.integers(1, 9, count)) << 16, rng.integers(3, 41, count))
-
-
-def logits(feature: int, length: int) -> tuple[Logits, Logits]:
-    start, end = np.random.default_rng(feature).normal(0, 5, (2, length)).astype(np.float32)
-    return start, end
-
-
-def contents(store: LogitsStore, number: int) -> tuple[Logits, Logits]:
-    span = store.block(number)
-    rows = [logits(*row) for row in zip(store.features[span], store.lengths[span], strict=True)]
-    return np.concatenate([row[0] for row in rows]), np.concatenate([row[1] for row in rows])
-
-
-def fill(store: LogitsStore, rank: int = 0, world: int = 1, at_most: int = 99) -> list[int]:
-    """Write what is not finished, as a teacher would; returns the blocks that were written."""
-    store.prepare(INGREDIENTS)
-    todo = [n for n in range(rank, store.blocks, world) if n not in store.finished()][:at_most]
-    for number in todo:
-        store.write(number, *contents(store, number), rank)
-    return todo
-
-
-def flip(path: Path, at: int) -> None:
-    data = bytearray(path.read_bytes())
-    data[at] ^= 1
-    path.write_bytes(data)
-
-
-def first_byte(store: LogitsStore, number: int) -> int:
-    return int(sizes(store.lengths[: store.block(number).start]).sum())
-
-
-def assert_whole(store: LogitsStore) -> None:
-    check(store, store.features)
-
-
-def check(store: LogitsStore, features: Ints, width: int = 41) -> None:
-    start, end = store.open(INGREDIENTS).read(features, width)
-    assert start.dtype == end.dtype == np.float32
-    assert start.shape == end.shape == (len(features), width)
-    lengths = dict(zip(store.features, store.lengths, strict=True))
-    for n, feature in enumerate(features):
-        length = lengths[feature]
-        for read, written in zip((start[n], end[n]), logits(feature, length), strict=True):
-            assert read[:length] == pytest.approx(written, abs=float(np.ptp(written)) / 8189)
-            assert np.all(read[length:] == -np.inf)
+from lbkd.teachers.store import LogitsStore
 
 
 def test_what_is_written_is_read_back(store: LogitsStore) -> None:
@@ -282,63 +217,3 @@ def test_no_windows_at_all(tmp_path: Path) -> None:
     check(store, store.features)
     with pytest.raises(DataError, match="lacks some"):
         store.open(INGREDIENTS).read(np.array([0]), 4)
-
-
-@pytest.fixture
-def sharded(store: LogitsStore, monkeypatch: pytest.MonkeyPatch) -> LogitsStore:
-    """Two blocks a file: blocks 0 and 1, 2 and 3, and 4."""
-    monkeypatch.setattr(module, "SHARD", 2)
-    return store
-
-
-FILES = ["start.u12", "start.1.u12", "start.2.u12"]
-
-
-def test_shards_hold_the_bytes_of_one_file(
-    sharded: LogitsStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(sharded)
-    assert_whole(sharded)
-    rng = np.random.default_rng(1)
-    check(sharded, rng.permutation(sharded.features))
-    monkeypatch.setattr(module, "SHARD", 99)
-    whole = make(tmp_path / "whole")
-    fill(whole)
-    for half in module.HALVES:
-        parts = [(sharded.folder / name.replace("start", half)).read_bytes() for name in FILES]
-        assert all(parts)
-        assert b"".join(parts) == (whole.folder / f"{half}.u12").read_bytes()
-
-
-@pytest.mark.parametrize(("name", "blocks", "first"), [("start.1.u12", 2, 2), ("end.2.u12", 1, 4)])
-def test_a_damaged_shard_is_named(sharded: LogitsStore, name: str, blocks: int, first: int) -> None:
-    fill(sharded)
-    (sharded.folder / name).unlink()
-    shard = name.partition(".")[2]
-    with pytest.raises(DataError, match=rf"{blocks} of 5 blocks .*, in \*\.{shard} \(.* block {first}\)"):
-        sharded.open(INGREDIENTS)
-    assert fill(sharded) == list(range(first, first + blocks))
-    assert_whole(sharded)
-
-
-def test_a_flipped_bit_in_a_shard(sharded: LogitsStore) -> None:
-    fill(sharded, at_most=3)
-    assert fill(sharded) == [3, 4]
-    flip(sharded.folder / "end.2.u12", 5)
-    assert sharded.finished() == {0, 1, 2, 3}
-    assert fill(sharded) == [4]
-    assert_whole(sharded)
-
-
-def test_ranks_write_shards(sharded: LogitsStore) -> None:
-    assert fill(sharded, rank=1, world=2) == [1, 3]
-    assert fill(sharded, rank=0, world=2) == [0, 2, 4]
-    assert_whole(sharded)
-
-
-def test_offsets_by_hand() -> None:
-    # 8 bytes and 12 bits a token: 10 bytes for 1, 11 for 2, 13 for 3, 14 for 4 and 16 for 5
-    assert offsets(np.array([1, 2, 3, 4, 5]), 1).tolist() == [0, 10, 21, 34, 48, 64]
-    assert offsets(np.array([1, 2, 3, 4, 5]), 2).tolist() == [0, 21, 48, 64]
-    assert offsets(np.array([1, 2, 3, 4]), 2).tolist() == [0, 21, 48]
-    assert offsets(np.zeros(0, dtype=int), 2).tolist() == [0]

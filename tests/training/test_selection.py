@@ -9,7 +9,8 @@ from ranks import settings
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.errors import ConfigError, DataError
-from lbkd.evaluation.evaluate import EvaluationSet, evaluate
+from lbkd.evaluation.evaluate import evaluate
+from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.selection import selection_set
 from lbkd.models.load import load_span_model
 from lbkd.project import Project

@@ -1,8 +1,6 @@
-"""A model and its copy with a trimmed vocabulary, side by side: same pieces, same answers, how fast."""
+"""A model against its copy with a trimmed vocabulary: same pieces, same answers."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -16,22 +14,18 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int, Mapping[str, float]], None]
 
 WINDOWS = 32
-"""Texts that both models compute."""
-TEXTS = 1000
-"""Texts that both tokenizers are timed on."""
-PAIRS = 3
-"""How often both are timed, in turns."""
+"""Texts whose logits are compared."""
 
 
 class Reader(NamedTuple):
-    """What turns text into numbers."""
+    """A model and its tokenizer."""
 
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerBase"
 
     @property
     def sizes(self) -> dict[str, float]:
-        """Pieces, parameters, and megabytes (10^6 bytes) of weights and vocabulary as they are saved."""
+        """Numbers of pieces and parameters, and megabytes (10^6 bytes) of saved weights and vocabulary."""
         tensors = list(torch.nn.Module.parameters(self.model))
         saved = sum(t.numel() * t.element_size() for t in tensors)
         saved += len(backend_of(self.tokenizer).to_str(pretty=True).encode())
@@ -42,14 +36,14 @@ class Reader(NamedTuple):
         }
 
     def window(self, text: str, length: int) -> Mapping[str, torch.Tensor]:
-        """A text as the model's input, of at most so many tokens."""
+        """A text as model input, cut to `length` tokens."""
         inputs = self.tokenizer(text, truncation=True, max_length=length, return_tensors="pt")
         found: Mapping[str, torch.Tensor] = inputs.to(self.model.device)
         return found
 
     @torch.inference_mode()
-    def says(self, window: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Start and end logits, (2, 1, L), or of a model without a head the last hidden states, (1, L, H)."""
+    def outputs(self, window: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """(2, 1, L) start and end logits; of a model without a head, the (1, L, H) last hidden states."""
         out = self.model(**window)
         return torch.stack([out.start_logits, out.end_logits]) if "start_logits" in out else out[0]
 
@@ -57,22 +51,22 @@ class Reader(NamedTuple):
 def check(
     whole: Reader, trimmed: Reader, kept: Sequence[int], texts: Sequence[str], length: int, progress: Progress
 ) -> dict[str, Any]:
-    """That both cut all texts into the same pieces at the same places, and say the same of a sample.
+    """Check that two models cut all texts into the same pieces and compute the same for a sample.
 
     Args:
-        whole: the model as it was.
-        trimmed: the one with fewer pieces.
-        kept: the former id of each of its pieces.
-        texts: all that must be read as before.
-        length: tokens to read of each of the sample.
-        progress: hears of (what, done, total, numbers).
+        whole: the model with the whole vocabulary.
+        trimmed: the model with the trimmed vocabulary.
+        kept: the id in the whole vocabulary, by the id in the trimmed vocabulary.
+        texts: all texts that the trimmed model must read without loss.
+        length: most tokens of a text of the sample.
+        progress: called with (what, done, total, numbers).
 
     Returns:
-        `texts`, how many were cut; `windows`, how many of them were computed; `what` was compared; and the
-        `largest_difference`.
+        `texts`, the number of texts compared; `windows`, the size of the sample; `what`, the kind of output
+        that was compared; `largest_difference` between outputs.
 
     Raises:
-        DataError: a text that they do not read alike.
+        DataError: a text that the models read differently.
     """
     backends = [backend_of(reader.tokenizer) for reader in (whole, trimmed)]
     for at in range(0, len(texts), CHUNK):
@@ -88,7 +82,7 @@ def check(
         ids, new_ids = (window["input_ids"][0].tolist() for window in windows)
         if ids != [kept[n] for n in new_ids]:
             raise _different(text, "frames with other special tokens", ids, new_ids)
-        before, after = whole.says(windows[0]), trimmed.says(windows[1])
+        before, after = whole.outputs(windows[0]), trimmed.outputs(windows[1])
         difference = (before - after).abs().max().item()
         if not difference <= 1e-3 * before.abs().max().item():
             raise _different(text, "computes other numbers for", before.flatten()[:3], after.flatten()[:3])
@@ -101,33 +95,8 @@ def check(
     }
 
 
-def speeds(
-    readers: Sequence[Reader], texts: Sequence[str], length: int, progress: Progress
-) -> list[dict[str, float]]:
-    """Of each reader, `tokens_per_second` of the forward pass and `texts_per_second` of the tokenizer."""
-    windows = [[reader.window(text, length) for text in sample(texts, WINDOWS)] for reader in readers]
-    tokens = sum(window["input_ids"].numel() for window in windows[0])
-    some = sample(texts, TEXTS)
-    times: list[tuple[list[float], list[float]]] = [([], []) for _ in readers]
-    for turn in range(PAIRS):
-        for n in list(range(len(readers)))[:: (-1) ** turn]:
-            backend = backend_of(readers[n].tokenizer)
-            began = time.perf_counter()
-            backend.encode_batch(some, add_special_tokens=False)
-            cut = time.perf_counter()
-            for window in windows[n]:
-                readers[n].says(window).sum().item()  # waits for the device
-            times[n][0].append(time.perf_counter() - cut)
-            times[n][1].append(cut - began)
-        progress("timed", turn + 1, PAIRS, {})
-    return [
-        {"tokens_per_second": tokens / median(computing), "texts_per_second": len(some) / median(cutting)}
-        for computing, cutting in times
-    ]
-
-
 def sample(texts: Sequence[str], most: int) -> list[str]:
-    """At most so many of the texts, at equal distances."""
+    """At most `most` of the texts, at equal distances."""
     return list(texts[:: -(-len(texts) // most)])
 
 

@@ -1,8 +1,8 @@
-"""Which pieces of a vocabulary stay: one function a kind of vocabulary.
+"""The pieces of a vocabulary that trimming keeps: one function for each kind of vocabulary.
 
-Each takes the `model` of a `tokenizer.json` and the ids that texts use, and returns these, what they are made
-of, single characters and the frequent pieces. Any part of the vocabulary that holds what is returned cuts the
-texts into the same pieces as the whole does (docs/decisions.md says why).
+A function takes the `model` of a `tokenizer.json` and the ids that texts use. The result holds these ids, the
+ids of all pieces on the way to merged ones, single characters and frequent pieces. Any part of the vocabulary
+that holds the result cuts the texts into the same pieces as the whole vocabulary (see docs/decisions.md).
 """
 
 import re
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
-"""Stands for one byte of a character that the vocabulary lacks."""
+"""A piece for one byte of a character that the vocabulary lacks."""
 
 
 def used_by(backend: "Tokenizer", model: Mapping[str, Any], texts: Sequence[str]) -> set[int]:
-    """Ids of what texts are cut into, and of what WordPiece took of a word before it gave it up."""
+    """Ids of the texts' pieces, and of the pieces that WordPiece matches in a word before it gives up."""
     found: set[int] = set()
     unknown = model["vocab"].get(model["unk_token"]) if model["type"] == "WordPiece" else None
     for text, encoding in zip(texts, backend.encode_batch(texts, add_special_tokens=False), strict=True):
@@ -34,7 +34,7 @@ def used_by(backend: "Tokenizer", model: Mapping[str, Any], texts: Sequence[str]
 
 
 def _dead_end(model: Mapping[str, Any], word: str) -> list[int]:
-    """The longest pieces from the left, up to where none fits; after a shorter one, another might."""
+    """Ids of the longest pieces from the left, up to the first place where no piece fits."""
     vocabulary, prefix, begin = model["vocab"], model["continuing_subword_prefix"], 0
     found = []
     while begin < len(word):
@@ -48,9 +48,9 @@ def _dead_end(model: Mapping[str, Any], word: str) -> list[int]:
 
 
 def unigram(model: dict[str, Any], used: set[int], frequent: int) -> set[int]:
-    """All single characters, the `frequent` pieces with the highest scores, and the one with the lowest.
+    """All single characters, the `frequent` pieces with the highest scores, and the piece with the lowest.
 
-    The latter decides what an unknown character costs.
+    The lowest score decides the score of an unknown character.
     """
     vocabulary: list[tuple[str, float]] = model["vocab"]
     single = {
@@ -66,7 +66,7 @@ def unigram(model: dict[str, Any], used: set[int], frequent: int) -> set[int]:
 def word_piece(model: dict[str, Any], used: set[int], frequent: int) -> set[int]:
     """All single characters at the beginning of words and inside them, and the `frequent` first pieces.
 
-    The vocabulary has no frequencies; it is the custom of BERT's to begin with the frequent pieces.
+    A WordPiece vocabulary has no frequencies; BERT's begin with the frequent pieces by custom.
     """
     vocabulary: dict[str, int] = model["vocab"]
     prefix = model["continuing_subword_prefix"]
@@ -76,7 +76,7 @@ def word_piece(model: dict[str, Any], used: set[int], frequent: int) -> set[int]
 
 
 def byte_pairs(model: dict[str, Any], used: set[int], frequent: int) -> set[int]:
-    """All symbols that words begin as, what the `frequent` first merges make, and what pieces are made of."""
+    """All initial symbols, the results of the `frequent` first merges, and the parts of kept pieces."""
     vocabulary: dict[str, int] = model["vocab"]
     prefix, suffix = model["continuing_subword_prefix"] or "", model["end_of_word_suffix"] or ""
     joined = {(a, b): a + b.removeprefix(prefix) for a, b in model["merges"]}
@@ -91,7 +91,7 @@ def byte_pairs(model: dict[str, Any], used: set[int], frequent: int) -> set[int]
 
 
 def _symbols(piece: str, prefix: str, suffix: str) -> list[str]:
-    """What the merges that make a piece begin with: its characters, marked by their place in the word."""
+    """A piece's characters, marked by their place in the word: the symbols that merging begins with."""
     if _BYTE.fullmatch(piece):
         return [piece]
     inside = bool(prefix) and piece.startswith(prefix) and piece != prefix
@@ -104,7 +104,7 @@ def _symbols(piece: str, prefix: str, suffix: str) -> list[str]:
 def _made_of(
     symbols: Iterable[str], ranks: Mapping[tuple[str, str], int], joined: Mapping[tuple[str, str], str]
 ) -> list[str]:
-    """All pieces that arise on the way from symbols to what the merges make of them, both included."""
+    """All pieces that arise while merges join the symbols, the symbols and the result included."""
     now = list(symbols)
     found = []
     while pairs := [(ranks[pair], n) for n, pair in enumerate(pairwise(now)) if pair in ranks]:
@@ -119,11 +119,11 @@ KEEP: Mapping[str, Callable[[dict[str, Any], set[int], int], set[int]]] = {
     "BPE": byte_pairs,
     "WordPiece": word_piece,
 }
-"""Type of a vocabulary -> what to keep of it."""
+"""Type of a vocabulary -> function that gives the ids to keep."""
 
 
 def cut(model: dict[str, Any], new: Mapping[int, int]) -> None:
-    """Leave the pieces that `new` has ids for, in place; merges stay, in their order, where pieces do."""
+    """Drop, in place, the pieces without an id in `new`, and the merges of dropped pieces."""
     vocabulary = model["vocab"]
     if model["type"] == "Unigram":
         model["vocab"] = [vocabulary[old] for old in new if old < len(vocabulary)]

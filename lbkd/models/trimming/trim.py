@@ -1,4 +1,4 @@
-"""Vocabulary trimming: drop the pieces that texts do not use, and their rows of the embedding."""
+"""Vocabulary trimming: drop the pieces that texts do not use, and the pieces' rows of the embedding."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
 
 CHUNK = 1000
-"""Texts that are cut into pieces at a time."""
+"""Texts that are tokenized at a time."""
 
 
 def trim_vocabulary(
@@ -32,22 +32,22 @@ def trim_vocabulary(
 ) -> list[int]:
     """Cut the vocabulary of a fast tokenizer (unigram, BPE or WordPiece) and of its model, in place.
 
-    Kept are the special and added tokens, all single characters, the pieces that `texts` use and those that
-    these are made of, and the `frequent` most frequent pieces (see `pieces`). `texts` are cut into the same
-    pieces as before, with the same vectors; a head for start and end stays as it is.
+    Kept are special and added tokens, all single characters, the pieces that `texts` use with their parts,
+    and the `frequent` most frequent pieces (see `pieces`). The trimmed tokenizer cuts `texts` into the same
+    pieces, with the same vectors. A span head stays as it is.
 
     Args:
-        model: the encoder, with a head or without.
-        tokenizer: its own.
-        texts: what is read as before.
-        frequent: how many of the most frequent pieces to keep, those that the texts use too included.
+        model: an encoder, with or without a span head.
+        tokenizer: the encoder's tokenizer.
+        texts: the texts to read without loss.
+        frequent: number of frequent pieces to keep, pieces of the texts included.
         progress: called with the number of texts read.
 
     Returns:
-        The former id of every piece, by its new one, ascending.
+        The former ids of the kept pieces, ascending; a piece's new id is its place in the list.
 
     Raises:
-        ConfigError: a vocabulary of another kind, or one that is larger than the model's.
+        ConfigError: a vocabulary of another kind, or with more pieces than the model has word vectors.
     """
     backend = backend_of(tokenizer)
     state = json.loads(backend.to_str())
@@ -71,19 +71,19 @@ def trim_vocabulary(
             f"the tokenizer has a piece number {max(keep)}, but the model has {rows} word vectors only: they "
             "do not belong together. Name a folder with the tokenizer that the model was trained with."
         )
-    keep |= {n for ids in _token_ids(model.config).values() for n in ids if 0 <= n < rows}
+    keep |= {n for ids in token_ids(model.config).values() for n in ids if 0 <= n < rows}
     if embeddings.padding_idx is not None:
         first = 0 if _counts_from_padding(model) else embeddings.padding_idx
         keep |= {*range(first, embeddings.padding_idx + 1)}
     kept = sorted(keep)  # tokens that were added behind the vocabulary stay behind it
     new = {old: number for number, old in enumerate(kept)}
     _cut_tokenizer(cast("PreTrainedTokenizerFast", tokenizer), state, new)
-    _cut_model(model, new)
+    cut_word_vectors(model, new)
     return kept
 
 
 def backend_of(tokenizer: "PreTrainedTokenizerBase") -> "Tokenizer":
-    """What does the work of a fast tokenizer, not set to cut or pad; ConfigError for a slow one."""
+    """The backend of a fast tokenizer, set neither to truncate nor to pad; ConfigError for a slow one."""
     if not tokenizer.is_fast:
         raise ConfigError(
             f"the vocabulary is that of {type(tokenizer).__name__}, a slow tokenizer without tokenizer.json; "
@@ -111,7 +111,7 @@ def _cut_tokenizer(
 
 
 def _renumber(processor: dict[str, Any], number_of: Mapping[str, int]) -> None:
-    """Put new ids into the part of a `tokenizer.json` that frames texts with special tokens."""
+    """Put new ids into the post-processor of a `tokenizer.json`, which frames texts with special tokens."""
     for part in processor.get("processors", ()):
         _renumber(part, number_of)
     for special in processor.get("special_tokens", {}).values():
@@ -120,10 +120,11 @@ def _renumber(processor: dict[str, Any], number_of: Mapping[str, int]) -> None:
         processor[end][1] = number_of[processor[end][0]]
 
 
-def _cut_model(model: "PreTrainedModel", new: Mapping[int, int]) -> None:
+def cut_word_vectors(model: "PreTrainedModel", new: Mapping[int, int]) -> None:
+    """Keep the word vectors with the given ids, in place; `new` tells former id -> new id, ascending."""
     embeddings = cast(torch.nn.Embedding, model.get_input_embeddings())
     rows, padding = embeddings.weight.detach()[torch.tensor(list(new))], embeddings.padding_idx
-    for name, ids in _token_ids(model.config).items():
+    for name, ids in token_ids(model.config).items():
         numbers = [new.get(n, n) for n in ids]
         setattr(model.config, name, numbers if isinstance(getattr(model.config, name), list) else numbers[0])
     model.resize_token_embeddings(len(new), mean_resizing=False)
@@ -132,15 +133,15 @@ def _cut_model(model: "PreTrainedModel", new: Mapping[int, int]) -> None:
     embeddings.padding_idx = None if padding is None else new[padding]
 
 
-def _token_ids(config: "PreTrainedConfig") -> dict[str, list[int]]:
-    """Name in a model's config -> the ids that it holds there: of padding, beginning, end and the like."""
+def token_ids(config: "PreTrainedConfig") -> dict[str, list[int]]:
+    """Name of a config entry such as `pad_token_id` -> the ids in the entry."""
     named = {name: value for name, value in config.to_dict().items() if name.endswith("_token_id")}
     lists = {name: value if isinstance(value, list) else [value] for name, value in named.items()}
     return {name: ids for name, ids in lists.items() if ids and None not in ids}
 
 
 def _counts_from_padding(model: "PreTrainedModel") -> bool:
-    """Whether positions are counted from the padding's id on, as RoBERTa's are: then it must not change."""
+    """True if positions are counted from the padding's id, as in RoBERTa: then the id must not change."""
     words = cast(torch.nn.Embedding, model.get_input_embeddings())
     return any(
         isinstance(part, torch.nn.Embedding)

@@ -11,7 +11,7 @@ from lbkd.errors import ConfigError
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.models import e5_small
 from lbkd.models.load import language_numbers, load_encoder, save, trained
-from lbkd.models.trimming.compare import Progress, Reader, check, speeds
+from lbkd.models.trimming.compare import Progress, Reader, check
 from lbkd.models.trimming.trim import trim_vocabulary
 from lbkd.workspace import read_json, replacing, write_json
 
@@ -24,26 +24,26 @@ def trim_to(
     progress: Progress,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
-    """Write a model with its vocabulary trimmed (see `trim_vocabulary`), and compare it with the whole one.
+    """Write a model with a trimmed vocabulary (see `trim_vocabulary`), checked against the whole model.
 
-    A run folder of lbkd becomes a run folder, with the same settings and the new tokenizer's fingerprint, so
-    that it is not taken for what it was before.
+    A run folder becomes a run folder with the same settings and the new tokenizer's fingerprint, so that no
+    result of the whole model is taken for the trimmed model's.
 
     Args:
         name: a run folder, a model folder, a hub id, or `e5-small`.
-        texts: distinct; what is read as before.
-        frequent: the most frequent pieces to keep beside.
+        texts: distinct texts to read without loss.
+        frequent: number of frequent pieces to keep, pieces of the texts included.
         out: a folder that does not exist yet.
-        progress: hears of (what, done, total, numbers).
-        device: where both models compute.
+        progress: called with (what, done, total, numbers).
+        device: the device of the comparison.
 
     Returns:
-        `checked` (see `compare.check`); `whole` and `trimmed`, each with `pieces`, `parameters`, `megabytes`,
-        `tokens_per_second` and `texts_per_second`.
+        `checked` (see `compare.check`); `whole` and `trimmed`, each with `pieces`, `parameters` and
+        `megabytes`.
 
     Raises:
-        ConfigError: a folder that is there already; a model that cannot be read or trimmed; no texts.
-        DataError: the trimmed model does not read the texts as the whole one; nothing is written.
+        ConfigError: a folder that exists; a model that cannot be read or trimmed; no texts.
+        DataError: a text that the trimmed model reads differently; nothing is written.
     """
     if out.exists():
         raise ConfigError(f"{out} exists already; name another folder, or remove this one.")
@@ -71,9 +71,7 @@ def trim_to(
             about["provenance"]["tokenizer"] = tokenizer_hash(trimmed.tokenizer, languages)
             write_json(new / "run.json", about)
         checked = check(whole, trimmed, kept, texts, settings.max_length, progress)
-        fast = speeds((whole, trimmed), texts, settings.max_length, progress)
-    sides = [size | speed for size, speed in zip(numbers, fast, strict=True)]
-    return {"whole": sides[0], "trimmed": sides[1], "checked": checked}
+    return {"whole": numbers[0], "trimmed": numbers[1], "checked": checked}
 
 
 def _load(name: str) -> Reader:

@@ -44,7 +44,6 @@ def test_a_model_folder(tiny_model_folder: Path, tmp_path: Path) -> None:
         files = [folder / name for name in ("model.safetensors", "tokenizer.json")]
         assert numbers["megabytes"] == pytest.approx(sum(f.stat().st_size for f in files) / 1e6, abs=0.01)
         assert numbers["pieces"] == len(load_tokenizer(str(folder)))
-        assert numbers["tokens_per_second"] > 0 and numbers["texts_per_second"] > 0
     assert trimmed["parameters"] == whole["parameters"] - 32 * (whole["pieces"] - trimmed["pieces"])
     assert trimmed["pieces"] < 0.3 * whole["pieces"]
     assert Answerer(out)(ASKED, top_k=3) == Answerer(tiny_model_folder)(ASKED, top_k=3)

@@ -1,0 +1,77 @@
+"""The surroundings of a command's work: ranks, progress, interrupts, errors that several ranks have."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from lbkd.errors import ConfigError, LbkdError
+
+from .console import Reporter, Terminated, json_only, stoppable
+from .options import Ranks, rank
+
+if TYPE_CHECKING:
+    from lbkd.config import Settings
+    from lbkd.project import Project
+
+
+@contextmanager
+def running(
+    settings: "Settings", ranks: Ranks | None, json: bool, *, trains: bool = True
+) -> "Iterator[Project]":
+    """Start the ranks of --nproc; inside a rank, yield the command's project and show its progress.
+
+    Args:
+        settings: of the project.
+        ranks: the ranks that the command was asked to run in; None for commands without `--nproc`.
+        json: keep standard output for one JSON value.
+        trains: False for a command that only reads or counts, which then does not import DeepSpeed.
+
+    Raises:
+        ConfigError: the workspace cannot be written.
+        LbkdError: whatever the command raises, and a rank that is lost. An error that ends several ranks is
+            raised on the first of them; the others exit with code 2.
+    """
+    if ranks is not None:
+        ranks.start()
+    try:
+        reporter = None if rank() else Reporter(settings.workspace / "log.txt")
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"workspace {str(settings.workspace)!r} cannot be written: {error}. Name another --workspace."
+        ) from error
+    from lbkd.distributed import group, hosts
+    from lbkd.distributed.launch import launched
+    from lbkd.project import Project
+
+    if trains and launched():
+        from lbkd.training.engine import import_deepspeed
+
+        import_deepspeed()  # before the ranks meet; its docstring tells why
+    former = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        message = "stopped; finished steps are kept: the same command goes on after them"
+        with stoppable(reporter, message), json_only(json):
+            yield Project(settings, reporter, ranks.nproc if ranks is not None else None)
+    except RuntimeError as error:
+        lost = hosts.lost(error)
+        if lost is None:
+            raise
+        group.stop()
+        if hosts.told_by_another(""):
+            raise typer.Exit(2) from error
+        raise lost from error
+    except (LbkdError, OSError) as error:
+        group.stop()
+        if hosts.told_by_another(str(error)):
+            raise typer.Exit(2) from error
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, former)
+        group.stop()
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise Terminated

@@ -1,0 +1,73 @@
+"""Questions to score models with: a corpus's own test split, or a public benchmark."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.errors import ConfigError, nearest
+from lbkd.evaluation.benchmarks import BENCHMARKS
+from lbkd.features.dataset import LanguagePair
+from lbkd.project import Project
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Questions to score models with."""
+
+    name: str
+    """In the names of files with answers and scores."""
+    corpus: ParallelCorpus
+    metric: str
+    matrix: bool = False
+    """Ask in every language about passages in every language (G-XLT), instead of in the passage's own."""
+
+    @property
+    def pairs(self) -> list[LanguagePair]:
+        """The pairs of languages that share at least one question."""
+        languages = self.corpus.languages
+        pairs = [(k, j) for k in languages for j in (languages if self.matrix else [k])]
+        return [pair for pair in pairs if self.golds(*pair)]
+
+    @property
+    def scores(self) -> str:
+        """Name of the file with the scores, in a model's folder."""
+        return f"eval/{self.name}{'.matrix' if self.matrix else ''}.json"
+
+    def answers(self, passage: str, question: str) -> str:
+        """Name of the file with the answers for a pair of languages, in a model's folder."""
+        return f"eval/{self.name}.{f'matrix.{passage}-{question}' if self.matrix else passage}.json"
+
+    def golds(self, passage: str, question: str) -> dict[str, list[str]]:
+        """Question id -> reference answers, for the questions that both languages have."""
+        asked = set(self.corpus.datasets[question].ids)
+        return {
+            item.id: [answer.text for answer in item.answers]
+            for item in self.corpus.datasets[passage].questions
+            if item.id in asked
+        }
+
+
+def own_test_set(project: Project) -> EvaluationSet:
+    """The corpus's own test split."""
+    settings = project.settings
+    return EvaluationSet(settings.corpus.test, project.test_corpus, settings.evaluation.metric)
+
+
+def benchmark_set(name: str, folder: Path, languages: Sequence[str] | None = None) -> EvaluationSet:
+    """The test questions of a public benchmark, with its official metric.
+
+    Args:
+        name: the benchmark's.
+        folder: the data folder of `lbkd data download`.
+        languages: some of the benchmark's languages; by default all.
+
+    Raises:
+        ConfigError: no such benchmark, or a language that the benchmark lacks.
+        DataError: files that are missing or faulty.
+    """
+    if name not in BENCHMARKS:
+        raise ConfigError(f"no benchmark {name!r}; {nearest(name, BENCHMARKS)}")
+    benchmark = BENCHMARKS[name]
+    corpus = benchmark.read(folder, "test", languages or benchmark.languages)
+    return EvaluationSet(name, corpus, benchmark.metric)

@@ -1,0 +1,90 @@
+"""Everything that settings and files tell of a run's evaluation, checked before the first step."""
+
+from pathlib import Path
+from typing import Any
+
+from lbkd.corpus.overlap import SharedQuestion, shared_questions
+from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.errors import ConfigError, DataError
+from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
+from lbkd.evaluation.normalize import tokenizer
+from lbkd.project import Project
+from lbkd.training.run import read_run
+
+
+def check_run(project: Project, evaluation_set: EvaluationSet | None = None) -> None:
+    """Refuse an evaluation after the training that would fail or mislead.
+
+    Args:
+        project: corpus and settings.
+        evaluation_set: by default the corpus's own test split, where there are test files.
+
+    Raises:
+        ConfigError: the metric does not know a language; the test questions are trained on.
+        DataError: a faulty test file; the metric cannot score a question.
+    """
+    if evaluation_set is None:
+        if not project.has_test:
+            return
+        evaluation_set = own_test_set(project)
+    check_metric(evaluation_set)
+    if not project.settings.corpus.allow_overlap:
+        _refuse(shared_questions(project.train_corpus, evaluation_set.corpus), evaluation_set)
+
+
+def check_metric(evaluation_set: EvaluationSet) -> None:
+    """Refuse a metric that cannot score the questions.
+
+    Raises:
+        ConfigError: a language that the metric does not know.
+        DataError: a question without an answer, for a metric other than `squad-v2`.
+    """
+    metric = evaluation_set.metric
+    for language, data in evaluation_set.corpus.datasets.items():
+        tokenizer(metric, language)
+        unanswerable = [question.id for question in data.questions if not question.answers]
+        if unanswerable and metric != "squad-v2":
+            raise DataError(
+                f"{data.path}: {len(unanswerable)} questions have no answer, such as {unanswerable[0]!r}: "
+                f"metric {metric!r} cannot score them. Set evaluation.metric=squad-v2, or remove them."
+            )
+
+
+def check_model(folder: Path, evaluation_set: EvaluationSet, *, allow_overlap: bool) -> None:
+    """Refuse to score a finished run on questions that were trained on, where the training files are at hand.
+
+    Raises:
+        ConfigError: the run was trained on questions of the set.
+    """
+    check_metric(evaluation_set)
+    about = read_run(folder)
+    if about is None or allow_overlap:
+        return
+    corpus = _trained_on(about)
+    if corpus is not None:
+        _refuse(shared_questions(corpus, evaluation_set.corpus), evaluation_set)
+
+
+def _trained_on(about: dict[str, Any]) -> ParallelCorpus | None:
+    """The training corpus of a run; None where the files are gone or changed since."""
+    corpus = about["settings"]["corpus"]
+    paths = {
+        language: Path(corpus["dir"]) / corpus["files"].format(split=corpus["train"], language=language)
+        for language in corpus["languages"]
+    }
+    if not all(path.exists() for path in paths.values()):
+        return None
+    read = ParallelCorpus.read(paths, corpus["source"], corpus["limit"])
+    return read if read.fingerprint() == about["provenance"]["corpus"] else None
+
+
+def _refuse(shared: list[SharedQuestion], evaluation_set: EvaluationSet) -> None:
+    if not shared:
+        return
+    example, total = shared[0], len(evaluation_set.corpus.question_ids)
+    raise ConfigError(
+        f"{len(shared)} of the {total} test questions ({evaluation_set.name}) are trained on, such as "
+        f"{example.text[:80]!r}: {example.test_id!r} in {example.test_file} is {example.train_id!r} in "
+        f"{example.train_file}. Name other files or splits (corpus.train, corpus.test); if this is meant, "
+        "set corpus.allow_overlap=true."
+    )

@@ -1,0 +1,82 @@
+"""Training in processes of its own: output, ranks, interrupts."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_json_is_alone_on_standard_output(short: list[Any], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lbkd_cli", "train", "--task", "mix-mrc", *map(str, short), "--json"]
+    done = subprocess.run([*command, "--workspace", "fresh"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"] == "fresh/runs/mix-mrc/model"
+    assert "mix-mrc 2/2" in done.stderr
+    for line in done.stderr.splitlines():
+        assert line.startswith("mix-mrc"), "nothing but our own lines"
+
+
+def test_two_ranks(short: list[Any], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lbkd_cli", "train", "--task", "mix-mrc", *map(str, short), "--json"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "--workspace", "two", "--nproc", "2"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"] == "two/runs/mix-mrc/model"
+    # An error that both ranks have is told once.
+    done = subprocess.run(
+        [*command, "--workspace", "two", "--nproc", "2", "--corpus", "nowhere"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("error:") == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopping(options: list[Any], tmp_path: Path, number: signal.Signals, code: int) -> None:
+    command = [sys.executable, "-m", "lbkd_cli", "train", "--task", "baseline", *map(str, options)]
+    command += [
+        "--set",
+        "training.max_steps=100000",
+        "--set",
+        "training.log_every=1",
+        "--workspace",
+        "stopped",
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    )
+    log = tmp_path / "stopped" / "log.txt"
+    for _ in range(600):
+        if log.exists() and "baseline 1/100000" in log.read_text():
+            break
+        time.sleep(0.1)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, "")
+    assert err.splitlines()[-1] == "stopped; finished steps are kept: the same command goes on after them"
+    assert "Traceback" not in err
+    [checkpoint] = (tmp_path / "stopped" / "runs" / "baseline" / "checkpoints").iterdir()
+    assert (checkpoint / "MANIFEST.json").exists()

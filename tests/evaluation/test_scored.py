@@ -1,0 +1,87 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ranks import settings
+
+from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.evaluation import evaluate as module
+from lbkd.evaluation import selection
+from lbkd.evaluation.decode import Answer, Decoded
+from lbkd.evaluation.evaluate import evaluate
+from lbkd.evaluation.evaluation_set import EvaluationSet
+from lbkd.evaluation.metrics import score_each
+from lbkd.evaluation.scored import scored
+from lbkd.project import Project
+
+GOLDS = {"asked": ["Ann"], "unanswerable": []}
+
+
+def decoded(no_answer: float) -> Decoded:
+    return Decoded([Answer("Ann", 0, 3, 0.5)], no_answer)
+
+
+FOUND = {"asked": decoded(-1.0), "unanswerable": decoded(2.0)}
+
+
+def test_squad_v2_scores_no_answer_where_it_won() -> None:
+    """Both questions are right: Ann, and no answer; with the text alone the second would be wrong."""
+    answers, score = scored(FOUND, GOLDS, "squad-v2", "en")
+    assert answers == {"asked": "Ann", "unanswerable": ""}
+    assert (score.exact_match, score.f1) == (100.0, 100.0)
+    each = score_each(GOLDS, answers, "squad-v2")
+    assert [one.f1 for one in each.values()] == [1.0, 1.0]
+
+
+def test_a_tie_is_answered() -> None:
+    answers, score = scored({"unanswerable": decoded(0.0)}, {"unanswerable": []}, "squad-v2", "en")
+    assert (answers, score.f1) == ({"unanswerable": "Ann"}, 0.0)
+
+
+@pytest.mark.parametrize("metric", ["squad-v1", "mlqa"])
+def test_other_metrics_always_answer(metric: str) -> None:
+    answers, score = scored({"asked": decoded(9.0)}, {"asked": ["Ann"]}, metric, "en")
+    assert (answers, score.f1) == ({"asked": "Ann"}, 100.0)
+
+
+@pytest.fixture
+def two_questions(tmp_path: Path) -> EvaluationSet:
+    qas = [
+        {"id": name, "question": "Who?", "answers": [{"text": text, "answer_start": 0} for text in texts]}
+        | {"is_impossible": not texts}
+        for name, texts in GOLDS.items()
+    ]
+    document = {
+        "version": "v2.0",
+        "data": [{"title": "", "paragraphs": [{"context": "Ann sang.", "qas": qas}]}],
+    }
+    (tmp_path / "two.json").write_text(json.dumps(document))
+    corpus = ParallelCorpus.read({"en": tmp_path / "two.json"}, "en")
+    return EvaluationSet("two", corpus, "squad-v2")
+
+
+def test_evaluation_selection_and_answers_files_agree(
+    two_questions: EvaluationSet,
+    tiny_model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The decoder's results are given; F1 is 100 in all three places, where it was 100, 50 and 50."""
+    for place in (module, selection):
+        monkeypatch.setattr(place, "answers_by_question", lambda *_, **__: iter(FOUND.items()))
+    project = Project(settings(tiny_model_folder, tmp_path))
+    run = tmp_path / "run"
+    (run / "model").parent.mkdir()
+    (run / "model").symlink_to(tiny_model_folder)
+    (run / "run.json").write_text(json.dumps({"settings": {"model": {}}}))
+    [row] = evaluate(project, run, two_questions)
+    assert (row["exact_match"], row["f1"]) == (100.0, 100.0)
+
+    answers = json.loads((run / two_questions.answers("en", "en")).read_text())
+    assert answers == {"asked": "Ann", "unanswerable": ""}
+
+    model: Any = torch.nn.Linear(1, 1)
+    judge = selection.selector(project, two_questions, model)
+    assert judge(model.state_dict()) == 100.0

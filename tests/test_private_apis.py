@@ -1,0 +1,98 @@
+"""Private parts of other libraries that lbkd relies on, and a test that tells which one a new version lacks.
+
+All were seen in torch 2.13, transformers 5.23, DeepSpeed 0.19.8 and CPython 3.11:
+
+torch
+    `torch._C._distributed_c10d.HashStore`: a process group of one process opens no port
+    (distributed/group.py).
+    `torch.distributed.distributed_c10d._set_pg_timeout`: how long ranks wait for one another, once they have
+    met (distributed/hosts.py).
+transformers
+    `masking_utils.sdpa_mask` and `integrations.sdpa_attention.sdpa_attention_forward`: attention that never
+    waits for the device (models/attention.py).
+    `config._attn_implementation`: the attention that a model runs with (models/attention.py,
+    planning/model_size.py).
+    `tokenizer._tokenizer`: the place of a fast tokenizer's backend (models/trimming/trim.py).
+    `tokenizer._tokenize`: a slow tokenizer's rules, with the language that XLM's needs (features/tokens.py).
+DeepSpeed
+    `deepspeed.ops.__compatible_ops__`: emptied, so that no C++ compiler is wanted (training/engine.py).
+    `engine._consolidated_16bit_state_dict`: all weights at ZeRO stage 3 (training/engine.py).
+    `engine._copy_recovery_script`: replaced, so that no program is put into checkpoints (training/engine.py).
+    `engine.torch_autocast_z0_gradscaler`: the scaler of half precision (training/engine.py).
+    `deepspeed.runtime.engine.TorchCheckpointEngine`: its `save` and `load` are replaced (training/engine.py).
+CPython
+    `numpy.memmap._mmap`: the map whose pages are handed back to the system (features/tokens.py).
+"""
+
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+SEEN = {"torch": "2.13", "transformers": "5.23", "deepspeed": "0.19.8", "numpy": "2"}
+
+
+def gone(library: str, what: str) -> str:
+    """The sentence that a failing test says."""
+    version = importlib.import_module(library).__version__
+    return (
+        f"{library} {version} has no {what}, which lbkd relies on (seen in {library} {SEEN[library]}): "
+        "see the docstring of this file for the module to mend."
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("torch._C._distributed_c10d", "HashStore"),
+        ("torch.distributed.distributed_c10d", "_set_pg_timeout"),
+        ("transformers.masking_utils", "sdpa_mask"),
+        ("transformers.integrations.sdpa_attention", "sdpa_attention_forward"),
+        ("deepspeed.ops", "__compatible_ops__"),
+        ("deepspeed.runtime.engine", "TorchCheckpointEngine"),
+    ],
+)
+def test_names_in_modules(module: str, name: str) -> None:
+    library = module.partition(".")[0]
+    try:
+        found = importlib.import_module(module)
+    except ImportError:
+        pytest.fail(gone(library, module))
+    assert hasattr(found, name), gone(library, f"{module}.{name}")
+
+
+@pytest.mark.parametrize("name", ["_consolidated_16bit_state_dict", "_copy_recovery_script"])
+def test_methods_of_deepspeeds_engine(name: str) -> None:
+    from deepspeed.runtime.engine import DeepSpeedEngine
+
+    assert callable(getattr(DeepSpeedEngine, name, None)), gone("deepspeed", f"DeepSpeedEngine.{name}")
+
+
+def test_the_scaler_of_deepspeeds_engine() -> None:
+    from deepspeed.runtime.engine import DeepSpeedEngine
+
+    name = "torch_autocast_z0_gradscaler"
+    assert f"self.{name} = " in inspect.getsource(DeepSpeedEngine), gone(
+        "deepspeed", f"DeepSpeedEngine.{name}"
+    )
+
+
+def test_attributes_of_transformers() -> None:
+    from transformers import BertConfig, BertTokenizer, PreTrainedTokenizer
+
+    config = BertConfig()
+    fast: Any = BertTokenizer(vocab={"[UNK]": 0, "a": 1})
+    for owner, name in ((config, "_attn_implementation"), (fast, "_tokenizer")):
+        assert hasattr(owner, name), gone("transformers", f"{type(owner).__name__}.{name}")
+    assert fast.backend_tokenizer is fast._tokenizer, gone("transformers", "backend behind _tokenizer")
+    assert callable(getattr(PreTrainedTokenizer, "_tokenize", None)), gone(
+        "transformers", "PreTrainedTokenizer._tokenize"
+    )
+
+
+def test_the_map_of_a_numpy_memmap(tmp_path: Path) -> None:
+    mapped = np.memmap(tmp_path / "x", np.uint8, "w+", shape=8)
+    assert hasattr(getattr(mapped, "_mmap", None), "madvise"), gone("numpy", "memmap._mmap.madvise")
