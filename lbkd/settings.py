@@ -21,15 +21,10 @@ from lbkd.registry import KINDS, registry_of
 FILE_NAME = "lbkd.toml"
 _EXAMPLES = {"task": "distill", "criterion": "combined", "weighting": "impurity", "translation": "seq2seq"}
 """A component of each kind, for messages."""
-_USERS_ALONE = (
-    ("workspace",),
-    ("runtime",),
-    ("translation",),
-    ("model", "name"),
-    ("model", "revision"),
-    ("model", "trust_remote_code"),
-)
-"""Settings that a corpus's own file must not contain."""
+_OF_A_CORPUS = {"corpus", "model", "training", "evaluation", "task", "criterion", "weighting", "seed"}
+"""Sections that a corpus's own file may contain: the corpus, and learning from it."""
+_USERS_ALONE = ("name", "revision", "trust_remote_code")
+"""Settings of the model that a corpus's own file must not contain."""
 
 
 def load_settings(
@@ -117,13 +112,14 @@ def _check_own(tables: dict[str, Any], file: Path) -> None:
     Raises:
         ConfigError: a setting that is the user's alone, or a path that leads out of the corpus.
     """
-    for *above, name in _USERS_ALONE:
-        if name in _table(tables, tuple(above)):
-            key = ".".join((*above, name))
-            raise ConfigError(
-                f"{file}: {key}: a corpus's own file must not set this. If you trust the corpus, move the "
-                f"line to {FILE_NAME} of the current folder, or give --set {key}=..."
-            )
+    model = _table(tables, ("model",))
+    refused = [name for name in tables if name not in _OF_A_CORPUS]
+    refused += [f"model.{name}" for name in _USERS_ALONE if name in model]
+    if refused:
+        raise ConfigError(
+            f"{file}: {', '.join(refused)}: a corpus's own file must not set this. If you trust the corpus, "
+            f"move the lines to {FILE_NAME} of the current folder, or use --set."
+        )
     corpus = _table(tables, ("corpus",))
     inside = paths_in(tables)
     for key in ("files", "train", "test"):  # parts of file names inside the folder

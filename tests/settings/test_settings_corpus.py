@@ -17,6 +17,8 @@ from lbkd.settings import FILE_NAME, load_settings, read_toml
         ("[model]\nname = 'evil/model'", "model.name"),
         ("[model]\nrevision = 'main'", "model.revision"),
         ("workspace = 'work'", "workspace"),
+        ("overwrite = true", "overwrite"),
+        ("workspace = 'w'\n[model]\nname = 'x'\n[training]\nepochs = 2", "workspace, model.name"),
         ("[runtime]\nprecision = 'fp32'", "runtime"),
         ("[runtime]\ndeepspeed = 'ds.json'", "runtime"),
         ("[translation.seq2seq]\nmodel = 'evil/model'", "translation"),
@@ -26,7 +28,7 @@ def test_what_is_the_users_alone(tmp_path: Path, text: str, key: str) -> None:
     data = wrote(tmp_path / "data", text)
     message = refused({"corpus.dir": str(data)}, tmp_path)
     assert message.startswith(f"{data / FILE_NAME}: {key}: a corpus's own file must not set this.")
-    assert f"--set {key}=" in message
+    assert "--set" in message
     wrote(tmp_path, text)  # the same lines in the current folder's file
     (data / FILE_NAME).unlink()
     assert load_settings({"corpus.dir": str(data)}, tmp_path) != Settings()
