@@ -210,7 +210,6 @@ class _Walk(FieldReader):
             self.note("negative start", where, id, message, "count characters of the passage from 0")
         elif text and passage and start is not None and passage[start : start + len(text)] != text:
             there = shown(passage[start : start + len(text)]) if start < len(passage) else "the passage's end"
-            there = shown(passage[start : start + len(text)]) if start < len(passage) else "the passage's end"
             message = f"{shown(text)} is not at character {shown(start)}, where {there} stands"
             found, remedy = _elsewhere(text, start, passage)
             self.note("misplaced answer", where, id, f"{message}; {found}", remedy)
@@ -233,7 +232,8 @@ def _elsewhere(text: str, start: int, passage: str) -> tuple[str, str]:
         remedy = f"if that one is meant, set 'answer_start' to {nearest} (characters, not bytes, from 0)"
         return f"it occurs at {nearest}", remedy
     different = difference(text, passage)
-    message = f"it occurs with different {different}" if different else "it does not occur in the passage"
+    ignored = f", unless differences in {different} are ignored" if different else ""
+    message = f"it does not occur in the passage{ignored}"
     if by_place(text.strip(), passage, start):
         return message, "`lbkd data repair` takes the passage's wording"
     return message, "copy the answer from the passage, or remove it; `lbkd data repair` cannot find it"
