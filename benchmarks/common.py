@@ -1,7 +1,7 @@
-"""What all benchmarks share: alternating pairs, peak memory, fresh processes, and the table at the end.
+"""Tools of all benchmarks: alternating pairs, peak memory, fresh processes, and the table of results.
 
-Each script is run as `python -m benchmarks.<name>` from the root of the checkout. It checks first that both
-sides compute the same thing, then measures them in turns, prints its rows and writes them to
+Each script is run as `python -m benchmarks.<name>` from the root of the checkout. A script first checks that
+both sides compute the same result, then measures the sides in turns, prints rows and writes the rows to
 `benchmarks/results/<name>.json`.
 """
 
@@ -33,44 +33,44 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 LANGUAGES = ("en", "es", "de", "ar", "hi", "vi")
 XQUAD_PLACES = (ROOT.parent / "shared/data/xquad", ROOT / "data/xquad")
-"""Where XQuAD may lie already; the second is where `lbkd data download xquad` puts it."""
+"""Folders that may hold XQuAD; `lbkd data download xquad` writes to the second one."""
 PACKAGES = ("lbkd", "torch", "transformers", "tokenizers", "deepspeed", "datasets", "textbrewer", "numpy")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that was measured, and its goal."""
+    """A measurement and its goal."""
 
     what: str
     ours: float
     """Median, in `unit`."""
     peer: float | None
-    """Median, in `unit`; None where there is nothing to compare with."""
+    """Median, in `unit`; None for a measurement without a peer."""
     unit: str
     figures: Sequence[float]
-    """What the goal is about, once a pair: mostly peer / ours. Their median counts."""
+    """Figures that the goal is about, one a pair, mostly peer / ours; the median counts."""
     goal: float | None = None
-    """None: told for comparison only."""
+    """None: the row is for comparison only."""
     at_most: bool = False
-    """The goal is a ceiling instead of a floor."""
+    """True if the goal is a ceiling, False if it is a floor."""
     form: str = "{:.2f}×"
-    """How figures and goal are printed."""
+    """Format string of figures and goal."""
 
     @property
     def figure(self) -> float:
-        """The median of the figures."""
+        """Median of the figures."""
         return statistics.median(self.figures)
 
     @property
     def verdict(self) -> str:
-        """Whether the goal is "reached" or "missed"; "" where there is none."""
+        """The word "reached" or "missed"; empty for a row without a goal."""
         if self.goal is None:
             return ""
         reached = self.figure <= self.goal if self.at_most else self.figure >= self.goal
         return "reached" if reached else "missed"
 
     def cells(self) -> list[str]:
-        """The row as it is printed."""
+        """Cells of the printed table."""
         low, high = (self.form.format(end) for end in (min(self.figures), max(self.figures)))
         goal = "" if self.goal is None else f"{'≤' if self.at_most else '≥'} {self.form.format(self.goal)}"
         return [
@@ -92,29 +92,29 @@ class Pairs:
 
     @property
     def ratios(self) -> list[float]:
-        """How many times as long the peer took."""
+        """Peer's time divided by ours, pair by pair."""
         return [peer / ours for ours, peer in zip(self.ours, self.peer, strict=True)]
 
     def row(self, what: str, goal: float | None = None, unit: str = "s", scale: float = 1.0) -> Row:
-        """The comparison as a row, with times `scale` seconds long."""
+        """Make a row; `unit` is a unit of `scale` seconds."""
         ours, peer = (statistics.median(side) / scale for side in (self.ours, self.peer))
         return Row(what, ours, peer, unit, self.ratios, goal)
 
 
 def seconds(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
-    """How long `work` takes; with `time.process_time`, how long processors work at it."""
+    """Measure the wall time of `work` in seconds; with `time.process_time`, processor time."""
     began = clock()
     work()
     return clock() - began
 
 
 def alternate(ours: Callable[[], float], peer: Callable[[], float], pairs: int) -> Pairs:
-    """Measure both sides in turns, so that what else the machine does hits both alike.
+    """Measure both sides in turns, so that other work of the machine slows both alike.
 
     Args:
-        ours: does our side once and gives its seconds, such as `lambda: seconds(work)`, or a child's figure.
-        peer: the other side.
-        pairs: how often each.
+        ours: runs our side once and returns its seconds, such as `lambda: seconds(work)`.
+        peer: runs the peer's side once and returns its seconds.
+        pairs: number of measurements of each side.
     """
     found = [(ours(), peer()) for _ in range(pairs)]
     return Pairs([first for first, _ in found], [second for _, second in found])
@@ -122,27 +122,27 @@ def alternate(ours: Callable[[], float], peer: Callable[[], float], pairs: int) 
 
 @contextmanager
 def peak_memory() -> Iterator[Callable[[], float]]:
-    """Most resident memory of this process above what it held at the start, in MB (10^6 bytes); Linux only.
+    """Yield a function that returns the peak so far of resident memory added since the start; Linux only.
 
-    Pages of memory-mapped files count once they are touched. What is yielded tells the peak so far.
+    The unit is MB (10^6 bytes). Pages of memory-mapped files count once they are touched.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim:  # what was freed before would hide what is taken now
+    if trim:  # memory that the allocator kept would hide new allocations
         trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark falls to what is held now
+    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
     before = _status("VmRSS")
     yield lambda: (_status("VmHWM") - before) / 1e6
 
 
 def _status(field: str) -> int:
-    """A figure of /proc/self/status, in bytes."""
+    """Read a figure of /proc/self/status, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * int(next(line for line in lines if line.startswith(field)).split()[1])
 
 
 def in_child(module: str, *arguments: object) -> dict[str, Any]:
-    """Run `python -m module arguments...` in a fresh process; the JSON on the last line that it prints."""
+    """Run `python -m module arguments...` in a fresh process; return its last line's JSON."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if done.returncode:
@@ -152,7 +152,7 @@ def in_child(module: str, *arguments: object) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on beside the code."""
+    """Machine and package versions, on which the figures depend."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
@@ -178,13 +178,13 @@ def _version(package: str) -> str | None:
 def report(
     name: str, rows: Sequence[Row], details: Mapping[str, Any] | None = None, keep: bool = True
 ) -> None:
-    """Print the rows, and write them with the machine to `benchmarks/results/<name>.json`.
+    """Print the rows, and write rows and machine to `benchmarks/results/<name>.json`.
 
     Args:
-        name: of the benchmark.
-        rows: what was measured.
-        details: settings, and what was checked beforehand; JSON values.
-        keep: write the file, too.
+        name: name of the benchmark.
+        rows: measurements.
+        details: settings, and results of the checks; JSON values.
+        keep: False prints only.
     """
     here = machine()
     about = {**here, **(details or {})}
@@ -208,10 +208,10 @@ def report(
 
 
 def options(doc: str | None, pairs: int = 5) -> argparse.ArgumentParser:
-    """The options that all scripts take; `doc` is the script's docstring."""
+    """Make a parser of the options that all scripts take; `doc` is the script's docstring."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
-    parser.add_argument("--xquad", type=Path, metavar="FOLDER", help="where xquad.en.json and the others lie")
-    parser.add_argument("--quick", action="store_true", help="the corpus that ships, one pair: is it alive?")
+    parser.add_argument("--xquad", type=Path, metavar="FOLDER", help="folder of xquad.en.json and others")
+    parser.add_argument("--quick", action="store_true", help="a test run: the corpus that ships, one pair")
     parser.add_argument(
         "--model", metavar="FOLDER", help="an encoder with a fast tokenizer; by default e5-small, trimmed"
     )
@@ -220,7 +220,7 @@ def options(doc: str | None, pairs: int = 5) -> argparse.ArgumentParser:
 
 
 def corpus(arguments: argparse.Namespace, languages: Sequence[str] = LANGUAGES) -> ParallelCorpus:
-    """XQuAD in the given languages, en first; with --quick the training split of the corpus that ships."""
+    """Read XQuAD in the given languages, en first; with --quick, the training split that ships."""
     if arguments.quick:
         places = {language: BUILTIN_CORPUS / f"train.{language}.json" for language in languages}
         return ParallelCorpus.read({code: at for code, at in places.items() if at.exists()}, "en")
@@ -235,7 +235,7 @@ def corpus(arguments: argparse.Namespace, languages: Sequence[str] = LANGUAGES) 
 
 
 def encoder(arguments: argparse.Namespace, texts: ParallelCorpus) -> str:
-    """The folder of `--model`, or of e5-small with what the texts need, made ready under lbkd-work/ once."""
+    """Folder of the encoder: `--model`, or e5-small trimmed for the texts, which is kept under lbkd-work/."""
     if arguments.model:
         return str(arguments.model)
     from lbkd.models.load import prepare

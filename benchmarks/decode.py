@@ -46,12 +46,12 @@ Array = np.ndarray[Any, Any]
 
 
 class EvaluationSet(NamedTuple):
-    """What both sides are given of one language."""
+    """Inputs of both sides for one language."""
 
     features: FeatureSet
     golds: dict[str, list[str]]
     batches: list[tuple[Batch, SpanLogits]]
-    """For ours."""
+    """For ours: batches with logits."""
     examples: Sequence[dict[str, Any]]
     """For the peer: one a question."""
     windows: Sequence[dict[str, Any]]
@@ -63,7 +63,7 @@ class EvaluationSet(NamedTuple):
 
 
 def evaluation_set(features: FeatureSet, language: str) -> EvaluationSet:
-    """All questions of a language about its own passages, with drawn logits."""
+    """Make the inputs for all questions of a language about its own passages, with drawn logits."""
     rng = np.random.default_rng(0)
     ids = features.features([(language, language)])
     windows = features.windows(ids)
@@ -116,7 +116,7 @@ def evaluation_set(features: FeatureSet, language: str) -> EvaluationSet:
 
 
 def ours(given: EvaluationSet) -> tuple[dict[str, str], float, float]:
-    """Answers, EM and F1."""
+    """Decode and score: answers, EM and F1."""
     features = given.features
     cast(Any, normalizer("squad-v1", "en")).cache_clear()
     found, passages = [], {}
@@ -134,13 +134,13 @@ def ours(given: EvaluationSet) -> tuple[dict[str, str], float, float]:
 
 
 def best_indices(logits: Array) -> list[int]:
-    """The 20 largest, best first."""
+    """Indices of the 20 largest logits, best first."""
     found: list[int] = np.argsort(logits)[: -N_BEST - 1 : -1].tolist()
     return found
 
 
 def predictions(given: EvaluationSet) -> dict[str, str]:
-    """The peer's decoding: n-best lists by a loop over pairs of starts and ends."""
+    """Decode as the peer does: n-best lists by a loop over pairs of starts and ends."""
     all_start, all_end = given.logits
     of_example = collections.defaultdict(list)
     for n, name in enumerate(given.owners):
@@ -184,7 +184,7 @@ def predictions(given: EvaluationSet) -> dict[str, str]:
 
 
 def normalized(text: str) -> str:
-    """As evaluate-v1.1.py compares answers: lower case, no punctuation, no articles, single spaces."""
+    """Normalize an answer as evaluate-v1.1.py: lower case, no punctuation, no articles, single spaces."""
     excluded = set(string.punctuation)
     bare = "".join(character for character in text.lower() if character not in excluded)
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
@@ -201,7 +201,7 @@ def f1(prediction: str, truth: str) -> float:
 
 
 def official(golds: Mapping[str, Sequence[str]], answers: Mapping[str, str]) -> tuple[float, float]:
-    """The peer's scoring: mean EM and F1 in percent, each the best over the reference answers."""
+    """Score as the peer does: mean EM and F1 in percent, each the best over the reference answers."""
     exact = total = 0.0
     for name, truths in golds.items():
         exact += max(normalized(answers[name]) == normalized(truth) for truth in truths)
@@ -210,18 +210,18 @@ def official(golds: Mapping[str, Sequence[str]], answers: Mapping[str, str]) -> 
 
 
 def peer(given: EvaluationSet) -> tuple[dict[str, str], float, float]:
-    """Answers, EM and F1."""
+    """Decode and score: answers, EM and F1."""
     answers = predictions(given)
     return answers, *official(given.golds, answers)
 
 
 def timed(side: Callable[[EvaluationSet], object], given: EvaluationSet) -> float:
-    """Seconds of the processor."""
+    """Processor seconds of one side."""
     return seconds(lambda: side(given), time.process_time)
 
 
 def main() -> None:
-    """Check and measure, language by language."""
+    """Check that both sides agree, then measure, language by language."""
     import datasets
 
     arguments = options(__doc__).parse_args()

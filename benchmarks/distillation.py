@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 STEPS = 3
-"""Timed, after one that warms up."""
+"""Timed steps, after one step that warms up."""
 NLL, KD, TEMPERATURE = 0.5, 0.5, 2.0
 
 
 def main() -> None:
-    """Check, then time both sides in turns."""
+    """Check that both sides agree, then time both in turns."""
     parser = options(__doc__, pairs=3)
     parser.add_argument("--languages", default="en,es,de", help="D of these (%(default)s)")
     parser.add_argument("--batch-size", type=int, default=16, help="windows a step (%(default)s)")
@@ -50,9 +50,9 @@ def main() -> None:
     steps, size, rounds = (2, 2, 1) if arguments.quick else (1 + STEPS, arguments.batch_size, arguments.pairs)
     with tempfile.TemporaryDirectory() as scratch:
         side = Sides(ground, Path(scratch))
-        plans = ground.rounds(rounds, steps, size)
-        apart = side.check(ground.batches(plans[0])[0])
-        found = [side.measure(how) for how in plans]
+        settings = ground.rounds(rounds, steps, size)
+        difference = side.check(ground.batches(settings[0])[0])
+        found = [side.measure(each) for each in settings]
     ours = [rates[0] for rates in found]
     rows = []
     peers = (("shuffled, padded by batch", 2.0), ("our batches", 2.0), ("our batches, logits cached", None))
@@ -61,17 +61,17 @@ def main() -> None:
         ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
         medians = statistics.median(ours), statistics.median(theirs)
         rows.append(Row(f"distillation beside TextBrewer, {what}", *medians, "tokens/s", ratios, goal))
-    details = {"losses apart by": apart, "languages": arguments.languages}
+    details = {"losses apart by": difference, "languages": arguments.languages}
     report("distillation", rows, details, keep=not arguments.quick)
 
 
-def taught(teachers: TeacherLogits, batch: Batch) -> SpanLogits:
-    """The teachers' logits for a batch, read and summed."""
+def combined_logits(teachers: TeacherLogits, batch: Batch) -> SpanLogits:
+    """Read the teachers' logits for a batch and combine them by the weighting."""
     return teachers.logits(batch, teachers.read(batch))
 
 
 class Sides:
-    """Student, teachers and stores of both sides."""
+    """Student, teachers and stores, for our side and for TextBrewer."""
 
     def __init__(self, ground: Ground, folder: Path) -> None:
         self.ground = ground
@@ -80,16 +80,18 @@ class Sides:
 
     @cached_property
     def teachers(self) -> list["PreTrainedModel"]:
-        """Three copies of the encoder, each with a random head of its own, and sure of what it says."""
+        """Three copies of the encoder, each with a random head of its own and confident logits."""
         models = [self._model(seed) for seed in (101, 102, 103)]
         for model in models:
             encoder = {id(p) for p in model.base_model.parameters()}
             for p in model.parameters():
-                p.data.mul_(1.0 if id(p) in encoder else 10.0)  # else any teacher would do in the check
+                p.data.mul_(
+                    1.0 if id(p) in encoder else 10.0
+                )  # confident logits: the check would not notice a wrong teacher otherwise
         return models
 
     def stored(self, ids: Ints) -> TeacherLogits:
-        """What the teachers say of the windows, scored and read back."""
+        """Logits of all teachers for the windows, written to stores and opened."""
         windows = np.unique(ids)
         budget = EvaluationSettings().batch_tokens
         stores: dict[str, StoredLogits] = {}
@@ -102,18 +104,18 @@ class Sides:
         return TeacherLogits(stores, Fixed())
 
     def check(self, ids: Ints) -> float:
-        """How far the losses of one batch are apart; what 12 bits a logit lose is in it."""
+        """Difference of the losses of one batch, rounding to 12 bits a logit included."""
         batch, teachers = collate(self.ground.features, ids).to(current_device()), self.stored(ids)
         student = self._model(1)
         with torch.no_grad():
-            ours = self.criterion(span_logits(student, batch), batch, taught(teachers, batch)).total
+            ours = self.criterion(span_logits(student, batch), batch, combined_logits(teachers, batch)).total
             distiller = self._distiller(student, cached=False)
             with distiller:
                 theirs, _ = distiller.train_on_batch(self._inputs([ids])[0], {})
         return must_agree("the loss of a batch", [float(ours)], [float(theirs)], 1e-2)
 
     def measure(self, settings: Settings) -> list[float]:
-        """Tokens per second: ours, TextBrewer with shuffled batches, with ours, and with its cache."""
+        """Tokens per second: ours; TextBrewer with shuffled batches, with our batches, with cached logits."""
         ours, shuffled = self.ground.batches(settings), self.ground.shuffled(settings)
         teachers = self.stored(np.concatenate(ours))
         with clock() as moments:
@@ -126,7 +128,7 @@ class Sides:
         ]
 
     def _textbrewer(self, settings: Settings, batches: Sequence[Ints], cached: bool) -> float:
-        """Real tokens per second of its training, whose order of batches is its own where it caches."""
+        """Real tokens per second of TextBrewer's training; with a cache, TextBrewer orders the batches."""
         how, student = settings.training, self._model(settings.seed)
         seen: list[int] = []
         distiller = self._distiller(student, cached, seen)
@@ -144,7 +146,7 @@ class Sides:
         return rate(moments, seen)
 
     def _distiller(self, student: "PreTrainedModel", cached: bool, seen: list[int] | None = None) -> Any:
-        """TextBrewer's, set up to compute our loss; `seen` gets the real tokens of each batch."""
+        """TextBrewer's distiller for our loss; `seen` gets the number of real tokens of each batch."""
         from textbrewer import DistillationConfig, MultiTeacherDistiller, TrainingConfig
 
         def logits(batch: dict[str, torch.Tensor], out: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -174,10 +176,11 @@ class Sides:
         return MultiTeacherDistiller(training, distillation, self.teachers, student, teacher, learner)
 
     def _inputs(self, batches: Sequence[Ints]) -> list[dict[str, torch.Tensor]]:
-        """Batches as it takes them, made beforehand."""
+        """Batches in TextBrewer's form, made beforehand."""
         made = [collate(self.ground.features, ids) for ids in batches]
         golds = [{"start_positions": b.starts, "end_positions": b.ends} for b in made]
-        masks = [{"attention_mask": b.mask.long()} for b in made]  # ours only where padded
+        # TextBrewer always needs a mask; our own inputs have one only if there is padding.
+        masks = [{"attention_mask": b.mask.long()} for b in made]
         return [{**b.inputs(), **mask, **gold} for b, mask, gold in zip(made, masks, golds, strict=True)]
 
     def _model(self, seed: int) -> "PreTrainedModel":

@@ -52,7 +52,7 @@ Columns = Mapping[str, Sequence[Any]]
 def windows_of_pairs(
     pairs: Columns, tokenizer: "PreTrainedTokenizerBase", overlap: int, padding: str
 ) -> dict[str, list[Any]]:
-    """The peer: token ids and labels of every window of a batch of pairs."""
+    """Tokenize and label a batch of pairs as the peer does: token ids and labels of every window."""
     encoded = tokenizer(
         list(pairs["question"]),
         list(pairs["context"]),
@@ -86,7 +86,7 @@ def windows_of_pairs(
 
 
 def pairs_of(texts: ParallelCorpus) -> Iterator[dict[str, Any]]:
-    """Every (question, passage language, question language), in the order of our feature ids."""
+    """Yield every (question, passage language, question language) in the order of our feature ids."""
     rows = texts.rows
     for column in range(len(texts.question_ids)):
         for told, data in texts.datasets.items():
@@ -101,19 +101,19 @@ def pairs_of(texts: ParallelCorpus) -> Iterator[dict[str, Any]]:
 
 
 def built(texts: ParallelCorpus, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> FeatureSet:
-    """Our side."""
+    """Build the set on our side."""
     return FeatureSet.build(
         texts, tokenizer, tokenizer_hash(tokenizer), folder, WindowSettings(MAX_LENGTH, MAX_QUESTION, STEP)
     )
 
 
 def all_pairs(features: FeatureSet) -> "np.ndarray[Any, Any]":
-    """Feature ids of D."""
+    """Feature ids of all windows of D."""
     return features.features([(k, j) for k in features.languages for j in features.languages])
 
 
 def check(texts: ParallelCorpus, tokenizer: "PreTrainedTokenizerBase") -> int:
-    """Compare token ids and labels of every window of every pair; how many windows there are."""
+    """Compare token ids and labels of every window of every pair; return the number of windows."""
     size = len(texts.languages)
     with tempfile.TemporaryDirectory() as folder:
         features = built(texts, tokenizer, Path(folder))
@@ -126,19 +126,19 @@ def check(texts: ParallelCorpus, tokenizer: "PreTrainedTokenizerBase") -> int:
             )
         ]
         pairs = list(pairs_of(texts))
-        at = 0
+        checked = 0
         for cell in range(0, len(pairs), size * size):
-            for j in range(size):  # all passages that one question asks about: they share an overlap
+            for j in range(size):  # all passages of one question: one overlap
                 asked = pairs[cell + j : cell + size * size : size]
                 columns = {name: [pair[name] for pair in asked] for name in asked[0]}
                 room = (
                     MAX_LENGTH
                     - features.rule.specials
-                    - int(features.windows(ids[at : at + 1]).question_tokens[0])
+                    - int(features.windows(ids[checked : checked + 1]).question_tokens[0])
                 )
                 theirs = windows_of_pairs(columns, tokenizer, max(room - STEP, 0), "do_not_pad")
                 count = len(theirs["input_ids"])
-                ours = collate(features, ids[at : at + count])
+                ours = collate(features, ids[checked : checked + count])
                 assert np.all(ours.windows.question == cell // size**2)
                 assert np.all(ours.windows.question_language == j)
                 assert [row[mask].tolist() for row, mask in zip(ours.input_ids, ours.mask, strict=True)] == (
@@ -146,13 +146,13 @@ def check(texts: ParallelCorpus, tokenizer: "PreTrainedTokenizerBase") -> int:
                 )
                 assert ours.starts.tolist() == theirs["start_positions"]
                 assert ours.ends.tolist() == theirs["end_positions"]
-                at += count
-        assert at == len(ids)
-    return at
+                checked += count
+        assert checked == len(ids)
+    return checked
 
 
 def ours(texts: ParallelCorpus, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> Iterator[int]:
-    """Our side, stage by stage: build the set, then make every batch; yields how many windows."""
+    """Run our side in two stages: build the set, make every batch; yield the number of windows after each."""
     features = built(texts, tokenizer, folder)
     ids = all_pairs(features)
     lengths = features.lengths(ids)
@@ -167,7 +167,7 @@ def ours(texts: ParallelCorpus, tokenizer: "PreTrainedTokenizerBase", folder: Pa
 def peer(
     texts: ParallelCorpus, tokenizer: "PreTrainedTokenizerBase", folder: Path, padding: str
 ) -> Iterator[int]:
-    """The peer, likewise; the first stage is what counts for neither side."""
+    """Run the peer in three stages; the first, which reads the pairs, counts for neither side."""
     import datasets
     from torch.utils.data import DataLoader
     from transformers import DataCollatorWithPadding
@@ -188,7 +188,7 @@ def peer(
 
 
 def measure(side: str, texts: ParallelCorpus, tokenizer: "PreTrainedTokenizerBase") -> dict[str, float]:
-    """One run of one side in this process: seconds, and MB of peak memory, after each of its stages."""
+    """Run one side in this process: seconds and MB of peak memory after each stage."""
     with tempfile.TemporaryDirectory() as folder:
         if side == "ours":
             stages = ours(texts, tokenizer, Path(folder))
@@ -204,12 +204,12 @@ def measure(side: str, texts: ParallelCorpus, tokenizer: "PreTrainedTokenizerBas
 
 
 def exponent(sizes: Sequence[int], costs: Sequence[float]) -> float:
-    """The p of the K^p that fits best: 1 is linear growth, 2 is quadratic."""
+    """Exponent p of the best fit of K^p: 1 is linear growth, 2 is quadratic."""
     return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
 
 
 def main() -> None:
-    """Check, then measure pairs of fresh processes."""
+    """Check that both sides agree, then measure pairs of fresh processes."""
     parser = options(__doc__, pairs=3)
     parser.add_argument("--side", choices=["ours", "padded", "ragged"], help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, help=argparse.SUPPRESS)

@@ -1,4 +1,4 @@
-"""What the benchmarks of training share: windows, our own loop, and a clock that any loop can be timed by."""
+"""Tools of the training benchmarks: windows, our loop, and a clock for any loop's optimizer steps."""
 
 import json
 import os
@@ -37,15 +37,15 @@ from lbkd.training.teacher_logits import TeacherLogits
 
 @dataclass(frozen=True)
 class Ground:
-    """A corpus as windows, and the encoder that learns from them."""
+    """Windows of a corpus, and the encoder to train."""
 
     model: str
-    """Its folder."""
+    """Folder of the encoder."""
     features: FeatureSet
 
     @classmethod
     def of(cls, arguments: Namespace, languages: Sequence[str]) -> "Ground":
-        """As the command line asks for."""
+        """Build the windows that the command line asks for."""
         texts = corpus(arguments, languages)
         model = encoder(arguments, texts)
         tokenizer, how = load_tokenizer(model), ModelSettings()
@@ -59,22 +59,22 @@ class Ground:
         return [(k, j) for k in self.features.languages for j in self.features.languages]
 
     def settings(self, seed: int, steps: int | None, size: int) -> Settings:
-        """The defaults with batches of `size`, less what makes loops hard to compare: dropout and warm-up.
+        """Default settings with batches of `size`, but without dropout and warm-up, which blur comparisons.
 
-        Without `steps` they are those of one epoch.
+        One epoch is trained if `steps` is None.
         """
         training = TrainingSettings(epochs=1, batch_size=size, max_steps=steps, warmup_ratio=0.0, log_every=1)
         return Settings(model=ModelSettings(dropout=0.0), training=training, seed=seed)
 
     def rounds(self, count: int, steps: int, size: int) -> list[Settings]:
-        """Settings of `count` seeds: those of a hundred whose timed windows are nearest to the mean length.
+        """Settings of `count` seeds: of a hundred, those whose timed windows are nearest to the mean length.
 
-        Else it would be chance how much padding a few batches, each of windows of like length, can save.
-        Seeds that meet the epoch's last batch, which is smaller, are left out.
+        A batch has windows of like length, so that chance would decide how much padding a few batches of any
+        seed save. Seeds with the epoch's last batch, which is smaller, are left out.
         """
         lengths = self.features.lengths(self.features.features(self.pairs))
 
-        def apart(how: Settings) -> float:
+        def distance(how: Settings) -> float:
             _, *timed = self.batches(how)
             return abs(sum(self.tokens(timed)) / (len(timed) * size) - float(lengths.mean()))
 
@@ -82,25 +82,25 @@ class Ground:
         full = [how for how in seeds if all(len(ids) == size for ids in self.batches(how))]
         if len(full) < count:
             raise SystemExit(f"{len(full)} of 100 seeds have {steps} full batches of {size}: ask for less.")
-        return sorted(full, key=apart)[:count]
+        return sorted(full, key=distance)[:count]
 
     def batches(self, settings: Settings) -> list[Ints]:
-        """Feature ids of the batches that our loop learns from."""
+        """Feature ids of our loop's batches."""
         return [ids for _, ids in Schedule(self.features, self.pairs, settings)]
 
     def shuffled(self, settings: Settings) -> list[Ints]:
-        """The same windows in random order; the first batch, which warms up, stays."""
+        """Our loop's windows in random order; the first batch, which warms up, stays as it is."""
         first, *rest = self.batches(settings)
         order = np.random.default_rng(settings.seed).permutation(np.concatenate(rest))
         size = settings.training.batch_size
         return [first, *(order[at : at + size] for at in range(0, len(order), size))]
 
     def tokens(self, batches: Sequence[Ints]) -> list[int]:
-        """Real tokens of each batch."""
+        """Number of real tokens of each batch."""
         return [int(self.features.lengths(ids).sum()) for ids in batches]
 
     def real_share(self, batches: Sequence[Ints], width: int | None = None) -> float:
-        """Tokens that are no padding, where each batch is padded to its longest window, or all to `width`."""
+        """Share of real tokens if each batch is padded to its longest window, or all to `width`."""
         longest = [width or int(self.features.lengths(ids).max()) for ids in batches]
         places = sum(wide * len(ids) for wide, ids in zip(longest, batches, strict=True))
         return sum(self.tokens(batches)) / places
@@ -112,20 +112,20 @@ class Ground:
         criterion: Criterion | None = None,
         teachers: TeacherLogits | None = None,
     ) -> list[dict[str, Any]]:
-        """Our loop under DeepSpeed on a fresh copy of the model; its metrics, step by step."""
+        """Train a fresh copy of the model with our loop under DeepSpeed; metrics of each step."""
         seed_everything(settings.seed)
         model = load_span_model(self.model, dropout=settings.model.dropout)
         folder.mkdir(parents=True)
         material = Material(self.features, list(self.pairs), criterion or Nll(), teachers)
         TrainingLoop(model, material, settings, Report("benchmark", folder, Silent())).train()
         group.stop()
-        for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):  # or peers would look for other ranks
+        for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):  # peers would wait for other ranks
             del os.environ[name]
         return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def adamw(model: torch.nn.Module, training: TrainingSettings) -> torch.optim.AdamW:
-    """The optimizer that our loop and Trainer make: fused, without decay of biases and normalization."""
+    """AdamW as our loop and Trainer set it up: fused, no weight decay of biases and normalization."""
     groups = [
         {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": training.weight_decay},
         {"params": [p for p in model.parameters() if p.ndim == 1], "weight_decay": 0.0},
@@ -134,7 +134,7 @@ def adamw(model: torch.nn.Module, training: TrainingSettings) -> torch.optim.Ada
 
 
 def now() -> float:
-    """Seconds, once a GPU has done what it was told to."""
+    """Current time in seconds, after the GPU has finished its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
@@ -142,9 +142,9 @@ def now() -> float:
 
 @contextmanager
 def clock() -> Iterator[list[float]]:
-    """The moments at which optimizers, of whatever loop, finished a step."""
+    """Yield a list that gets the time of each optimizer step's end, whichever loop takes the step."""
     moments: list[float] = []
-    running: list[Optimizer] = []  # several at once where a step calls that of its base class
+    running: list[Optimizer] = []  # several if a step calls the step of its base class
 
     def begin(optimizer: Optimizer, *_: object) -> None:
         running.append(optimizer)
@@ -170,7 +170,7 @@ def rate(moments: Sequence[float], tokens: Sequence[int]) -> float:
 
 
 def must_agree(what: str, ours: Sequence[float], theirs: Sequence[float], tolerance: float) -> float:
-    """The largest difference; ends the benchmark where both sides do not compute the same thing."""
+    """Largest difference; SystemExit if the difference is above `tolerance`."""
     worst = float(np.max(np.abs(np.subtract(ours, theirs))))
     if not worst <= tolerance:
         raise SystemExit(f"{what}: {list(ours)} here and {list(theirs)} there, more than {tolerance} apart.")

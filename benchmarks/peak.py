@@ -1,4 +1,4 @@
-"""How much of the machine's matrix-product speed training reaches, and where the rest of a step goes.
+"""Training's share of the machine's matrix-product speed, and the time of each part of a step.
 
 A student's steps (three teachers' stored logits) under DeepSpeed, each beside the same step of a plain torch
 loop, and beside the speed of `torch.mm` measured just before. Operations are counted by the formula of
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import Row, options, report
-from benchmarks.distillation import Sides, taught
+from benchmarks.distillation import Sides, combined_logits
 from benchmarks.loops import Ground, adamw, now
 from lbkd.config import RuntimeSettings, Settings
 from lbkd.distributed import group
@@ -31,11 +31,11 @@ from lbkd.training.optimizer import warmup_then_decay
 GOALS = {"cpu": 0.6, "cuda": 0.4}
 PARTS = ("collating", "reading the store", "forward", "backward", "optimizer")
 TOP = 12
-"""Operations of the profile that are told."""
+"""Operations of the profile that are reported."""
 
 
 def main() -> None:
-    """Step by step, ours and a plain one in turns; then the profile of one step."""
+    """Time steps of ours and of a plain loop in turns, then profile one step."""
     parser = options(__doc__)
     parser.add_argument("--languages", default="en,es,de", help="D of these (%(default)s)")
     parser.add_argument("--batch-size", type=int, default=16, help="windows a step (%(default)s)")
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 class Steps:
-    """Optimizer steps on given windows, taken apart."""
+    """Optimizer steps on given windows, timed part by part."""
 
     def __init__(self, ground: Ground, settings: Settings, sides: Sides) -> None:
         self.ground = ground
@@ -91,22 +91,22 @@ class Steps:
         self.dtype = compute_dtype("auto")
 
     def peak(self) -> float:
-        """FLOP/s of `torch.mm`, now."""
+        """Measure the FLOP/s of `torch.mm`."""
         return matmul_peak(current_device(), self.dtype)
 
     def flops(self, ids: Ints) -> float:
-        """Of a step on the windows."""
+        """Floating-point operations of a step on the windows."""
         lengths = self.ground.features.lengths(ids)
         return training_flops(self.matrices, int(lengths.sum()), int((lengths**2).sum()), *self.shape)
 
     def ours(self, ids: Ints) -> list[float]:
-        """Seconds of each of `PARTS`."""
+        """Take a step of ours; seconds of each of `PARTS`."""
         moments = [now()]
         batch = collate(self.ground.features, ids).to(current_device())
         moments.append(now())
-        soft = taught(self.teachers, batch)
+        teacher_logits = combined_logits(self.teachers, batch)
         moments.append(now())
-        loss = self.criterion(span_logits(self.our_engine.model, batch), batch, soft).total
+        loss = self.criterion(span_logits(self.our_engine.model, batch), batch, teacher_logits).total
         moments.append(now())
         self.our_engine.backward(loss)
         moments.append(now())
@@ -115,12 +115,12 @@ class Steps:
         return [end - begin for begin, end in zip(moments, moments[1:], strict=False)]
 
     def plain(self, ids: Ints) -> float:
-        """Seconds of the same step as a loop of ten lines takes it."""
+        """Take the same step in plain torch; seconds of the whole step."""
         began = now()
         batch = collate(self.ground.features, ids).to(current_device())
         with torch.autocast(current_device().type, self.dtype, self.dtype is not torch.float32):
             logits = span_logits(self.model, batch)
-        loss = self.criterion(logits, batch, taught(self.teachers, batch)).total
+        loss = self.criterion(logits, batch, combined_logits(self.teachers, batch)).total
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.training.max_grad_norm)
         self.optimizer.step()
@@ -128,7 +128,7 @@ class Steps:
         return now() - began
 
     def profile(self, ids: Ints) -> dict[str, str]:
-        """The operations that take most of a step of ours, and their shares."""
+        """Profile a step of ours: operation -> share of the step's time, the `TOP` largest ones."""
         from torch.profiler import ProfilerActivity, profile
 
         cuda = current_device().type == "cuda"

@@ -1,6 +1,6 @@
-"""How long the command line takes to answer: `lbkd --help` and `lbkd list`, wall time of the whole process.
+"""Start of the command line: wall time of `lbkd --help` and `lbkd list`, whole processes.
 
-Modules are read from Python's bytecode cache, as anywhere outside a build: the first round fills it.
+Modules are read from Python's bytecode cache; the first round fills the cache and is not counted.
 """
 
 import os
@@ -16,7 +16,7 @@ GOAL = 0.4
 
 
 def main() -> None:
-    """Each command in turn; the first round is not counted."""
+    """Measure each command in turn."""
     arguments = options(__doc__, pairs=10).parse_args()
     program = Path(sys.executable).with_name("lbkd")
     rounds = 1 if arguments.quick else arguments.pairs

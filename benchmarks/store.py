@@ -1,4 +1,4 @@
-"""The store of teachers' logits: its bytes, what they lose, and what reading them costs in a training step.
+"""The store of teachers' logits: size, rounding errors, and time of reading in a training step.
 
 The peer is a padded cache in float32, windows x 384 positions x start and end x 4 bytes, and float16 for what
 is lost. Logits are drawn, as a teacher's look: noise, and a few positions that stand out.
@@ -34,7 +34,7 @@ Array = np.ndarray[Any, Any]
 
 
 def drawn(lengths: Array, seed: int) -> Array:
-    """(2, T) float32 start and end logits of windows of so many tokens, one after another."""
+    """Draw (2, T) float32 start and end logits for windows of the given lengths, one after another."""
     rng = np.random.default_rng(seed)
     size = (2, int(lengths.sum()))
     logits = rng.normal(-4, 1.3, size) + np.where(rng.random(size) < 0.01, rng.uniform(0, 12, size), 0)
@@ -42,7 +42,7 @@ def drawn(lengths: Array, seed: int) -> Array:
 
 
 def written(folder: Path, ids: Array, lengths: Array) -> LogitsStore:
-    """A finished store."""
+    """Write a finished store."""
     store = LogitsStore(folder, ids, lengths)
     store.prepare({})
     for number in range(store.blocks):
@@ -52,7 +52,7 @@ def written(folder: Path, ids: Array, lengths: Array) -> LogitsStore:
 
 
 def check(store: LogitsStore, stored: StoredLogits) -> dict[str, float]:
-    """Compare all; the largest changes of a logit, and of a probability at tau = 2, here and in float16."""
+    """Compare all logits; largest errors of a logit and of a probability at tau = 2, here and in float16."""
     lost = {"logit": 0.0, "logit in float16": 0.0, "probability": 0.0, "probability in float16": 0.0}
     for number in range(store.blocks):
         span = store.block(number)
@@ -60,22 +60,22 @@ def check(store: LogitsStore, stored: StoredLogits) -> dict[str, float]:
         real = np.arange(MAX_LENGTH) < lengths[:, None]
         read = stored.read(store.features[span], MAX_LENGTH)
         for mine, values in zip(read, drawn(lengths, number), strict=True):
-            true = np.full(real.shape, -np.inf, dtype=np.float32)
-            true[real] = values
-            ranges = true.max(1) - np.min(true, axis=1, where=real, initial=np.inf)
+            exact = np.full(real.shape, -np.inf, dtype=np.float32)
+            exact[real] = values
+            ranges = exact.max(1) - np.min(exact, axis=1, where=real, initial=np.inf)
             assert np.all(np.isneginf(mine) == ~real)
             assert np.all(np.abs(mine[real] - values) <= np.repeat(ranges, lengths) / 8180)
-            for name, found in (("", mine), (" in float16", true.astype(np.float16).astype(np.float32))):
-                error = np.abs(found[real] - true[real]).max()
-                chances = [torch.from_numpy(logits / 2).softmax(-1) for logits in (found, true)]
+            for name, found in (("", mine), (" in float16", exact.astype(np.float16).astype(np.float32))):
+                error = np.abs(found[real] - exact[real]).max()
+                chances = [torch.from_numpy(logits / 2).softmax(-1) for logits in (found, exact)]
                 lost[f"logit{name}"] = max(lost[f"logit{name}"], float(error))
                 change = float((chances[0] - chances[1]).abs().max())
                 lost[f"probability{name}"] = max(lost[f"probability{name}"], change)
     return lost
 
 
-def trained(model: Any, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
-    """One step."""
+def train_step(model: Any, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
+    """Take one step with NLL."""
     loss = Nll()(span_logits(model, batch), batch, None).total
     torch.autograd.backward(loss)
     optimizer.step()
@@ -83,7 +83,7 @@ def trained(model: Any, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
 
 
 def main() -> None:
-    """Write a store of all windows of D, compare it, time its reading beside training steps."""
+    """Write a store of all windows of D, check its values, time reads beside training steps."""
     arguments = options(__doc__, pairs=3).parse_args()
     torch.set_num_threads(1)
     texts = corpus(arguments)
@@ -119,7 +119,7 @@ def main() -> None:
                     stored.read(batch.windows.feature, batch.input_ids.shape[1])
 
             reads.append(seconds(read, time.process_time) / 10)
-            steps.append(seconds(partial(trained, model, optimizer, batch), time.process_time))
+            steps.append(seconds(partial(train_step, model, optimizer, batch), time.process_time))
     reads, steps = reads[1:], steps[1:]  # the first round warms up
     what = f"reading {TEACHERS} teachers' logits of {BATCH} windows (peer: a training step)"
     mine, theirs = (1e3 * float(np.median(times)) for times in (reads, steps))

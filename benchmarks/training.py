@@ -23,11 +23,11 @@ from lbkd.models.load import load_span_model, load_tokenizer
 from lbkd.models.span import span_logits
 
 STEPS = 6
-"""Timed, after one that warms up."""
+"""Timed steps, after one step that warms up."""
 
 
 def main() -> None:
-    """Check, then time the four loops in turns."""
+    """Check that all sides agree, then time the four loops in turns."""
     parser = options(__doc__, pairs=3)
     parser.add_argument("--languages", default="en", help="learn from all pairs of these (%(default)s)")
     parser.add_argument("--batch-size", type=int, default=16, help="windows a step (%(default)s)")
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 class HuggingFace:
-    """Trainer on the windows of feature ids, tokenized by transformers itself."""
+    """Hugging Face's Trainer on given windows, which transformers tokenizes."""
 
     def __init__(self, ground: Ground, folder: Path) -> None:
         self.ground = ground
@@ -60,7 +60,7 @@ class HuggingFace:
         self.tokenizer = load_tokenizer(ground.model)
 
     def rows(self, ids: Ints) -> Iterator[dict[str, Any]]:
-        """What `prepare_train_features` of run_qa makes of the windows; SystemExit where ours differ."""
+        """Yield the windows as run_qa's `prepare_train_features` makes them; SystemExit if ours differ."""
         features = self.ground.features
         batch = collate(features, ids)
         windows = batch.windows
@@ -82,7 +82,7 @@ class HuggingFace:
             yield {**row, "start_positions": int(batch.starts[n]), "end_positions": int(batch.ends[n])}
 
     def train(self, settings: Settings, batches: Sequence[Ints], padded: bool) -> list[float]:
-        """Trainer over the batches in their order; the losses as we define them: start plus end."""
+        """Train on the batches in their order; losses by our definition: start plus end."""
         import datasets
         from transformers import (
             DataCollatorWithPadding,
@@ -115,7 +115,7 @@ class HuggingFace:
             learning_rate=how.learning_rate,
             weight_decay=how.weight_decay,
             adam_epsilon=how.adam_eps,
-            max_grad_norm=how.max_grad_norm / 2,  # its loss is the mean of start and end, ours their sum
+            max_grad_norm=how.max_grad_norm / 2,  # Trainer's loss is the mean of start and end, ours the sum
             train_sampling_strategy="sequential",
             dataloader_pin_memory=torch.cuda.is_available(),
             bf16=torch.cuda.is_available(),
@@ -135,9 +135,9 @@ class HuggingFace:
 
 
 def check(ground: Ground, peer: HuggingFace, folder: Path) -> dict[str, Any]:
-    """Same windows, same first loss, same losses step by step.
+    """Check windows, first loss and losses of three steps.
 
-    A padded batch of ours is held against its windows one by one, and the loops are run with batches of one
+    A padded batch of ours is compared with its windows one by one, and the loops run with batches of one
     window: run_qa's softmax includes padding, ours does not.
     """
     settings = ground.settings(1, 3, 1)
@@ -173,7 +173,7 @@ def measure(ground: Ground, peer: HuggingFace, settings: Settings, folder: Path)
 
 
 def shares(ground: Ground, settings: Settings) -> dict[str, float]:
-    """How much of what each side computes is no padding, over a whole epoch."""
+    """Share of real tokens of each side, over a whole epoch."""
     width = ground.features.rule.max_length
     shuffled = ground.shuffled(settings)
     found = {

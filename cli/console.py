@@ -178,7 +178,7 @@ def costs_table(costs: "Sequence[Cost]") -> None:
         ["step", "optimizer steps", "windows", "million tokens", "PFLOP", "hours", "GB"],
         [
             [
-                f"{cost.what} (done)" if cost.done else cost.what,
+                f"{cost.name} (done)" if cost.done else cost.name,
                 f"{cost.steps:,}" if cost.steps else "",
                 f"{cost.windows:,}",
                 f"{cost.tokens / 1e6:,.1f}",

@@ -65,7 +65,7 @@ def check(
 
 @app.command()
 def repair(
-    files: Annotated[list[Path], typer.Argument(help="SQuAD-format files with misplaced answers.")],
+    files: Annotated[list[Path], typer.Argument(help="SQuAD-format files with misplaced or cut answers.")],
     source: Annotated[
         Path | None,
         typer.Option(help="File that the files were translated from: tells occurrences apart, aligns words."),
@@ -73,7 +73,9 @@ def repair(
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the files.")] = False,
     json: Json = False,
 ) -> None:
-    """Correct answers that are not at their offsets; answers that cannot be found are discarded.
+    """Correct answers that are off their offsets or cut inside a character.
+
+    Answers that cannot be found are discarded.
 
     Writes repaired/<file> and repaired/repair-report.json beside each file.
 

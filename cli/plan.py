@@ -132,7 +132,7 @@ def plan(
         "languages": len(settings.corpus.languages),
         "at_hand": estimator.at_hand,
         "model": asdict(estimator.model_size),
-        "machine": asdict(estimator.where),
+        "machine": asdict(estimator.hardware),
         "speed": asdict(estimator.speed),
         "steps": as_rows(costs),
         "hours": sum(cost.hours for cost in costs),
@@ -179,8 +179,8 @@ def _command(context: typer.Context, estimator: "Estimator", advice: dict[str, s
         options["languages"] = "YOUR_LANGUAGES"
     if not estimator.at_hand:
         options["corpus"] = estimator.settings.corpus.dir
-    if estimator.where.ranks > 1:
-        options["nproc"] = estimator.where.ranks
+    if estimator.hardware.ranks > 1:
+        options["nproc"] = estimator.hardware.ranks
     sets = [f"{key}={value}" for key, value in advice.items() if key != "runtime.zero_stage"]
     options["set_"] = [*options.pop("set_", []), *sets]
     if "runtime.zero_stage" in advice:
@@ -192,7 +192,7 @@ def _show(costs: "Sequence[Cost]", found: dict[str, Any]) -> None:
     machine, disk, advice = found["machine"], found["disk"], found["recommended"]
     costs_table(_by_kind(costs) if len(costs) > _MANY else costs)
     gigabytes = ", ".join(f"{kind} {size:,.3g}" for kind, size in disk.items())
-    out.print(f"\n{found['hours']:,.2f} hours on {machine['name']}. Speed {found['speed']['how']}.")
+    out.print(f"\n{found['hours']:,.2f} hours on {machine['name']}. Speed {found['speed']['source']}.")
     out.print(f"{sum(disk.values()):,.3g} GB of disk: {gigabytes}.\n")
     parts = ("weights", "gradients", "optimizer", "buffers", "activations", "total")
     table(
@@ -222,7 +222,7 @@ def _by_kind(costs: "Sequence[Cost]") -> "list[Cost]":
 
     kinds: dict[str, list[Cost]] = {}
     for cost in costs:
-        kinds.setdefault(cost.what.partition(".")[0], []).append(cost)
+        kinds.setdefault(cost.name.partition(".")[0], []).append(cost)
     return [
         some[0] if len(some) == 1 else Cost.sum(f"{kind} ({len(some)})", some) for kind, some in kinds.items()
     ]

@@ -57,18 +57,19 @@ def reproduce(
         from lbkd.evaluation.evaluation_set import benchmark_set, own_test_set
         from lbkd.planning.estimate import Estimator, as_rows
         from lbkd.planning.jobs import job_of
-        from lbkd.reproduction.reproduce import finish, in_order, planned
+        from lbkd.reproduction.reproduce import complete_table, runs_of_rows, training_order
 
-        plan = planned([project.altered(seed=seed) for seed in _seeds(seeds) or how.seeds], chosen)
+        projects = [project.altered(seed=seed) for seed in _seeds(seeds) or how.seeds]
+        row_runs = runs_of_rows(projects, chosen)
         if dry_run:
             estimator = Estimator(project, how.size)
-            costs = estimator.costs([job_of(run, estimator.at_hand) for run in in_order(plan)])
+            costs = estimator.costs([job_of(run, estimator.at_hand) for run in training_order(row_runs)])
         else:
             place = settings.corpus.benchmarks
             evaluation_set = (
                 benchmark_set(how.benchmark, place, how.columns) if how.benchmark else own_test_set(project)
             )
-            entries = finish(plan, evaluation_set)
+            entries = complete_table(row_runs, evaluation_set)
     if project.rank:
         return
     if dry_run:
@@ -87,7 +88,7 @@ def _show_costs(costs: "list[Cost]", estimator: "Estimator") -> None:
         f"machine, and {sum(c.gigabytes for c in todo):,.1f} GB of disk. Evaluation is not counted."
     )
     if costs:
-        out.print(f"Speed {estimator.speed.how}.")
+        out.print(f"Speed {estimator.speed.source}.")
     if not estimator.at_hand:
         out.print("The corpus is not there yet: its size is as the recipe assumes.")
 

@@ -56,7 +56,7 @@ def running(
         with stoppable(reporter, message), json_only(json):
             yield Project(settings, reporter, ranks.nproc if ranks is not None else None)
     except RuntimeError as error:
-        lost = hosts.lost(error)
+        lost = hosts.lost_rank_error(error)
         if lost is None:
             raise
         group.stop()

@@ -1,7 +1,8 @@
 """Grapheme clusters: what a reader takes for one character (Unicode Standard Annex 29, extended clusters).
 
 A letter with its accents, an Arabic letter with its vowel marks, a syllable of Hangul jamo, a Devanagari
-conjunct with its vowel sign, and an emoji with joiners are one cluster each.
+conjunct with its vowel sign, and an emoji with joiners are one cluster each. Differs: every white-space
+character is a cluster of its own, even before a combining mark, so that no answer begins with white space.
 """
 
 from bisect import bisect_left, bisect_right
@@ -9,10 +10,10 @@ from functools import lru_cache
 
 import regex
 
-_CLUSTER = regex.compile(r"\X")
+_CLUSTER = regex.compile(r"\s|\X")
 _CERTAIN = regex.compile(
-    r"[^\p{GCB=Prepend}\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=CR}\p{GCB=L}\p{GCB=RI}][\p{GCB=XX}\p{GCB=LV}\p{GCB=LVT}]"
-    r"|[^\p{GCB=Prepend}\p{GCB=CR}][\s\x21-\x7e]"
+    r"[^\p{GCB=Prepend}\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=L}\p{GCB=RI}][\p{GCB=XX}\p{GCB=LV}\p{GCB=LVT}]"
+    r"|[^\p{GCB=Prepend}][\s\x21-\x7e]"
 )
 """Two characters that two clusters meet between, whatever precedes them."""
 

@@ -1,4 +1,4 @@
-"""One corpus, one encoder, one workspace: what every step of the way shares."""
+"""A project: one corpus, one encoder and one workspace, shared by all steps from texts to a student."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -16,6 +16,7 @@ from lbkd.errors import ConfigError
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.features.windows import WindowSettings
+from lbkd.locks import locked
 from lbkd.models.load import commit_of, language_numbers, load_config, load_tokenizer, longest_input, prepare
 from lbkd.progress import Listener, Silent
 from lbkd.workspace import differences, fingerprint, replacing
@@ -27,12 +28,18 @@ T = TypeVar("T")
 
 
 class Project:
-    """The texts as windows, the encoder, and where results lie; everything is made at first use.
+    """Texts as windows, the encoder, and the places of results; each is made at first use.
+
+    Every rank must use the properties and methods that make something: rank 0 writes the files, and the other
+    ranks wait.
 
     Args:
-        settings: all of them.
-        listener: hears of progress; rank 0's only.
-        nproc: the number of ranks that was asked for, if any.
+        settings: the user's settings.
+        listener: receives progress and messages; only rank 0's listener does.
+        nproc: the number of ranks that the user asked for, if any.
+
+    Raises:
+        ConfigError: a batch has fewer windows than there are ranks, or a rank does not see the workspace.
     """
 
     def __init__(
@@ -52,17 +59,17 @@ class Project:
 
     @cached_property
     def train_corpus(self) -> ParallelCorpus:
-        """The texts to learn from."""
+        """Training texts."""
         return self._corpus(self.settings.corpus.train, self.settings.corpus.languages)
 
     @cached_property
     def test_corpus(self) -> ParallelCorpus:
-        """The texts to evaluate on, zero-shot languages included."""
+        """Test texts, zero-shot languages included."""
         return self._corpus(self.settings.corpus.test, self._test_languages)
 
     @property
     def has_test(self) -> bool:
-        """Whether the corpus has test files in all languages."""
+        """True if the corpus has test files in all languages."""
         split = self.settings.corpus.test
         return all(self.settings.path(split, language).exists() for language in self._test_languages)
 
@@ -79,24 +86,30 @@ class Project:
 
     @cached_property
     def encoder(self) -> str:
-        """Folder, or hub id and commit, of the pretrained encoder; its vocabulary is trimmed if so set."""
+        """Folder, or hub id and commit, of the pretrained encoder; the workspace holds a trimmed one."""
         model, folder = self.settings.model, self.settings.workspace / "models"
         name = f"{model.name}@{self.commit}" if self.commit else model.name
-        return self._first(
+        texts_key = self._texts_key  # opens the corpora on every rank, before rank 0 alone reads the texts
+        return self.made_once(
+            folder,
             lambda: prepare(
                 name,
                 model.trim,
                 self._texts(),
                 folder,
                 trust=model.trust_remote_code,
-                key=self._texts_key,
+                key=texts_key,
                 note=self.listener.note,
-            )
+            ),
         )
 
     @cached_property
     def tokenizer(self) -> "PreTrainedTokenizerBase":
-        """The encoder's; `ConfigError` if windows are longer than the encoder can read."""
+        """Tokenizer of the encoder.
+
+        Raises:
+            ConfigError: `model.max_length` is more than the encoder can read.
+        """
         trust, wanted = self.settings.model.trust_remote_code, self.settings.model.max_length
         tokenizer = load_tokenizer(self.encoder, trust)
         most = longest_input(load_config(self.encoder, trust), tokenizer)
@@ -106,19 +119,25 @@ class Project:
 
     @cached_property
     def tokenizer_hash(self) -> str:
-        """What teachers and student must share."""
+        """Hash of the tokenizer, which teachers and student must share."""
         return tokenizer_hash(self.tokenizer, self._languages)
 
     @cached_property
     def train_features(self) -> FeatureSet:
-        """The training texts as windows."""
+        """Windows of the training texts."""
         windows = window_settings(self.settings.model)
         return self._features(
             self.train_corpus, self.tokenizer, self._languages, self.tokenizer_hash, windows
         )
 
     def test_features(self, corpus: ParallelCorpus, model: str, windows: WindowSettings) -> FeatureSet:
-        """Texts to evaluate on as windows, as the model of a folder or hub id reads them."""
+        """Windows of test texts for a model, by its own tokenizer.
+
+        Args:
+            corpus: the texts.
+            model: folder or hub id of the model.
+            windows: the model's window settings.
+        """
         trust = self.settings.model.trust_remote_code
         tokenizer = load_tokenizer(model, trust)
         languages = language_numbers(load_config(model, trust), tokenizer)
@@ -129,10 +148,10 @@ class Project:
         return self._test_features[key]
 
     def alike(self, provenance: dict[str, Any]) -> None:
-        """Hold what a result depends on against the other ranks', whose hosts may have other files.
+        """Check that all ranks have the same provenance of a result: hosts may have different files.
 
         Raises:
-            ConfigError: on every rank, with the names of what differs.
+            ConfigError: on every rank, with the names of the entries that differ.
         """
         everyone = collectives.all_gather_objects((socket.gethostname(), provenance))
         for rank, (host, theirs) in enumerate(everyone):
@@ -143,29 +162,61 @@ class Project:
                 )
 
     def altered(self, **settings: Any) -> "Project":
-        """The same with another seed or other options of components; what is at hand already is shared."""
+        """A project with some settings replaced; texts and encoder that were made already are shared."""
         other = copy(self)
         other.settings = self.settings.model_copy(update=settings)
         return other
 
     def seeded(self, more: int) -> "Project":
-        """The same with so much added to its seed."""
+        """A project whose seed is larger by `more`."""
         return self.altered(seed=self.settings.seed + more)
 
     def run_folder(self, task: str, *parts: str | None) -> Path:
-        """Where the run of a task lies; the seed is part of the name unless it is 1."""
+        """Folder of a run, named after its task and `parts`; a seed other than 1 is part of the name."""
         seed = f"seed{self.settings.seed}" if self.settings.seed != 1 else None
         return self.settings.workspace / "runs" / ".".join(filter(None, (task, *parts, seed)))
 
     @contextmanager
     def replacing(self, folder: Path) -> Iterator[Path]:
-        """`workspace.replacing` by rank 0; the others get a path that they must not use."""
+        """Fill a fresh folder on rank 0, as `workspace.replacing`; other ranks must not use that path."""
         if self.rank == 0:
             with replacing(folder) as new:
                 yield new
         else:
             yield folder
         collectives.barrier()
+
+    def made_once(self, place: Path, make: Callable[[], T]) -> T:
+        """Call `make` on rank 0, which writes below `place`, then on the other ranks, which find the files.
+
+        Other commands that make something below `place` wait for rank 0, and then find the files too.
+        """
+
+        def made_first() -> T | None:
+            if self.rank != 0:
+                return None
+            with locked(place, self.listener.note):
+                return make()
+
+        made = collectives.raise_on_all_ranks(made_first)
+        return made if made is not None else make()
+
+    @contextmanager
+    def locked(self, place: Path) -> Iterator[None]:
+        """Hold the lock on a result until every rank has left the block; rank 0 has the lock.
+
+        Every attempt of rank 0 is a collective operation: in a single one, ranks would give up waiting in the
+        end.
+        """
+        if self.rank == 0:
+            with locked(place, self.listener.note, collectives.broadcast_object):
+                yield
+                collectives.barrier()
+        else:
+            while not collectives.broadcast_object(False):
+                pass
+            yield
+            collectives.barrier()
 
     @cached_property
     def _languages(self) -> dict[str, int] | None:
@@ -192,11 +243,11 @@ class Project:
 
     @property
     def _texts_key(self) -> str:
-        """What stands for `_texts`."""
+        """Fingerprint of the texts that `_texts` yields."""
         return fingerprint([corpus.fingerprint() for corpus in self._corpora])
 
     def _texts(self) -> Iterator[str]:
-        """All texts of the corpus, read one after another."""
+        """Yield all texts of the corpus, training and test, reading one language at a time."""
         for corpus in self._corpora:
             for data in corpus.datasets.values():
                 yield from data.passages
@@ -205,7 +256,8 @@ class Project:
     def _corpus(self, split: str, languages: tuple[str, ...]) -> ParallelCorpus:
         paths = {language: self.settings.path(split, language) for language in languages}
         folder = self.settings.workspace / "corpus"
-        return ParallelCorpus.read(paths, self.settings.corpus.source, self.settings.corpus.limit, folder)
+        source, limit = self.settings.corpus.source, self.settings.corpus.limit
+        return self.made_once(folder, lambda: ParallelCorpus.read(paths, source, limit, folder))
 
     def _features(
         self,
@@ -216,10 +268,16 @@ class Project:
         windows: WindowSettings,
     ) -> FeatureSet:
         folder = self.settings.workspace / "tokens"
-        return self._first(lambda: FeatureSet.build(corpus, tokenizer, hashed, folder, windows, languages))
+        return self.made_once(
+            folder, lambda: FeatureSet.build(corpus, tokenizer, hashed, folder, windows, languages)
+        )
 
     def _share_workspace(self) -> None:
-        """Make sure that all ranks see one folder; ConfigError where a host has one of its own."""
+        """Check that all ranks see one workspace folder.
+
+        Raises:
+            ConfigError: on every rank, if a host has a folder of its own.
+        """
         token = self.settings.workspace.absolute() / str(
             collectives.broadcast_object(f".shared-{uuid4().hex}")
         )
@@ -240,11 +298,6 @@ class Project:
         finally:
             if self.rank == 0:
                 token.unlink()
-
-    def _first(self, make: Callable[[], T]) -> T:
-        """Rank 0 makes something on disk, then the others find it there."""
-        made = collectives.raise_on_all_ranks(lambda: make() if self.rank == 0 else None)
-        return made if made is not None else make()
 
 
 def window_settings(model: ModelSettings) -> WindowSettings:

@@ -10,6 +10,9 @@
 <workspace>/reproduce/        the tables of `lbkd reproduce`, one file per recipe
 <workspace>/results.json      the scores of `lbkd run`
 <workspace>/log.txt           progress and messages of all commands, with times
+
+Hidden files and folders beside these results belong to commands that run now: the process that makes <name>
+holds `.<name>.lock`, and fills `.<name>.<8 digits>.new`, which takes the place of <name> when complete.
 """
 
 import hashlib
@@ -18,9 +21,12 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from lbkd.locks import FileLock
 
 
 def fingerprint(value: Any) -> str:
@@ -99,23 +105,40 @@ def add_to_json(path: Path, entries: Mapping[str, Any]) -> None:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """A fresh folder to fill, which replaces `folder` when the block ends without an error."""
-    beside = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    """Yield a fresh folder to fill; it takes the place of `folder` when the block ends without an error.
+
+    Folders that were left by processes which are gone are removed.
+    """
+    beside = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.new")
+    lock = FileLock(beside)
+    lock.acquire()
     try:
+        _remove_abandoned(folder)
+        beside.mkdir()
         yield beside
-    except BaseException:
+        sync_tree(beside)
+        put_in_place(beside, folder)
+    finally:
         shutil.rmtree(beside, ignore_errors=True)
-        raise
-    sync_tree(beside)
-    put_in_place(beside, folder)
+        lock.release()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what `replacing(folder)` left beside it in processes that are gone."""
+    hidden = f".{escape(folder.name)}.????????"
+    for lock_file in folder.parent.glob(f".{hidden}.new.lock"):
+        left = folder.parent / lock_file.name.removeprefix(".").removesuffix(".lock")
+        lock = FileLock(left)
+        if lock.acquire():
+            shutil.rmtree(left, ignore_errors=True)
+            lock.release()
+    for left in folder.parent.glob(f"{hidden}.old"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def put_in_place(beside: Path, folder: Path) -> None:
     """Rename `beside` to `folder`, and remove the former `folder`."""
-    former = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(former, ignore_errors=True)
+    former = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.old")
     if folder.exists():
         folder.replace(former)
     beside.replace(folder)

@@ -213,7 +213,7 @@ def made_up(project: "Project", weighting: str) -> "TeacherLogits":
 
     features, folder = project.train_features, project.settings.workspace / "logits"
     stores = {
-        language: project._first(lambda seed=n: teacher(features, folder, seed))
+        language: project.made_once(folder, lambda seed=n: teacher(features, folder, seed))
         for n, language in enumerate(features.languages)
     }
     return TeacherLogits(stores, weightings.registry.create(weighting))

@@ -21,7 +21,8 @@ from lbkd.graphemes import starts, widen
         ("\u0e17\u0e35\u0e48\u0e19", (0, 3)),  # Thai with vowel and tone mark
         ("\U0001f469\u200d\U0001f467x", (0, 3)),  # emoji joined by ZWJ
         ("\U0001f1e9\U0001f1ea\U0001f1eb\U0001f1f7", (0, 2)),  # flags of Germany and France
-        ("a\r\nb", (0, 1, 3)),
+        ("a\r\nb", (0, 1, 2, 3)),
+        ("a \u0301b", (0, 1, 2, 3)),  # white space carries no accent
     ],
 )
 def test_starts(text: str, expected: tuple[int, ...]) -> None:
@@ -37,7 +38,8 @@ def test_starts(text: str, expected: tuple[int, ...]) -> None:
         ("\u0643\u062a\u0627\u0628\u064b\u0627", (0, 4), (0, 5)),  # tanwin cut off
         ("\u1112\u1161\u11ab", (1, 2), (0, 3)),
         ("\U0001f469\u200d\U0001f467", (0, 1), (0, 3)),
-        ("a\r\nb", (2, 4), (1, 4)),
+        ("a\r\nb", (2, 4), (2, 4)),
+        ("a \u0301b", (2, 3), (2, 3)),
         ("plain", (1, 3), (1, 3)),
         ("", (0, 0), (0, 0)),
     ],

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks import common
-from benchmarks.hundred import Language, build, main, paths, word_tokenizer
+from benchmarks.hundred import main
+from benchmarks.made_up import Language, build, paths, word_tokenizer
 from lbkd.features.tokens import tokenizer_hash
 
 

@@ -1,1 +1,1 @@
-"""Ranks: how they start, meet and talk to one another."""
+"""Ranks: launching, joining a process group, and collective operations."""

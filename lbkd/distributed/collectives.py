@@ -1,4 +1,7 @@
-"""What ranks tell one another; without a process group, a single process talks to itself."""
+"""Collective operations on the host; without a process group, a single process is rank 0 of 1.
+
+Every rank must call a collective operation, in the same order.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,7 +16,7 @@ T = TypeVar("T")
 
 
 def broadcast_object(value: Any) -> Any:
-    """Rank 0's value, on every rank."""
+    """Return rank 0's value on every rank; values of other ranks are ignored. Rank 0 pickles its value."""
     box = [value]
     if world_size() > 1:
         dist.broadcast_object_list(box, src=0)
@@ -21,7 +24,7 @@ def broadcast_object(value: Any) -> Any:
 
 
 def all_gather_objects(value: Any) -> list[Any]:
-    """Every rank's value, in the order of ranks, on every rank."""
+    """Return the values of all ranks, in the order of ranks, on every rank. Values are pickled."""
     values = [value] * world_size()
     if len(values) > 1:
         dist.all_gather_object(values, value)
@@ -29,12 +32,16 @@ def all_gather_objects(value: Any) -> list[Any]:
 
 
 def barrier() -> None:
-    """Wait until every rank has come here."""
+    """Wait until every rank has called this function."""
     broadcast_object(None)
 
 
 def raise_on_all_ranks(work: Callable[[], T]) -> T:
-    """Run `work` on every rank; an LbkdError of any rank is raised on all of them."""
+    """Run `work` on every rank and return its own result; no collective operation may be inside.
+
+    Raises:
+        LbkdError: the error of the first rank whose `work` raised one, on every rank.
+    """
     error: LbkdError | None = None
     try:
         value = work()
@@ -47,12 +54,12 @@ def raise_on_all_ranks(work: Callable[[], T]) -> T:
 
 
 def all_reduce_and(flag: bool) -> bool:
-    """True on every rank if `flag` is true on all of them."""
+    """Return True on every rank if `flag` is true on every rank, else False."""
     return not all_reduce_max(not flag)[0]
 
 
 def all_reduce_max(*numbers: int) -> list[int]:
-    """The largest of all ranks' numbers, position by position."""
+    """Return the largest number over ranks, for each position of the arguments."""
     found = torch.tensor(numbers, dtype=torch.int64)
     if world_size() > 1:
         dist.all_reduce(found, dist.ReduceOp.MAX)

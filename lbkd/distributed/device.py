@@ -1,19 +1,19 @@
-"""The device of this rank, and the precision that it computes in."""
+"""Device and precision of this rank."""
 
 import torch
 
 
 def current_device() -> torch.device:
-    """The device that this rank computes on: its GPU, or the CPU where there is none."""
+    """Return this rank's GPU, or the CPU of a machine without GPUs."""
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cpu")
 
 
 def compute_dtype(precision: str) -> torch.dtype:
-    """The type to compute in for a value of `runtime.precision`.
+    """Data type of a pass for a value of `runtime.precision`.
 
-    `auto` means bf16 on GPUs that have it, fp16 on others, and fp32 on CPU.
+    `auto` is bf16 on GPUs that have bf16 units, fp16 on other GPUs, and fp32 on a CPU.
     """
     if precision != "auto":
         return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]

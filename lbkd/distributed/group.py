@@ -6,29 +6,29 @@ from collections.abc import Callable
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn  # noqa: F401  (before there is a group: its default arguments hold on to one)
+import torch.distributed.nn  # noqa: F401  (imported before a group exists: its default arguments would keep a group alive)
 from torch._C._distributed_c10d import HashStore
 
-from lbkd.distributed.hosts import meet
+from lbkd.distributed.hosts import join_group
 from lbkd.distributed.launch import launched
 from lbkd.distributed.process import allow_many_files, keep_freed_memory
 from lbkd.errors import ConfigError
 
 _before_leaving: dict[Callable[[], None], None] = {}
-"""Used as an ordered set."""
+"""Functions that `stop` calls, in the order of registration."""
 
 
 def start(nproc: int | None = None) -> tuple[int, int]:
-    """Join the process group of a launcher's ranks; a single process needs none.
+    """Join the process group of the ranks that a launcher started; a single process joins none.
 
     Args:
-        nproc: the number of ranks that was asked for, if any.
+        nproc: the number of ranks that the user asked for, if any.
 
     Returns:
-        (rank, number of ranks).
+        (rank, world size).
 
     Raises:
-        ConfigError: the launcher started another number of ranks, or the ranks do not meet.
+        ConfigError: the launcher started another number of ranks, or the ranks cannot reach one another.
     """
     if dist.is_initialized():
         return rank(), world_size()
@@ -40,21 +40,21 @@ def start(nproc: int | None = None) -> tuple[int, int]:
             f"--nproc {nproc}, but the number of ranks started is {started}; leave --nproc out."
         )
     if launched():
-        meet(_backend())
+        join_group(_backend())
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
     return rank(), world_size()
 
 
 def start_alone() -> None:
-    """Make a process group of this process alone, unless there is a group: DeepSpeed wants one."""
+    """Create a process group of this process alone, unless a group exists: DeepSpeed requires a group."""
     if not dist.is_initialized():
-        os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")  # DeepSpeed reads them
+        os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")  # DeepSpeed reads these variables
         dist.init_process_group(_backend(), store=HashStore(), rank=0, world_size=1)
 
 
 def rank() -> int:
-    """Number of this rank; 0 without a process group."""
+    """Rank of this process; 0 without a process group."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
@@ -64,14 +64,14 @@ def world_size() -> int:
 
 
 def before_leaving(release: Callable[[], None]) -> None:
-    """Have `release` called by `stop`: it gives up what a library keeps of the process group."""
+    """Register a function that makes a library release the process group; `stop` calls `release` first."""
     _before_leaving[release] = None
 
 
 def stop() -> None:
-    """Leave the process group, so that another can be joined, and end its threads.
+    """Leave the process group, so that another group can be joined, and end the group's threads.
 
-    A thread that is left while Python ends may abort the process.
+    A thread that still runs when Python exits may abort the process.
     """
     if not dist.is_initialized():
         return
@@ -79,7 +79,7 @@ def stop() -> None:
         release()
     if dist.is_initialized():
         dist.destroy_process_group()
-    gc.collect()  # engines that are gone, with the groups they hold
+    gc.collect()  # frees unreachable engines, which hold groups
 
 
 def _backend() -> str:

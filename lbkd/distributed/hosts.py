@@ -1,4 +1,4 @@
-"""Ranks on one machine or on many: how they meet, and what is told when one is lost."""
+"""Joining the ranks of one or several hosts, and the error message when a rank is lost."""
 
 import os
 import re
@@ -13,22 +13,22 @@ from torch.distributed.distributed_c10d import _get_default_store, _set_pg_timeo
 
 from lbkd.errors import ConfigError, LbkdError
 
-_MEETING = timedelta(minutes=10)
-"""How long a rank waits for the others to start."""
-_PATIENCE = timedelta(hours=2)
-"""How long it waits for them afterwards: as long as rank 0 may need for work that it does alone."""
+_JOIN_TIMEOUT = timedelta(minutes=10)
+"""Time that a rank waits for the other ranks to start."""
+_COLLECTIVE_TIMEOUT = timedelta(hours=2)
+"""Time that a rank waits in a collective operation: rank 0 may have long work of its own meanwhile."""
 _LAST_WORDS = timedelta(seconds=5)
-"""How long a rank that ends with an error waits for the other ranks' errors."""
+"""Time that a rank that ends with an error waits for the other ranks' errors."""
 
 _store: Store | None = None
 """The key-value store at which the ranks met; it outlives their process group."""
 
 
-def meet(backend: str) -> None:
-    """Join the group of a launcher's ranks.
+def join_group(backend: str) -> None:
+    """Join the process group of the ranks that a launcher started.
 
     Raises:
-        ConfigError: the others do not come.
+        ConfigError: the launcher's variables are incomplete, or the other ranks do not join in time.
     """
     missing = sorted({"WORLD_SIZE", "MASTER_PORT"} - os.environ.keys())
     if missing:
@@ -37,21 +37,21 @@ def meet(backend: str) -> None:
             "the ranks with torchrun or deepspeed (docs/multi-node.md); for a single process unset RANK."
         )
     master = os.environ["MASTER_ADDR"]
-    towards = interface(master)
-    if towards is not None:
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", towards)
+    interface = interface_towards(master)
+    if interface is not None:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
     try:
-        dist.init_process_group(backend, timeout=_MEETING)
+        dist.init_process_group(backend, timeout=_JOIN_TIMEOUT)
     except RuntimeError as error:
         raise ConfigError(
             f"{socket.gethostname()}: the ranks do not meet at {master}:{os.environ['MASTER_PORT']} in "
-            f"{_MEETING.seconds} s ({_reason(error)}). Start them on every host, with an address of the "
-            f"first host that all of them reach, and no firewall between{_loopback(towards)}; see "
+            f"{_JOIN_TIMEOUT.seconds} s ({_reason(error)}). Start them on every host, with an address of the "
+            f"first host that all of them reach, and no firewall between{_loopback_note(interface)}; see "
             "docs/multi-node.md."
         ) from error
     global _store
     _store = _get_default_store()
-    _set_pg_timeout(_PATIENCE)
+    _set_pg_timeout(_COLLECTIVE_TIMEOUT)
 
 
 def told_by_another(message: str) -> bool:
@@ -77,8 +77,8 @@ def told_by_another(message: str) -> bool:
     return message in lower or (not message and any(words.values()))
 
 
-def lost(error: RuntimeError) -> LbkdError | None:
-    """What to tell if an error of torch's means that another rank is gone; else None."""
+def lost_rank_error(error: RuntimeError) -> LbkdError | None:
+    """Turn an error of torch that means a lost rank into an error for the user; None for other errors."""
     if not isinstance(error, dist.DistError) and "gloo" not in str(error):
         return None
     return LbkdError(
@@ -88,15 +88,16 @@ def lost(error: RuntimeError) -> LbkdError | None:
     )
 
 
-def interface(host: str) -> str | None:
-    """Name of the network interface whose address the given host sees; None where there is no way to it.
+def interface_towards(host: str) -> str | None:
+    """Name of the network interface that leads to a host; None if no route leads there.
 
-    Gloo by itself takes the address that this machine's name stands for: 127.0.1.1 in many an /etc/hosts.
+    Gloo's own choice is the interface of the address that this machine's name resolves to, which is 127.0.1.1
+    in many /etc/hosts.
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, kind) as probe:
-            probe.connect(address)  # looks for the route and sends nothing
+            probe.connect(address)  # a datagram socket: finds the route, sends nothing
             mine = probe.getsockname()[0]
     except OSError:
         return None
@@ -104,11 +105,12 @@ def interface(host: str) -> str | None:
     return next((name for name, found in names if mine in {entry.address for entry in found}), None)
 
 
-def _loopback(name: str | None) -> str:
-    """What to say where the first host's name means the host itself."""
-    return " (here its name stands for 127.x.x.x, which no other host reaches)" if name == "lo" else ""
+def _loopback_note(interface: str | None) -> str:
+    """Explanation for the user if the first host's name resolves to a loopback address, else empty."""
+    note = " (here its name stands for 127.x.x.x, which no other host reaches)"
+    return note if interface == "lo" else ""
 
 
 def _reason(error: RuntimeError) -> str:
-    """The first sentence of an error of torch's, without the place in its source."""
+    """First sentence of an error of torch, without the position in torch's source."""
     return re.sub(r"^\[[^]]*\] ", "", str(error)).partition("\n")[0].partition(". ")[0]

@@ -1,4 +1,4 @@
-"""Several ranks on this machine, without another launcher."""
+"""A launcher of several ranks on this machine."""
 
 import os
 import signal
@@ -9,31 +9,31 @@ from collections.abc import Sequence
 from types import FrameType
 
 _GRACE = 30.0
-"""Seconds that ranks have to stop after one of them failed or was interrupted."""
+"""Seconds that ranks have to end after a rank failed or was interrupted."""
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def launched() -> bool:
-    """Whether a launcher (this one, torchrun or deepspeed) started this process as one of its ranks."""
+    """True if a launcher (`launch`, torchrun or deepspeed) started this process as a rank."""
     return {"RANK", "MASTER_ADDR"} <= os.environ.keys()
 
 
 def launch(command: Sequence[str], nproc: int) -> int:
-    """Run `command` in `nproc` processes that find one another as ranks.
+    """Run `command` in `nproc` processes, each a rank of one process group.
 
-    Interrupts are passed on, once: the ranks are not in the terminal's foreground group, which would get them
-    from there as well. When a rank fails, the others are stopped.
+    A signal is passed on to every rank once: ranks run outside the terminal's foreground process group, so
+    that the terminal does not signal a rank as well. If a rank fails, the other ranks are terminated.
 
     Returns:
-        The exit code: of the first rank that failed, else 0.
+        The exit code of the first rank that failed, else 0.
     """
-    env = {
+    environment = {
         **os.environ,
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(_free_port()),
         "WORLD_SIZE": str(nproc),
     }
-    env.setdefault("OMP_NUM_THREADS", str(max(1, cores() // nproc)))
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // nproc)))
     ranks: list[subprocess.Popen[bytes]] = []
     interrupts = []
 
@@ -45,7 +45,7 @@ def launch(command: Sequence[str], nproc: int) -> int:
     former = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
     try:
         for rank in map(str, range(nproc)):
-            own = {**env, "RANK": rank, "LOCAL_RANK": rank}
+            own = {**environment, "RANK": rank, "LOCAL_RANK": rank}
             ranks.append(subprocess.Popen(command, env=own, process_group=0))
         while not (failed := [process.returncode for process in ranks if process.poll()]):
             if all(process.returncode == 0 for process in ranks):
@@ -53,7 +53,7 @@ def launch(command: Sequence[str], nproc: int) -> int:
             time.sleep(0.05)
         return _exit_code(failed[0])
     finally:
-        if not interrupts:  # a second one would disturb them while they clean up
+        if not interrupts:  # a second signal would disturb ranks that clean up
             for process in ranks:
                 process.terminate()
         _wait(ranks)
@@ -62,6 +62,7 @@ def launch(command: Sequence[str], nproc: int) -> int:
 
 
 def _wait(ranks: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """Wait until all ranks have ended; a rank that runs longer than `_GRACE` is killed."""
     deadline = time.monotonic() + _GRACE
     for process in ranks:
         try:
@@ -72,16 +73,17 @@ def _wait(ranks: Sequence["subprocess.Popen[bytes]"]) -> None:
 
 
 def _exit_code(code: int) -> int:
-    """As a shell tells it: 128 + number for a signal."""
+    """Exit code as shells give it: 128 + number for a process that a signal ended."""
     return 128 - code if code < 0 else code
 
 
 def cores() -> int:
-    """Those that this process may use."""
+    """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _free_port() -> int:
+    """A TCP port that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

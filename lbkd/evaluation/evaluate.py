@@ -45,6 +45,16 @@ def evaluate(
         (percent), `questions`, and the metric's extras.
     """
     evaluation_set = evaluation_set or own_test_set(project)
+    with project.locked(model / "eval"):
+        rows = _rows(project, model, evaluation_set)
+    about = read_json(model / "run.json") or {}
+    learnt = about["settings"]["corpus"]["languages"] if about else project.settings.corpus.languages
+    run = {"model": model.name, "task": about.get("task", "")}
+    return [{**run, **row, "zero_shot": row["language"] not in learnt} for row in rows]
+
+
+def _rows(project: Project, model: Path, evaluation_set: EvaluationSet) -> list[dict[str, Any]]:
+    """The scores of each pair of languages, from the model's folder where they are still valid."""
     trust = project.settings.model.trust_remote_code
     folder, settings = trained(model, trust)
     windows = window_settings(settings)
@@ -58,10 +68,7 @@ def evaluate(
         rows = _scored(project, model, network, features, evaluation_set)
         if project.rank == 0:
             write_json(model / evaluation_set.scores, {"provenance": provenance, "rows": rows})
-    about = read_json(model / "run.json") or {}
-    learnt = about["settings"]["corpus"]["languages"] if about else project.settings.corpus.languages
-    run = {"model": model.name, "task": about.get("task", "")}
-    return [{**run, **row, "zero_shot": row["language"] not in learnt} for row in rows]
+    return rows
 
 
 def _provenance(

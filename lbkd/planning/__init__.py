@@ -1,1 +1,1 @@
-"""What a run would cost, before it starts."""
+"""Costs of a run before it starts: time, memory, disk."""

@@ -1,4 +1,4 @@
-"""Which settings to train with on a machine."""
+"""Training settings that suit a machine: precision, ZeRO stage and micro-batch."""
 
 from dataclasses import dataclass
 
@@ -6,79 +6,98 @@ from lbkd.config import Settings
 from lbkd.errors import ConfigError
 from lbkd.planning.estimate import Estimator
 from lbkd.planning.jobs import Job
-from lbkd.planning.memory_estimate import STAGES, USABLE, MemoryEstimate, estimate_memory
+from lbkd.planning.memory_estimate import STAGES, USABLE, MemoryEstimate, TrainingShape, estimate_memory
 
 MANY = 7
-"""Languages; with more of them, so many question languages a passage and epoch are drawn (MLQA has 7)."""
+"""With more languages, MANY question languages a passage and epoch are drawn (MLQA has 7)."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """For one machine and the model that needs most."""
+    """Settings for one machine and for the model that needs most memory."""
 
     stages: list[MemoryEstimate]
-    """With each ZeRO stage, the micro-batch as large as it may be."""
+    """Memory with each ZeRO stage and the largest micro-batch that the settings allow."""
     chosen: MemoryEstimate | None
-    """The lowest stage that fits with the largest micro-batch; None: nothing fits."""
+    """The lowest stage that fits with the largest micro-batch that fits; None if nothing fits."""
     settings: dict[str, str]
-    """What to set, dotted key -> value."""
+    """Recommended settings: dotted key -> value."""
 
 
 def advise(estimator: Estimator, job: Job) -> Advice:
-    """What to set for a job.
+    """Recommend settings for a job.
 
-    Lower stages exchange less and are faster, a smaller micro-batch is slower: so of the stages that fit, the
-    lowest is taken, and the micro-batch is halved only where none does.
+    Lower stages exchange less and are faster; a smaller micro-batch is slower. So the lowest stage that fits
+    is taken, and the micro-batch is halved only if no stage fits.
 
     Raises:
-        ConfigError: fewer windows in a batch than ranks.
+        ConfigError: a batch has fewer windows than there are ranks, or the machine cannot compute in
+            `runtime.precision` or with `runtime.zero_stage`.
     """
-    settings, where = estimator.settings, estimator.where
-    training, precision = settings.training, settings.runtime.precision
-    if precision not in ("auto", where.precision):
-        raise ConfigError(
-            f"runtime.precision = {precision!r}: {where.name} can only be planned for in {where.precision}."
-        )
-    if training.batch_size < where.ranks:
-        raise ConfigError(
-            f"training.batch_size = {training.batch_size} is less than the {where.ranks} ranks of "
-            f"{where.name}. Raise it with --set training.batch_size=N."
-        )
-    share = -(-training.batch_size // where.ranks)
-    micro = min(share, training.micro_batch_size or share)
-    stages = [_memory(estimator, job, stage, micro) for stage in STAGES]
-    allowed = (0,) if where.precision == "fp16" else STAGES
-    if settings.runtime.zero_stage is not None:
-        if settings.runtime.zero_stage not in allowed:
-            raise ConfigError("precision fp16 goes with ZeRO stage 0 only; leave --zero-stage out.")
-        allowed = (settings.runtime.zero_stage,)
-    chosen, size = None, micro
-    while chosen is None and size:
-        options = (_memory(estimator, job, stage, size) for stage in allowed)
-        chosen = next((option for option in options if option.total <= USABLE * where.memory), None)
-        size //= 2
-    return Advice(stages, chosen, _settings(settings, chosen, where.precision, share))
+    settings, hardware = estimator.settings, estimator.hardware
+    _check(settings, estimator)
+    stages_allowed = _allowed_stages(settings, hardware.precision)
+    share = -(-settings.training.batch_size // hardware.ranks)
+    largest = min(share, settings.training.micro_batch_size or share)
+    shape = _training_shape(estimator, job)
 
+    def memory(stage: int, micro_batch: int) -> MemoryEstimate:
+        return estimate_memory(estimator.model_size, shape, stage=stage, micro_batch=micro_batch)
 
-def _memory(estimator: Estimator, job: Job, stage: int, micro: int) -> MemoryEstimate:
-    settings, where = estimator.settings, estimator.where
-    return estimate_memory(
-        estimator.model_size,
-        stage,
-        where.ranks,
-        micro,
-        estimator.longest(job),
-        half=where.precision != "fp32",
-        frozen=settings.training.freeze_embeddings,
-        dropout=settings.model.dropout != 0,
-        gpu=where.device == "cuda",
-        masked=job.masked,
+    chosen, micro_batch = None, largest
+    while chosen is None and micro_batch:
+        options = (memory(stage, micro_batch) for stage in stages_allowed)
+        chosen = next((option for option in options if option.total <= USABLE * hardware.memory), None)
+        micro_batch //= 2
+    return Advice(
+        stages=[memory(stage, largest) for stage in STAGES],
+        chosen=chosen,
+        settings=_recommended(settings, chosen, hardware.precision, share),
     )
 
 
-def _settings(
+def _check(settings: Settings, estimator: Estimator) -> None:
+    """Raise ConfigError if the machine cannot run with the precision or the batch size of the settings."""
+    hardware, precision = estimator.hardware, settings.runtime.precision
+    if precision not in ("auto", hardware.precision):
+        raise ConfigError(
+            f"runtime.precision = {precision!r}: {hardware.name} can only be planned for in "
+            f"{hardware.precision}. Leave runtime.precision at auto."
+        )
+    if settings.training.batch_size < hardware.ranks:
+        raise ConfigError(
+            f"training.batch_size = {settings.training.batch_size} is less than the {hardware.ranks} ranks "
+            f"of {hardware.name}. Raise it with --set training.batch_size=N."
+        )
+
+
+def _allowed_stages(settings: Settings, precision: str) -> tuple[int, ...]:
+    """ZeRO stages that the settings and the precision allow, ascending."""
+    allowed = (0,) if precision == "fp16" else STAGES
+    if settings.runtime.zero_stage is None:
+        return allowed
+    if settings.runtime.zero_stage not in allowed:
+        raise ConfigError("precision fp16 goes with ZeRO stage 0 only; leave --zero-stage out.")
+    return (settings.runtime.zero_stage,)
+
+
+def _training_shape(estimator: Estimator, job: Job) -> TrainingShape:
+    settings, hardware = estimator.settings, estimator.hardware
+    return TrainingShape(
+        ranks=hardware.ranks,
+        window_length=estimator.longest(job),
+        half_precision=hardware.precision != "fp32",
+        frozen_embeddings=settings.training.freeze_embeddings,
+        dropout=settings.model.dropout != 0,
+        gpu=hardware.device == "cuda",
+        masked_share=job.masked_share,
+    )
+
+
+def _recommended(
     settings: Settings, chosen: MemoryEstimate | None, precision: str, share: int
 ) -> dict[str, str]:
+    """Settings that differ from the user's own: dotted key -> value; `share` is a rank's part of a batch."""
     found = {"runtime.precision": precision} if settings.runtime.precision == "auto" else {}
     if chosen is not None:
         found["runtime.zero_stage"] = str(chosen.stage)

@@ -1,13 +1,10 @@
-"""What runs will cost, before anything starts."""
+"""Costs of runs before anything starts: windows, tokens, FLOPs, hours and gigabytes."""
 
-import math
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from lbkd.features.dataset import LanguagePair
 from lbkd.features.windows import WindowRule
@@ -15,260 +12,245 @@ from lbkd.models import e5_small
 from lbkd.planning.hardware import Hardware, this_machine
 from lbkd.planning.jobs import Job
 from lbkd.planning.model_size import ModelSize, model_size_of
+from lbkd.planning.run_workload import RunWorkload, counted_workload, expected_workload
 from lbkd.planning.speed import Speed, assumed_speed, measured_speed
 from lbkd.planning.workload import Size, Texts, Workload
 from lbkd.project import Project, window_settings
 from lbkd.teachers.packing import mean_size
-from lbkd.training.schedule import Schedule
 
 _SPECIALS = 4
-"""Special tokens of a pair that are assumed where there is no tokenizer."""
-_FEW = 2**17
-"""Windows of a run that are counted batch by batch, where which ones it reads is left to chance."""
+"""Special tokens of a pair that are assumed if there is no tokenizer."""
+_COUNTED = 2**17
+"""Largest run, in windows, that is counted batch by batch if its windows are drawn at random."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one step of the way."""
+    """Cost of one step of the way: a training, a scoring by a teacher, or an evaluation."""
 
-    what: str
+    name: str
     done: bool
-    """It is there already and valid, and costs nothing."""
+    """True if the workspace holds a valid result, so that the step costs nothing."""
     pairs: int
-    """(question, passage language, question language) that are learnt from in an epoch, or scored."""
+    """(question, passage language, question language) triples of an epoch, or those that are scored."""
     windows: int
-    """Read in all."""
+    """Windows that are read, over all epochs."""
     steps: int
-    """Of the optimizer; 0 where nothing is trained."""
+    """Optimizer steps; 0 if nothing is trained."""
     tokens: int
-    """Read in all, padding not counted."""
+    """Tokens that are read, over all epochs, padding excluded."""
     flops: float
-    """Floating-point operations in all."""
+    """Floating-point operations, over all epochs."""
     hours: float
     gigabytes: float
-    """On disk, in the end."""
+    """Size of the result on disk."""
 
     @classmethod
-    def sum(cls, what: str, costs: "Sequence[Cost]") -> "Cost":
-        """Of several steps, as one."""
-        pairs, windows, steps, tokens = (
-            sum(getattr(cost, name) for cost in costs) for name in ("pairs", "windows", "steps", "tokens")
+    def sum(cls, name: str, costs: "Sequence[Cost]") -> "Cost":
+        """Join the costs of several steps."""
+        return cls(
+            name=name,
+            done=all(cost.done for cost in costs),
+            pairs=sum(cost.pairs for cost in costs),
+            windows=sum(cost.windows for cost in costs),
+            steps=sum(cost.steps for cost in costs),
+            tokens=sum(cost.tokens for cost in costs),
+            flops=sum(cost.flops for cost in costs),
+            hours=sum(cost.hours for cost in costs),
+            gigabytes=sum(cost.gigabytes for cost in costs),
         )
-        flops, hours, gigabytes = (
-            sum(getattr(cost, name) for cost in costs) for name in ("flops", "hours", "gigabytes")
-        )
-        return cls(what, all(c.done for c in costs), pairs, windows, steps, tokens, flops, hours, gigabytes)
 
 
 class Estimator:
-    """Costs of runs.
+    """Estimates the costs of runs.
 
     Args:
         project: texts and encoder.
-        size: what to assume of the texts where they are not at hand.
-        where: on which machine; by default on this one, measured.
+        size: size to assume for texts that are not at hand.
+        hardware: hardware to plan for; by default this machine, which is measured.
 
     Raises:
-        LbkdError: the corpus is not at hand, and there is no size to assume.
+        LbkdError: the corpus is not at hand, and no size is given.
     """
 
-    def __init__(self, project: Project, size: Size | None = None, where: Hardware | None = None) -> None:
+    def __init__(self, project: Project, size: Size | None = None, hardware: Hardware | None = None) -> None:
         self.project = project
         self.settings = project.settings
-        self.assumed = None if texts_at_hand(project) else size
-        self._named = where
-        if self.assumed is None:
-            _ = project.train_features  # or the error that says what is missing
-        self._read: dict[tuple[LanguagePair, ...], tuple[int, Workload, Workload]] = {}
+        self._assumed_size = None if texts_at_hand(project) else size
+        self._named_hardware = hardware
+        if self._assumed_size is None:
+            _ = project.train_features  # raises the error that tells which file is missing
+        self._workloads: dict[tuple[LanguagePair, ...], RunWorkload] = {}
 
     @property
     def at_hand(self) -> bool:
-        """Nothing is assumed of the texts."""
-        return self.assumed is None
+        """True if the texts are there, so that nothing is assumed of their number and length."""
+        return self._assumed_size is None
 
     def costs(self, jobs: Sequence[Job]) -> list[Cost]:
-        """Of the jobs in their order, each after the teachers' logits that it is the first to need."""
+        """Costs of all jobs in their order; a teacher's scoring comes before the first job that needs it."""
         found: dict[str, Cost] = {}
         for job in jobs:
-            *_, seen = self._workload(job.pairs)
+            distinct = self._workload(job.pairs).distinct
             for teacher in job.teachers:
-                cost = self._scoring(teacher, seen)
-                found.setdefault(cost.what, cost)
+                cost = self._scoring(teacher, distinct)
+                found.setdefault(cost.name, cost)
             found.setdefault(job.name, self._training(job))
         return list(found.values())
 
     def _training(self, job: Job) -> Cost:
-        steps, read, _ = self._workload(job.pairs)
-        pairs = self.texts.epoch(job.pairs, self.settings.training.question_languages_per_example).pairs
+        workload = self._workload(job.pairs)
+        read = workload.read
+        epoch = self.texts.epoch(job.pairs, self.settings.training.question_languages_per_example)
         flops = self.model_size.flops(read.tokens, read.squares)
-        if job.masked:  # as many masked windows beside
+        if job.masked_share:  # each step reads as many masked windows in addition
             frozen = self.settings.training.freeze_embeddings
-            flops = 2 * flops + job.masked * read.tokens * self.model_size.head_flops(frozen=frozen)
+            flops = 2 * flops + job.masked_share * read.tokens * self.model_size.head_flops(frozen=frozen)
             read = read * 2
         return Cost(
-            job.name,
-            job.done,
-            round(pairs),
-            round(read.windows),
-            steps,
-            round(read.tokens),
-            flops,
-            flops / self.speed.training / 3600,
-            4e-9 * self.model_size.parameters,
+            name=job.name,
+            done=job.done,
+            pairs=round(epoch.pairs),
+            windows=round(read.windows),
+            steps=workload.steps,
+            tokens=round(read.tokens),
+            flops=flops,
+            hours=flops / self.speed.training / 3600,
+            gigabytes=4e-9 * self.model_size.parameters,
         )
 
-    def _scoring(self, teacher: Job, seen: Workload) -> Cost:
-        flops = self.model_size.forward_flops(seen.tokens, seen.squares)
+    def _scoring(self, teacher: Job, distinct: Workload) -> Cost:
+        gigabytes = 2e-9 * mean_size(distinct.windows, distinct.tokens)
+        done = teacher.done and teacher.scored
+        return self._forward(f"logits of {teacher.name}", distinct, done=done, gigabytes=gigabytes)
+
+    def evaluation(self, models: int) -> Cost | None:
+        """Cost of evaluating `models` models on the corpus's test split; None if that is not at hand."""
+        if not self.at_hand or not self.project.has_test:
+            return None
+        project = self.project
+        windows = window_settings(self.settings.model)
+        texts = Texts.of(project.test_features(project.test_corpus, project.encoder, windows))
+        pairs = [(language, language) for language in project.test_corpus.languages]
+        return self._forward(f"evaluation of {models}", texts.epoch(pairs) * models)
+
+    def _forward(self, name: str, read: Workload, *, done: bool = False, gigabytes: float = 0) -> Cost:
+        """Cost of forward passes over the windows `read`."""
+        flops = self.model_size.forward_flops(read.tokens, read.squares)
         return Cost(
-            f"logits of {teacher.name}",
-            teacher.done and teacher.scored,
-            round(seen.pairs),
-            round(seen.windows),
-            0,
-            round(seen.tokens),
-            flops,
-            flops / self.speed.forward / 3600,
-            2e-9 * mean_size(seen.windows, seen.tokens),
+            name=name,
+            done=done,
+            pairs=round(read.pairs),
+            windows=round(read.windows),
+            steps=0,
+            tokens=round(read.tokens),
+            flops=flops,
+            hours=flops / self.speed.forward / 3600,
+            gigabytes=gigabytes,
         )
 
     def drawing(self, question_languages_per_example: int) -> "Estimator":
-        """The same with so many question languages drawn."""
+        """An estimator for the same runs with another `training.question_languages_per_example`."""
         other = copy(self)
         training = self.settings.training.model_copy(
             update={"question_languages_per_example": question_languages_per_example}
         )
         other.project = self.project.altered(training=training)
-        other.settings, other._read = other.project.settings, {}
+        other.settings, other._workloads = other.project.settings, {}
         return other
 
-    def evaluation(self, models: int) -> Cost | None:
-        """Of so many models on the corpus's own test split; None where it is not at hand."""
-        if self.assumed is not None or not self.project.has_test:
-            return None
-        project = self.project
-        windows = window_settings(self.settings.model)
-        texts = Texts.of(project.test_features(project.test_corpus, project.encoder, windows))
-        asked = [(language, language) for language in project.test_corpus.languages]
-        read = texts.epoch(asked) * models
-        flops = self.model_size.forward_flops(read.tokens, read.squares)
-        hours = flops / self.speed.forward / 3600
-        counts = round(read.pairs), round(read.windows), 0, round(read.tokens)
-        return Cost(f"evaluation of {models}", False, *counts, flops, hours, 0)
-
     def token_tables(self) -> float:
-        """Gigabytes of the texts as tokens: an id and two offsets each, and where every text begins."""
-        if self.assumed is not None:
-            size = self.assumed
+        """Gigabytes of token tables: 12 bytes a token (id and two offsets) and 8 bytes a text."""
+        if self._assumed_size is not None:
+            size = self._assumed_size
             tokens = size.passages * size.passage_tokens + size.questions * size.question_tokens
-            each = 12 * tokens + 8 * (size.passages + size.questions)
-            return 1e-9 * len(self.settings.corpus.languages) * each
+            texts = size.passages + size.questions
+            return 1e-9 * len(self.settings.corpus.languages) * (12 * tokens + 8 * texts)
         features = self.project.train_features
         tables = [*features.passages.values(), *features.questions.values()]
         return 1e-9 * sum(12 * int(table.rows[-1]) + 8 * len(table.rows) for table in tables)
 
     def prepared_model(self) -> float:
-        """Gigabytes of the encoder, where the workspace holds a copy with a trimmed vocabulary."""
+        """Gigabytes of the encoder's copy in the workspace; 0 unless the vocabulary is trimmed."""
         model = self.settings.model
-        return (
-            4e-9 * self.model_size.parameters if model.name == e5_small.NAME or model.trim is not None else 0
-        )
+        copied = model.name == e5_small.NAME or model.trim is not None
+        return 4e-9 * self.model_size.parameters if copied else 0
 
     def checkpoints(self, costs: Sequence[Cost], stage: int) -> float:
-        """Gigabytes of checkpoints while runs go, if one takes long enough: two, and one in the making."""
-        training = self.settings.training
+        """Gigabytes of the checkpoints of a run: two, and one that is being written.
+
+        Args:
+            costs: costs of all steps; 0 is returned if no training takes `training.checkpoint_minutes`.
+            stage: ZeRO stage.
+        """
+        training, model_size = self.settings.training, self.model_size
         minutes = max((60 * cost.hours for cost in costs if cost.steps and not cost.done), default=0.0)
         if not 0 < training.checkpoint_minutes <= minutes:
             return 0.0
-        weights = self.model_size.parameters * (
-            2 if training.select_on else 1
-        )  # the best so far beside the last
-        trained = self.model_size.parameters - (
-            self.model_size.word_vectors if training.freeze_embeddings else 0
-        )
-        return 3e-9 * (4 * weights + (12 if stage in (1, 2) else 8) * trained)
+        copies = 2 if training.select_on else 1  # the best weights so far beside the last ones
+        frozen = model_size.word_vectors if training.freeze_embeddings else 0
+        optimizer = (12 if stage in (1, 2) else 8) * (model_size.parameters - frozen)
+        return 3e-9 * (4 * copies * model_size.parameters + optimizer)
 
     def longest(self, job: Job) -> int:
-        """Tokens of the job's longest window; the most that there may be where texts are assumed."""
-        if self.assumed is not None:
-            return self.settings.model.max_length
-        return self.texts.epoch(job.pairs).longest
+        """Tokens of the job's longest window; `model.max_length` if the texts are not at hand."""
+        return self.texts.epoch(job.pairs).longest if self.at_hand else self.settings.model.max_length
 
     @cached_property
-    def where(self) -> Hardware:
-        """The machine."""
-        return self._named or this_machine(self.project)
+    def hardware(self) -> Hardware:
+        """The hardware that is planned for."""
+        return self._named_hardware or this_machine(self.project)
 
     @cached_property
     def speed(self) -> Speed:
-        """Measured where nothing need be assumed."""
-        if self._named is None and self.assumed is None:
+        """Speed of the hardware: measured if texts and hardware are both at hand, else assumed."""
+        if self._named_hardware is None and self.at_hand:
             languages = self.settings.corpus.languages
             pairs = [(k, j) for k in languages for j in languages]
             return measured_speed(self.project, pairs, self.model_size)
-        return assumed_speed(self.where)
+        return assumed_speed(self.hardware)
 
     @cached_property
     def model_size(self) -> ModelSize:
-        """Of the model."""
+        """Sizes of the encoder."""
         model = self.settings.model
-        return model_size_of(
-            self.project.encoder if self.assumed is None else model.name, model.trust_remote_code
-        )
+        return model_size_of(self.project.encoder if self.at_hand else model.name, model.trust_remote_code)
 
     @cached_property
     def texts(self) -> Texts:
-        """Lengths of what is learnt from."""
-        if self.assumed is None:
+        """Lengths of the training texts."""
+        if self._assumed_size is None:
             return Texts.of(self.project.train_features)
         rule = WindowRule(*window_settings(self.settings.model), specials=_SPECIALS)
-        return Texts.assumed(self.assumed, self.settings.corpus.languages, rule)
+        return Texts.assumed(self._assumed_size, self.settings.corpus.languages, rule)
 
-    def _workload(self, pairs: Sequence[LanguagePair]) -> tuple[int, Workload, Workload]:
-        """Optimizer steps of a run, what it reads, and what it reads when a window counts only once."""
+    def _workload(self, pairs: Sequence[LanguagePair]) -> RunWorkload:
         key = tuple(pairs)
-        if key not in self._read:
-            self._read[key] = self._counted(pairs) or self._expected(pairs)
-        return self._read[key]
+        if key not in self._workloads:
+            self._workloads[key] = (
+                counted_workload(self.project.train_features, pairs, self.settings)
+                if self._is_counted(pairs)
+                else expected_workload(self.texts, pairs, self.settings.training)
+            )
+        return self._workloads[key]
 
-    def _expected(self, pairs: Sequence[LanguagePair]) -> tuple[int, Workload, Workload]:
+    def _is_counted(self, pairs: Sequence[LanguagePair]) -> bool:
+        """True if a run's windows are drawn at random, and few enough to be counted batch by batch."""
         training = self.settings.training
-        drawn, whole = (self.texts.epoch(pairs, n) for n in (training.question_languages_per_example, None))
-        each = math.ceil(drawn.windows / training.batch_size)
-        epochs = training.max_steps / each if training.max_steps and each else training.epochs
-        # An epoch that is not finished shows a part of its windows; each epoch draws anew.
-        full, rest = divmod(epochs, 1)
-        share = drawn.windows / whole.windows if whole.windows else 0.0
-        seen = 1 - (1 - share) ** full * (1 - rest * share)
-        return training.max_steps or training.epochs * each, drawn * epochs, whole * seen
-
-    def _counted(self, pairs: Sequence[LanguagePair]) -> tuple[int, Workload, Workload] | None:
-        """Batch by batch, where chance plays a part and the run is short; else None."""
-        training = self.settings.training
-        chance = training.max_steps is not None or training.question_languages_per_example is not None
+        drawn = training.max_steps is not None or training.question_languages_per_example is not None
+        if not self.at_hand or not drawn:
+            return False
         epoch = self.texts.epoch(pairs).windows
         run = (training.max_steps or 0) * training.batch_size or training.epochs * epoch
-        if self.assumed is not None or not chance or max(epoch, run) > _FEW:
-            return None
-        features = self.project.train_features
-        plan = Schedule(features, pairs, self.settings)
-        batches = [ids for _, ids in plan]
-        read = np.concatenate([np.zeros(0, dtype=np.int64), *batches])
-
-        def workload(ids: np.ndarray) -> Workload:
-            lengths = features.lengths(ids)
-            firsts = int((features.windows(ids).number == 0).sum())
-            longest = int(np.max(lengths, initial=0))
-            return Workload(firsts, len(ids), int(lengths.sum()), int((lengths**2).sum()), longest)
-
-        return len(batches), workload(read), workload(np.unique(read))
+        return max(epoch, run) <= _COUNTED
 
 
 def as_rows(costs: Sequence[Cost]) -> list[dict[str, Any]]:
-    """For tables and programs."""
+    """Costs as JSON objects."""
     return [asdict(cost) for cost in costs]
 
 
 def texts_at_hand(project: Project) -> bool:
-    """Whether there are training files in all languages."""
+    """True if the corpus has training files in all languages."""
     corpus = project.settings.corpus
     return all(project.settings.path(corpus.train, language).exists() for language in corpus.languages)

@@ -1,4 +1,4 @@
-"""Machines: this one, and others by name."""
+"""Hardware to plan for: this machine, or a GPU by name."""
 
 import os
 import re
@@ -17,22 +17,22 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Hardware:
-    """Ranks that are all alike."""
+    """A number of equal ranks."""
 
     name: str
     ranks: int
     flops: float
-    """Largest speed of one rank, in FLOP/s."""
+    """Peak speed of one rank, in FLOP/s."""
     memory: float
-    """Of one rank, in bytes."""
+    """Memory of one rank, in bytes."""
     precision: str
-    """To compute in: fp32, bf16 or fp16."""
+    """Precision of a pass: fp32, bf16 or fp16."""
     device: str
     """`cpu` or `cuda`."""
 
 
 GPUS = {
-    # TFLOP/s of dense matrix products in the precision named, sums in fp32; memory in GiB
+    # name: (TFLOP/s of dense matrix products with sums in fp32, memory in GiB, precision)
     "a10": (125, 24, "bf16"),
     "a100": (312, 40, "bf16"),
     "a100-80": (312, 80, "bf16"),
@@ -46,14 +46,14 @@ GPUS = {
     "t4": (65, 16, "fp16"),
     "v100": (125, 32, "fp16"),
 }
-"""Data sheets of NVIDIA's."""
+"""GPUs by name, as NVIDIA's data sheets tell them."""
 
 
 def hardware(text: str) -> Hardware:
-    """`h100x8` is one machine with eight H100.
+    """Look up hardware by name; `h100x8` is one machine with eight H100.
 
     Raises:
-        ConfigError: an unknown name or number.
+        ConfigError: the name or the number is unknown.
     """
     name, ranks = text.lower(), "1"
     if name not in GPUS and (found := re.fullmatch(r"(.+)x([1-9]\d{0,3})", name)) and found[1] in GPUS:
@@ -65,17 +65,31 @@ def hardware(text: str) -> Hardware:
             "Leave it out to measure this machine."
         )
     teraflops, gib, precision = GPUS[name]
-    return Hardware(text.lower(), int(ranks), teraflops * 1e12, gib * GIB, precision, "cuda")
+    return Hardware(
+        name=text.lower(),
+        ranks=int(ranks),
+        flops=teraflops * 1e12,
+        memory=gib * GIB,
+        precision=precision,
+        device="cuda",
+    )
 
 
 def this_machine(project: Project) -> Hardware:
-    """What the project's ranks run on; every rank calls this."""
+    """Measure the machine that the project's ranks run on; every rank must call this function."""
     device = current_device()
     dtype = compute_dtype(project.settings.runtime.precision)
     if device.type == "cuda":
         memory = float(torch.cuda.get_device_properties(device).total_memory)
-    else:  # the ranks share it
+    else:  # the ranks share the machine's memory
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / project.world_size
     peak = sum(collectives.all_gather_objects(matmul_peak(device, dtype))) / project.world_size
     names = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-    return Hardware("this machine", project.world_size, peak, memory, names[dtype], device.type)
+    return Hardware(
+        name="this machine",
+        ranks=project.world_size,
+        flops=peak,
+        memory=memory,
+        precision=names[dtype],
+        device=device.type,
+    )

@@ -1,4 +1,4 @@
-"""Models to be trained, as far as their costs depend on it."""
+"""Models to be trained, as far as the costs of a run depend on their properties."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,29 +15,30 @@ class Job:
     """A model to be trained."""
 
     name: str
-    """Of its run's folder."""
+    """Name of the run's folder."""
     pairs: Sequence[LanguagePair]
+    """(passage language, question language) that the model learns from."""
     teachers: "Sequence[Job]" = ()
-    masked: float = 0
-    """Share of tokens that are masked, in windows of their own."""
+    masked_share: float = 0
+    """Share of tokens that are masked, in windows of their own; 0: no masked language modelling."""
     done: bool = False
-    """It is there already, and valid."""
+    """True if the workspace holds the trained model, still valid."""
     scored: bool = False
-    """So is what it says as a teacher."""
+    """True if the workspace holds the logits of this model as a teacher."""
 
 
 def jobs_of(project: Project, task: str, options: Mapping[str, Any]) -> list[Job]:
-    """What has to be trained for a task: its teachers, then the model itself; as if nothing were there yet.
+    """List the teachers of a task and then its own model, as if the workspace were empty.
 
     Raises:
-        ConfigError: a task or options that do not fit.
+        ConfigError: the task or its options are invalid.
     """
     job = _job(project, task, tasks.registry.create(task, options))
     return [*job.teachers, job]
 
 
 def jobs_of_all(project: Project) -> list[Job]:
-    """What has to be trained for `lbkd run`."""
+    """List the models that `lbkd run` trains."""
     return [
         *jobs_of(project, "baseline", {}),
         *jobs_of(project, "distill", project.settings.task.options("distill")),
@@ -45,26 +46,35 @@ def jobs_of_all(project: Project) -> list[Job]:
 
 
 def job_of(run: Run, at_hand: bool) -> Job:
-    """A run as a job; whether it is done can be told only where the texts are at hand."""
-    scored = run.project.settings.workspace / "logits" / run.folder.name / "manifest.json"
+    """Describe a run as a job.
+
+    Args:
+        run: the run.
+        at_hand: True if the texts are there; only then can a run be known to be done.
+    """
+    manifest = run.project.settings.workspace / "logits" / run.folder.name / "manifest.json"
     return Job(
-        run.folder.name,
-        run.pairs,
-        [job_of(teacher, at_hand) for teacher in run.teacher_runs().values()],
-        run.masking.rate if run.masking else 0,
-        at_hand and run.done(),
-        at_hand and scored.exists(),
+        name=run.folder.name,
+        pairs=run.pairs,
+        teachers=[job_of(teacher, at_hand) for teacher in run.teacher_runs().values()],
+        masked_share=run.masking.rate if run.masking else 0,
+        done=at_hand and run.done(),
+        scored=at_hand and manifest.exists(),
     )
 
 
 def _job(project: Project, name: str, task: tasks.Task) -> Job:
     corpus = project.settings.corpus
-    whose = task.teachers(corpus.languages)
-    kinds = {kind: tasks.registry.get(kind) for kind in {who.task for who in whose}}  # a hundred of one kind
+    teachers = task.teachers(corpus.languages)
+    # Each kind of task is looked up once: a hundred teachers are of one kind.
+    kinds = {kind: tasks.registry.get(kind) for kind in {teacher.task for teacher in teachers}}
     masking = task.masking(corpus.languages, corpus.source)
     return Job(
-        project.run_folder(name, task.label).name,
-        task.pairs(corpus.languages, corpus.source),
-        [_job(project.seeded(who.seed), who.task, kinds[who.task](**who.options)) for who in whose],
-        masking.rate if masking else 0,
+        name=project.run_folder(name, task.label).name,
+        pairs=task.pairs(corpus.languages, corpus.source),
+        teachers=[
+            _job(project.seeded(teacher.seed), teacher.task, kinds[teacher.task](**teacher.options))
+            for teacher in teachers
+        ],
+        masked_share=masking.rate if masking else 0,
     )

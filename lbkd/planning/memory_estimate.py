@@ -1,4 +1,4 @@
-"""What a rank must hold while it trains, for each of DeepSpeed's ZeRO stages, in bytes."""
+"""Bytes that a rank holds while it trains, for each of DeepSpeed's ZeRO stages."""
 
 from dataclasses import dataclass
 
@@ -6,18 +6,39 @@ from lbkd.planning.model_size import ModelSize
 
 STAGES = (0, 1, 2, 3)
 USABLE = 0.9
-"""Share of a rank's memory; the rest is for the libraries and for gaps between tensors."""
+"""Usable share of a rank's memory; libraries and gaps between tensors take the rest."""
 _BUCKET = 5e8
 """Parameters that DeepSpeed's `reduce_bucket_size` and `allgather_bucket_size` have room for by default."""
 _LIVE = 1e9
-"""Parameters that stage 3 leaves together once they are gathered (`stage3_max_live_parameters`)."""
+"""Parameters that stage 3 keeps gathered (`stage3_max_live_parameters`)."""
+
+
+@dataclass(frozen=True)
+class TrainingShape:
+    """Properties of a run that decide its memory, beside the model, the ZeRO stage and the micro-batch."""
+
+    ranks: int
+    """Ranks that share the work."""
+    window_length: int
+    """Tokens of the longest window."""
+    half_precision: bool
+    """Passes run in bf16 or fp16, on a copy of the weights."""
+    frozen_embeddings: bool
+    """Word vectors are not trained."""
+    dropout: bool
+    """Any dropout layer is active."""
+    gpu: bool
+    """Ranks compute on GPUs: buckets have their full size, and attention keeps no matrix."""
+    masked_share: float = 0
+    """Share of tokens that a language-modelling head predicts, in as many additional windows; 0: no head."""
 
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Of one rank; model and optimizer are fp32, whatever is computed in."""
+    """Bytes that one rank holds; model and optimizer are fp32, whatever the precision of a pass."""
 
     stage: int
+    """ZeRO stage."""
     micro_batch: int
     """Windows of a forward pass."""
     weights: float
@@ -25,93 +46,78 @@ class MemoryEstimate:
     optimizer: float
     """AdamW's two moments, and in stages 1 and 2 a copy of the rank's part of the weights."""
     buffers: float
-    """For the exchange between ranks, and the weights that stage 3 gathers."""
+    """Buckets for the exchange between ranks, and the weights that stage 3 gathers."""
     activations: float
-    """What the backward pass needs of the forward pass."""
+    """Tensors of the forward pass that the backward pass needs."""
 
     @property
     def total(self) -> float:
-        """As if all were there at the same moment."""
+        """Sum of all parts, as if all were held at the same moment."""
         return self.weights + self.gradients + self.optimizer + self.buffers + self.activations
 
 
 def estimate_memory(
-    model_size: ModelSize,
-    stage: int,
-    ranks: int,
-    windows: int,
-    length: int,
-    *,
-    half: bool,
-    frozen: bool,
-    dropout: bool,
-    gpu: bool,
-    masked: float = 0,
+    model_size: ModelSize, shape: TrainingShape, *, stage: int, micro_batch: int
 ) -> MemoryEstimate:
-    """What a rank holds.
+    """Estimate what a rank holds.
 
     Args:
-        model_size: of the model.
-        stage: of ZeRO.
-        ranks: that share the work.
-        windows: of a micro-batch.
-        length: tokens of the longest of them.
-        half: bf16 or fp16, in which the weights are copied for a pass.
-        frozen: the word vectors are not trained.
-        dropout: some is dropped while training.
-        gpu: buffers are taken whole, and attention's matrix is not kept.
-        masked: share of the tokens that are told by a language-modelling head, in as many windows more.
+        model_size: sizes of the model.
+        shape: ranks, longest window, precision and what else decides the memory.
+        stage: ZeRO stage.
+        micro_batch: windows of a forward pass.
     """
-    trained = model_size.parameters - (model_size.word_vectors if frozen else 0)
-    bucket = 4 * (_BUCKET if gpu else min(_BUCKET, trained))
-    if half and stage in (1, 2):
-        bucket *= 2  # one for what is exchanged in half precision, one for the rest
-    if stage == 0:
-        buffers = 4.0 * min(_BUCKET, trained) if ranks > 1 else 0.0
-    else:
-        buffers = bucket + (4.0 * min(_LIVE, model_size.parameters) if stage == 3 else 0.0)
+    ranks, parameters = shape.ranks, model_size.parameters
+    trained = parameters - (model_size.word_vectors if shape.frozen_embeddings else 0)
     return MemoryEstimate(
-        stage,
-        windows,
-        weights=4 * model_size.parameters / (ranks if stage == 3 else 1),
+        stage=stage,
+        micro_batch=micro_batch,
+        weights=4 * parameters / (ranks if stage == 3 else 1),
         gradients=4 * trained / (ranks if stage >= 2 else 1),
         optimizer=(12 if stage in (1, 2) else 8) * trained / (ranks if stage >= 1 else 1),
-        buffers=buffers,
-        activations=activations(
-            model_size, windows, length, half=half, dropout=dropout, gpu=gpu, masked=masked
-        ),
+        buffers=_buffers(shape, stage, parameters, trained),
+        activations=activations(model_size, shape, micro_batch),
     )
 
 
-def activations(
-    model_size: ModelSize,
-    windows: int,
-    length: int,
-    *,
-    half: bool,
-    dropout: bool,
-    gpu: bool,
-    masked: float = 0,
-) -> float:
-    """Bytes that are kept of a forward pass.
+def _buffers(shape: TrainingShape, stage: int, parameters: int, trained: int) -> float:
+    """Bytes of buckets and of gathered weights, for a model of `parameters`, `trained` of which learn."""
+    if stage == 0:
+        return 4.0 * min(_BUCKET, trained) if shape.ranks > 1 else 0.0
+    bucket = 4 * (_BUCKET if shape.gpu else min(_BUCKET, trained))
+    if stage == 3:
+        return bucket + 4.0 * min(_LIVE, parameters)
+    return 2 * bucket if shape.half_precision else bucket  # half precision has a bucket beside that of fp32
 
-    A token keeps in each layer, in the precision of the pass: the layer's input, queries, keys, values, what
-    attention gives and the input of the feed-forward layer (h wide), that layer before and after its
-    activation (i wide), and its row of the mask (L wide); in fp32 the inputs of two normalizations (h); and
-    of what dropout may drop, a byte for each unit on a GPU, a number on a CPU. Where attention is eager, and
-    where dropout meets it on a CPU, its matrix is kept (heads x L), with what dropout makes of it. In half
-    precision the weights are copied. The language-modelling head keeps the logits of its tokens, their
-    log-softmax and its gradient, in fp32.
+
+def activations(model_size: ModelSize, shape: TrainingShape, windows: int) -> float:
+    """Bytes that autograd keeps of a forward pass over `windows` windows of full length.
+
+    A token keeps in each layer, in the precision of the pass: the layer's input, queries, keys, values,
+    attention's output and the input of the feed-forward layer (h wide), the feed-forward layer before and
+    after its activation (i wide), and a row of the attention mask (L wide). In fp32 the inputs of two
+    normalizations are kept (h). Dropout keeps a mask: a byte a unit on a GPU, a number a unit on a CPU. Eager
+    attention, and attention with dropout on a CPU, keeps its matrix (heads x L) before and after dropout.
+    Half precision adds a copy of the weights. The language-modelling head keeps the logits of masked tokens,
+    their log-softmax and its gradient, in fp32.
     """
-    tokens = windows * length * (2 if masked else 1)
-    size = 2 if half else 4
-    layer = size * (6 * model_size.hidden + 2 * model_size.inner) + 2 * 4 * model_size.hidden
-    matrix = 4 + model_size.eager if model_size.eager or (dropout and not gpu) else 0
-    if dropout:
-        layer += 2 * model_size.hidden * (1 if gpu else size)
-        matrix += (size + 1 if gpu else 2 * (size if model_size.eager else 4)) if matrix else 0
-    layer += length * (matrix * model_size.heads + (0 if model_size.eager else size))
-    copies = 2 * model_size.weights if half else 0
-    return (
-        tokens * model_size.layers * layer + copies + 12 * masked * windows * length * model_size.vocabulary
-    )
+    tokens = windows * shape.window_length
+    number = 2 if shape.half_precision else 4
+    layer = number * (6 * model_size.hidden + 2 * model_size.inner) + 2 * 4 * model_size.hidden
+    if shape.dropout:
+        layer += 2 * model_size.hidden * (1 if shape.gpu else number)
+    layer += shape.window_length * model_size.heads * _attention_entry(model_size, shape, number)
+    layer += shape.window_length * (0 if model_size.eager else number)
+    copies = 2 * model_size.weights if shape.half_precision else 0
+    head = 12 * shape.masked_share * tokens * model_size.vocabulary
+    return (2 if shape.masked_share else 1) * tokens * model_size.layers * layer + copies + head
+
+
+def _attention_entry(model_size: ModelSize, shape: TrainingShape, number: int) -> int:
+    """Bytes that are kept for an entry of an attention matrix; 0 where no matrix is kept."""
+    if not model_size.eager and (shape.gpu or not shape.dropout):
+        return 0
+    probabilities = 5 if model_size.eager else 4
+    if not shape.dropout:
+        return probabilities
+    return probabilities + (number + 1 if shape.gpu else 2 * (number if model_size.eager else 4))

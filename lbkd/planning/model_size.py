@@ -1,4 +1,4 @@
-"""Sizes of an encoder, from which its costs follow; its weights are not needed."""
+"""Sizes of a span model, from which the costs of a run follow; no weights are read."""
 
 import re
 from dataclasses import dataclass
@@ -17,83 +17,109 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelSize:
-    """A span model."""
+    """Sizes of a span model: an encoder with two output neurons for start and end."""
 
     layers: int
     hidden: int
     """Width of the encoder."""
     inner: int
-    """Width inside its feed-forward layers."""
+    """Width inside the feed-forward layers."""
     heads: int
-    """Of attention, in a layer."""
+    """Attention heads of a layer."""
     eager: bool
-    """Attention is computed step by step, so that its matrix is kept for the backward pass."""
+    """True if attention is computed step by step, so that its matrix is kept for the backward pass."""
     vocabulary: int
     weights: int
-    """In matrices outside the embeddings."""
+    """Weights in matrices outside the embeddings."""
     word_vectors: int
     """Parameters of the word embeddings."""
     parameters: int
-    """In all."""
+    """All parameters, embeddings and head included."""
 
     @classmethod
     def of(cls, model: "PreTrainedModel") -> "ModelSize":
-        """Of a model; one on the `meta` device will do."""
+        """Read the sizes of a model, which may be on the `meta` device."""
         layers, hidden = encoder_shape(model)
         config, words = model.config, cast(torch.Tensor, model.get_input_embeddings().weight)
         return cls(
-            layers,
-            hidden,
-            getattr(config, "intermediate_size", 0) or getattr(config, "hidden_dim", 0) or 4 * hidden,
-            getattr(config, "num_attention_heads", 0) or getattr(config, "n_heads", 0),
-            config._attn_implementation == "eager",
-            len(words),
-            matrix_weights(model),
-            words.numel(),
-            sum(p.numel() for p in torch.nn.Module.parameters(model)),
+            layers=layers,
+            hidden=hidden,
+            inner=getattr(config, "intermediate_size", 0) or getattr(config, "hidden_dim", 0) or 4 * hidden,
+            heads=getattr(config, "num_attention_heads", 0) or getattr(config, "n_heads", 0),
+            eager=config._attn_implementation == "eager",
+            vocabulary=len(words),
+            weights=matrix_weights(model),
+            word_vectors=words.numel(),
+            parameters=sum(p.numel() for p in torch.nn.Module.parameters(model)),
         )
 
     @classmethod
     def by_formula(
-        cls, layers: int, hidden: int, heads: int, vocabulary: int, rows: int = 514, eager: bool = False
+        cls, layers: int, hidden: int, heads: int, vocabulary: int, *, rows: int = 514, eager: bool = False
     ) -> "ModelSize":
-        """Of BERT's family; `rows` of embeddings are for positions, segments and languages."""
+        """Compute the sizes of a model of BERT's family.
+
+        Args:
+            layers: layers of the encoder.
+            hidden: width of the encoder.
+            heads: attention heads of a layer.
+            vocabulary: number of word vectors.
+            rows: embeddings of positions, segments and languages together.
+            eager: True if attention is computed step by step.
+        """
         inner = 4 * hidden
         weights = layers * (4 * hidden**2 + 2 * hidden * inner) + 2 * hidden
         vectors = layers * (9 * hidden + inner) + 2 * hidden + 2  # biases and normalization
-        words = vocabulary * hidden
-        total = weights + vectors + words + rows * hidden
-        return cls(layers, hidden, inner, heads, eager, vocabulary, weights, words, total)
+        word_vectors = vocabulary * hidden
+        return cls(
+            layers=layers,
+            hidden=hidden,
+            inner=inner,
+            heads=heads,
+            eager=eager,
+            vocabulary=vocabulary,
+            weights=weights,
+            word_vectors=word_vectors,
+            parameters=weights + vectors + word_vectors + rows * hidden,
+        )
 
     def flops(self, tokens: float, squares: float) -> float:
-        """Of a forward and backward pass; see `training_flops`."""
+        """Floating-point operations of forward and backward passes; arguments as in `training_flops`."""
         return training_flops(self.weights, tokens, squares, self.layers, self.hidden)
 
     def forward_flops(self, tokens: float, squares: float) -> float:
-        """Of a forward pass alone."""
+        """Floating-point operations of forward passes alone; arguments as in `training_flops`."""
         return self.flops(tokens, squares) / 3
 
     def head_flops(self, *, frozen: bool) -> float:
-        """Of a masked token in a language-modelling head, both ways; word vectors may be frozen."""
+        """Operations of a masked token in the language-modelling head, forward and backward.
+
+        Args:
+            frozen: True if the word vectors, which the head shares, are not trained.
+        """
         return 6.0 * self.hidden**2 + (4 if frozen else 6) * self.word_vectors
 
 
 KNOWN = {
-    # Trimmed for the corpus that ships; other texts keep some thousand pieces more.
+    # Vocabulary trimmed for the corpus that ships; other texts keep some thousand pieces more.
     "e5-small": ModelSize.by_formula(12, 384, 12, 37_919),
     "bert-base-multilingual-cased": ModelSize.by_formula(12, 768, 12, 119_547),
     "xlm-roberta-base": ModelSize.by_formula(12, 768, 12, 250_002, rows=515),
     "xlm-roberta-large": ModelSize.by_formula(24, 1024, 16, 250_002, rows=515),
     "xlm-mlm-tlm-xnli15-1024": ModelSize.by_formula(12, 1024, 8, 95_000, rows=527, eager=True),
 }
-"""Of models by the last part of their names: facts from their config.json."""
+"""Sizes of models by the last part of their names, as their config.json tells them."""
 
 
 def model_size_of(name: str, trust: bool = False) -> ModelSize:
-    """Of a folder, a hub id, or `LAYERSxHIDDENxVOCABULARY`, such as 12x768x250002.
+    """Find the sizes of a model by its name.
+
+    Args:
+        name: a folder, a hub id, or `LAYERSxHIDDENxVOCABULARY` such as 12x768x250002.
+        trust: allow code of the model's own repository (`model.trust_remote_code`).
 
     Raises:
-        ConfigError: no such model, and none whose sizes are known.
+        ConfigError: the model can be neither read nor found in `KNOWN`.
     """
     known = KNOWN.get(name.rpartition("/")[2])
     if known and not Path(name).is_dir():

@@ -1,4 +1,4 @@
-"""How fast runs go: measured on a few real steps, or a share of the peak that is assumed."""
+"""Speed of training and scoring: measured on a few real steps, or assumed as a share of the peak."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -27,95 +27,90 @@ from lbkd.training.schedule import Schedule
 PEAK_SHARE = {"cpu": 0.8, "cuda": 0.4}
 """Assumed share of the matrix product's speed; e5-small on two CPU cores was seen at 0.75 to 0.86."""
 STEPS = 5
-"""Optimizer steps that are taken to measure; the first one warms up."""
+"""Optimizer steps of a measurement; the first step warms up and is not counted."""
 _BATCHES = 3
-"""Batches that a teacher scores to measure."""
+"""Batches that a teacher scores in a measurement."""
 _PAIRS = 9
-"""Language pairs that stand for all."""
+"""Language pairs of a measurement; they stand for all pairs of the corpus."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Of all ranks together."""
+    """Speed of all ranks together, in FLOP/s."""
 
     training: float
-    """FLOP/s of forward and backward pass, optimizer and all else of a step included."""
+    """Speed of training: forward and backward pass, optimizer and all else of a step included."""
     forward: float
-    """FLOP/s of a teacher that scores."""
-    how: str
-    """Where the numbers come from."""
+    """Speed of a teacher that scores."""
+    source: str
+    """Where the numbers come from, as a clause: "measured on ..." or "assumed: ..."."""
 
 
-def assumed_speed(where: Hardware) -> Speed:
-    """A share of the machine's peak."""
-    share, peak = PEAK_SHARE[where.device], where.ranks * where.flops
-    speed = share * peak
-    return Speed(
-        speed, speed, f"assumed: {share:.0%} of {peak / 1e12:,.4g} TFLOP/s, the peak of {where.name}"
-    )
+def assumed_speed(hardware: Hardware) -> Speed:
+    """Assume a share of the hardware's peak speed."""
+    share, peak = PEAK_SHARE[hardware.device], hardware.ranks * hardware.flops
+    source = f"assumed: {share:.0%} of {peak / 1e12:,.4g} TFLOP/s, the peak of {hardware.name}"
+    return Speed(training=share * peak, forward=share * peak, source=source)
 
 
 def measured_speed(project: Project, pairs: Sequence[LanguagePair], model_size: ModelSize) -> Speed:
-    """The first steps of a run, by the loop that trains; then a teacher scores some of the same windows.
+    """Run the first steps of a training, then score windows with the same model; nothing is kept.
 
-    Nothing is kept. Every rank calls this.
+    Every rank must call this function; all ranks return rank 0's result.
 
     Args:
         project: texts and encoder, both at hand.
-        pairs: what to learn from; of many, a few stand for all.
-        model_size: of the model.
+        pairs: language pairs to learn from; a few of many pairs stand for all.
+        model_size: sizes of the encoder.
     """
     settings, features = project.settings, project.train_features
     pairs = pairs[:: -(-len(pairs) // _PAIRS)]
-    how = settings.training.model_copy(update={"max_steps": STEPS, "log_every": 1})
-    short = settings.model_copy(update={"training": how})
+    training_settings = settings.training.model_copy(update={"max_steps": STEPS, "log_every": 1})
+    short = settings.model_copy(update={"training": training_settings})
     model = load_span_model(project.encoder, settings.model.trust_remote_code, settings.model.dropout)
     nll, clock = criterions.registry.create("nll"), _Clock()
     with TemporaryDirectory() as folder:
         material = Material(features, list(pairs), nll)
         TrainingLoop(model, material, short, Report("measuring", Path(folder), clock)).train()
         batches = [ids for _, ids in Schedule(features, pairs, short)]
-        training = _rate(features, batches[1:], clock.times, model_size)
+        training = _flops(features, batches[1:], model_size) / (clock.times[-1] - clock.times[0])
         budget = settings.evaluation.batch_tokens
-        ids = _some_windows(Schedule(features, pairs, settings), features, _BATCHES * budget)
+        ids = _first_windows(Schedule(features, pairs, settings), features, _BATCHES * budget)
         store = LogitsStore(Path(folder) / "logits", ids, features.lengths(ids))
         store.prepare({})
         began = time.perf_counter()
         compute_logits(model, features, store, budget, dtype=compute_dtype(settings.runtime.precision))
-        forward = project.world_size * _rate(features, [ids], [began, time.perf_counter()], model_size) / 3
+        seconds = time.perf_counter() - began
+    forward = project.world_size * _flops(features, [ids], model_size) / 3 / seconds
     share = sum(clock.shares[1:]) / (STEPS - 1)
-    found = f"measured on {STEPS - 1} steps: {share:.0%} of the matrix product's speed"
-    return Speed(
-        collectives.broadcast_object(training),
-        collectives.broadcast_object(forward),
-        collectives.broadcast_object(found),
-    )
+    source = f"measured on {STEPS - 1} steps: {share:.0%} of the matrix product's speed"
+    speed: Speed = collectives.broadcast_object(Speed(training, forward, source))
+    return speed
 
 
 class _Clock(Silent):
-    """Hears when each step is done, and how fast it was."""
+    """A listener that notes when each step ends, and the step's share of the matrix product's speed."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
         self.shares: list[float] = []
 
     def progress(self, what: str, done: int, total: int, numbers: Mapping[str, float]) -> None:
+        """Note a step."""
         self.times.append(time.perf_counter())
         self.shares.append(numbers["peak_share"])
 
 
-def _rate(
-    features: FeatureSet, batches: Sequence[Ints], times: Sequence[float], model_size: ModelSize
-) -> float:
-    """FLOP/s of a forward and backward pass over batches, begun at times[0] and done at times[-1]."""
+def _flops(features: FeatureSet, batches: Sequence[Ints], model_size: ModelSize) -> float:
+    """Floating-point operations of a forward and backward pass over batches of feature ids."""
     lengths = features.lengths(np.concatenate(batches)).astype(np.float64)
-    return model_size.flops(float(lengths.sum()), float((lengths**2).sum())) / (times[-1] - times[0])
+    return model_size.flops(float(lengths.sum()), float((lengths**2).sum()))
 
 
-def _some_windows(plan: Schedule, features: FeatureSet, tokens: int) -> Ints:
-    """The first ones of a run, ascending, with about so many tokens; one block of a store at most."""
+def _first_windows(schedule: Schedule, features: FeatureSet, tokens: int) -> Ints:
+    """The first windows of a run, ascending, of about `tokens` tokens; at most one block of a store."""
     ids = np.zeros(0, dtype=np.int64)
-    for _, batch in plan:
+    for _, batch in schedule:
         ids = np.union1d(ids, batch)
         if len(ids) >= BLOCK or features.lengths(ids).sum() >= tokens:
             break

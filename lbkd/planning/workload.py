@@ -1,4 +1,4 @@
-"""How much there is to read: windows by arithmetic on the lengths of texts, no pair looked at by itself."""
+"""Numbers of windows and tokens, computed from the lengths of texts without a look at every pair."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,63 +13,70 @@ from lbkd.features.tokens import Ints
 from lbkd.features.windows import WindowRule
 
 _CELLS = 2**20
-"""(question, passage language, question language) triples that are looked at together."""
+"""(question, passage language, question language) triples that are counted in one array."""
 
 Floats = npt.NDArray[np.float64]
 
 
 class Size(BaseModel):
-    """What is assumed of texts that are not at hand; all are as long as the mean."""
+    """Assumed size of texts that are not at hand; every text has the mean length."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     questions: int
-    """Of each language."""
+    """Questions of each language."""
     passages: int
-    """Of each language."""
+    """Passages of each language."""
     passage_tokens: int
+    """Tokens of a passage."""
     question_tokens: int
+    """Tokens of a question."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What is read, in an epoch or in all; whole numbers unless a part of the pairs is drawn."""
+    """Windows that a model reads; whole numbers unless a part of the pairs is drawn at random."""
 
     pairs: float = 0
-    """(question, passage language, question language)."""
+    """(question, passage language, question language) triples."""
     windows: float = 0
     tokens: float = 0
-    """Special ones included, padding not."""
+    """Tokens of all windows, special tokens included, padding excluded."""
     squares: float = 0
-    """Sum over the windows of their length squared."""
+    """Sum of squared window lengths."""
     longest: int = 0
     """Tokens of the longest window."""
 
     def __add__(self, other: "Workload") -> "Workload":
-        """Both."""
+        """Join two workloads."""
         return Workload(
-            self.pairs + other.pairs,
-            self.windows + other.windows,
-            self.tokens + other.tokens,
-            self.squares + other.squares,
-            max(self.longest, other.longest),
+            pairs=self.pairs + other.pairs,
+            windows=self.windows + other.windows,
+            tokens=self.tokens + other.tokens,
+            squares=self.squares + other.squares,
+            longest=max(self.longest, other.longest),
         )
 
     def __mul__(self, times: float) -> "Workload":
-        """So many times the same, or a part of it."""
-        pairs, windows, tokens = self.pairs * times, self.windows * times, self.tokens * times
-        return Workload(pairs, windows, tokens, self.squares * times, self.longest)
+        """Repeat a workload `times` times; a factor below 1 takes a part."""
+        return Workload(
+            pairs=self.pairs * times,
+            windows=self.windows * times,
+            tokens=self.tokens * times,
+            squares=self.squares * times,
+            longest=self.longest,
+        )
 
 
 class Texts:
-    """Lengths of K languages' texts, Q questions; what follows from them costs K * Q, not K² * Q.
+    """Lengths of the texts of K languages and Q questions; counting takes K * Q operations, not K² * Q.
 
     Args:
-        rule: how a pair becomes windows.
-        languages: K.
+        rule: the rule by which a pair becomes windows.
+        languages: the K languages.
         passages: (K, Q) tokens of each question's passage; -1 where the language lacks the question.
-        questions: (K, Q) tokens of each question; -1 likewise.
-        times: each question stands for so many that are alike.
+        questions: (K, Q) tokens of each question; -1 where the language lacks the question.
+        times: number of equal questions that each question stands for.
     """
 
     def __init__(
@@ -83,24 +90,24 @@ class Texts:
 
     @classmethod
     def of(cls, features: FeatureSet) -> "Texts":
-        """Of a corpus at hand."""
+        """Take the lengths from a corpus at hand."""
         return cls(features.rule, features.languages, *features.text_lengths())
 
     @classmethod
     def assumed(cls, size: Size, languages: Sequence[str], rule: WindowRule) -> "Texts":
-        """Of one that is not."""
+        """Assume equal lengths for all texts of a corpus that is not at hand."""
         passages, questions = (
             np.full((len(languages), 1), tokens) for tokens in (size.passage_tokens, size.question_tokens)
         )
         return cls(rule, languages, passages, questions, size.questions)
 
     def epoch(self, pairs: Sequence[LanguagePair], sample: int | None = None) -> Workload:
-        """One pass over the given language pairs.
+        """Count one pass over the given language pairs.
 
         Args:
             pairs: (passage language, question language).
-            sample: so many question languages are drawn for each question and passage language: then
-                windows and tokens are what is to be expected.
+            sample: number of question languages drawn for each question and passage language; pairs, windows,
+                tokens and squares are then expectations. None: all question languages are read.
         """
         asked: dict[str, set[str]] = {}
         for passage, question in pairs:
@@ -114,13 +121,13 @@ class Texts:
         return total
 
     def _branch(self, language: str, asked: frozenset[str], sample: int | None) -> Workload:
-        """All passages of a language with all questions of others.
+        """Count the passages of one language with their questions in the languages `asked`.
 
-        Where a passage fits into a window with any of its questions, sums over the questions suffice:
-        (a + b)² is a² + 2ab + b². Only for longer passages are the questions taken one by one.
+        For a passage that fits into one window with any of its questions, sums over the questions suffice:
+        (a + b)² is a² + 2ab + b². Longer passages are counted question by question.
         """
         if asked not in self._sums:
-            self._sums[asked] = self._added(asked)
+            self._sums[asked] = self._question_sums(asked)
         sums, passage = self._sums[asked], self._passages[language]
         share = np.ones(len(passage))
         if sample is not None:
@@ -138,30 +145,37 @@ class Texts:
             longest=int(np.max((fits & (sums.questions > 0)) * (alone + sums.longest), initial=0)),
         )
         long = np.flatnonzero((passage >= 0) & ~fits)
-        chunk = max(1, _CELLS // len(asked))
-        for at in range(0, len(long), chunk):
-            some = long[at : at + chunk]
-            questions = np.stack([self._questions[other][some] for other in asked])
-            total += self._one_by_one(passage[some], questions, share[some])
+        chunk_size = max(1, _CELLS // len(asked))
+        for begin in range(0, len(long), chunk_size):
+            chunk = long[begin : begin + chunk_size]
+            questions = np.stack([self._questions[other][chunk] for other in asked])
+            total += self._one_by_one(passage[chunk], questions, share[chunk])
         return total
 
     def _one_by_one(self, passage: Ints, questions: Ints, share: Floats) -> Workload:
-        """(Q,) passages, each with (J, Q) questions; the pairs are counted elsewhere."""
-        rule, there = self.rule, share * (questions >= 0)
+        """Count windows of long passages; the result has no pairs, which `_branch` counts.
+
+        Args:
+            passage: (Q,) tokens of the passages.
+            questions: (J, Q) tokens of each passage's questions in J languages; -1 where absent.
+            share: (Q,) share of the question languages that is drawn.
+        """
+        rule, weight = self.rule, share * (questions >= 0)
         count, room = rule.counts(questions, passage), rule.room(questions)
         frame = np.minimum(questions, rule.max_question_tokens) + rule.specials
-        # All windows are full but the last one.
+        # All windows of a pair are full but the last one.
         last = passage - (count - 1) * rule.stride(questions) + frame
         full = np.where(count > 1, room + frame, 0)
         longest = np.where(questions >= 0, np.maximum(full, last), 0)
         return Workload(
-            windows=float((there * count).sum()),
-            tokens=float((there * ((count - 1) * full + last)).sum()),
-            squares=float((there * ((count - 1) * full**2.0 + last**2.0)).sum()),
+            windows=float((weight * count).sum()),
+            tokens=float((weight * ((count - 1) * full + last)).sum()),
+            squares=float((weight * ((count - 1) * full**2.0 + last**2.0)).sum()),
             longest=int(np.max(longest, initial=0)),
         )
 
-    def _added(self, asked: frozenset[str]) -> "_Sums":
+    def _question_sums(self, asked: frozenset[str]) -> "_Sums":
+        """Sum the questions' lengths over the languages `asked`."""
         zero = np.zeros(len(next(iter(self._questions.values()))))
         count, tokens, squares, longest = zero, zero, zero, zero
         for language in asked:
@@ -173,10 +187,13 @@ class Texts:
 
 
 class _Sums(NamedTuple):
-    """(Q,) over the languages that have the question."""
+    """Sums over the languages that have a question; (Q,) each; lengths are cut to `max_question_tokens`."""
 
     questions: Floats
+    """Number of languages."""
     tokens: Floats
-    """After cutting to `max_question_tokens`, as are the next two."""
+    """Sum of lengths."""
     squares: Floats
+    """Sum of squared lengths."""
     longest: Floats
+    """Largest length."""

@@ -31,6 +31,8 @@ _BEGINNING = 5
 """First characters by which words are compared, so that inflected forms count as one word."""
 _MOST_CELLS = 10_000_000
 """Pairs of words in the sentences that the aligner is fitted to; each takes some 60 bytes of memory."""
+_MOST_PROJECTED = 8_000_000
+"""Pairs of words up to which a span is projected; time and memory grow with this number."""
 
 
 class Aligner:
@@ -70,13 +72,13 @@ class Aligner:
         The score is 2 x / (y + z): x sums the links between both spans, y all links of the target's span, and
         z all links of the source's span, where z is at least the number of the source's words. The score is 1
         for spans whose words translate each other one by one with certainty. None if no link joins the span
-        with the target.
+        with the target, or if the texts have more than some 2,000 words each, since cost is quadratic.
         """
         ours, theirs = words(source), words(target)
         rows = [n for n, word in enumerate(ours) if word.end > span.start and word.start < span.end]
         solid = [n for n in rows if is_word(source[slice(*ours[n])])]
         columns = [n for n, word in enumerate(theirs) if is_word(target[slice(*word)])]
-        if not rows or not columns:
+        if not rows or not columns or len(theirs) * (len(ours) + len(theirs)) > _MOST_PROJECTED:
             return None
         links = self.links(source, target)
         inner = np.concatenate([[0.0], links[solid or rows].sum(0).cumsum()])

@@ -21,6 +21,9 @@ METHODS = ("marked", "marked-normalized", "answer", "answer-normalized", "alignm
 MIN_ALIGNMENT_SCORE = 0.3
 """Score below which an alignment is rejected."""
 
+_MOST_COMPARED = 4_000_000
+"""Pairs of words up to which the order of common words is compared, which takes quadratic time."""
+
 
 @dataclass(frozen=True)
 class RecoveredAnswer:
@@ -110,6 +113,11 @@ def _word_score(text: str, span: Span) -> float:
 
 
 def _common_words(one: str, other: str) -> float:
-    """Twice the number of words in common, in order, over the number of words of both texts."""
+    """Twice the number of words in common over the number of words of both texts.
+
+    Words count as common if their order is equal, too; in very long texts, whatever their order.
+    """
     ours, theirs = ([text[slice(*span)] for span in words(text)] for text in (one, other))
-    return float(SequenceMatcher(None, ours, theirs, autojunk=False).ratio())
+    matcher = SequenceMatcher(None, ours, theirs, autojunk=False)
+    short = len(ours) * len(theirs) <= _MOST_COMPARED
+    return float(matcher.ratio() if short else matcher.quick_ratio())

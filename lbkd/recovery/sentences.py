@@ -1,10 +1,13 @@
 """Passages split into sentences; no character but white space lies outside the sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sentencex import segment
 
 from lbkd.recovery.words import Span
+
+_BLOCK = 10_000
+"""Characters that are split at once: the cost of sentencex grows with the square of a text's length."""
 
 
 def cut(text: str, language: str, whole: Sequence[Span] = ()) -> list[Span]:
@@ -15,18 +18,36 @@ def cut(text: str, language: str, whole: Sequence[Span] = ()) -> list[Span]:
         language: ISO code whose rules apply.
         whole: spans that no boundary may cut, such as answers; the sentences that share a span are joined.
     """
-    found: list[Span] = []
-    start = 0
-    for piece in segment(language, text):
-        inner = piece.strip()
-        if inner:
-            first = start + len(piece) - len(piece.lstrip())
-            found.append(Span(first, first + len(inner)))
-        start += len(piece)
     joined: list[Span] = []
-    for span in found:
-        if joined and any(keep.start < joined[-1].end and keep.end > span.start for keep in whole):
-            joined[-1] = Span(joined[-1].start, span.end)
-        else:
-            joined.append(span)
+    kept = sorted(whole)
+    number, reach = 0, 0  # the spans before `number` begin inside joined sentences and end at `reach` at most
+    for piece in _pieces(text, language):
+        inner = text[slice(*piece)]
+        if not inner.strip():
+            continue
+        span = Span(piece.end - len(inner.lstrip()), piece.start + len(inner.rstrip()))
+        if joined and reach > span.start:
+            span = Span(joined.pop().start, span.end)
+        joined.append(span)
+        while number < len(kept) and kept[number].start < span.end:
+            reach = max(reach, kept[number].end)
+            number += 1
     return joined
+
+
+def _pieces(text: str, language: str) -> Iterator[Span]:
+    """Spans of the sentences with white space, split in blocks that end where a sentence does."""
+    start, size = 0, _BLOCK
+    while start < len(text):
+        pieces = [len(piece) for piece in segment(language, text[start : start + size])]
+        last = start + size >= len(text)
+        complete = pieces if last else pieces[:-1]  # the block may end inside its last sentence
+        if not last and not any(complete):
+            size *= 2  # one sentence fills the block
+            continue
+        for length in complete:
+            yield Span(start, start + length)
+            start += length
+        if last:
+            return
+        size = _BLOCK

@@ -1,1 +1,1 @@
-"""The tables of a recipe: which runs they need, and what came out."""
+"""Recipes and the tables that they describe: rows, runs and scores."""

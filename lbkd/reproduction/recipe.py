@@ -1,4 +1,4 @@
-"""Recipes: the rows of a table as runs, and what the paper printed for them."""
+"""Recipes: files that describe the rows of a table as runs, with the scores that the paper printed."""
 
 import tomllib
 from pathlib import Path
@@ -17,53 +17,58 @@ class _Part(BaseModel):
 
 
 class Scores(NamedTuple):
-    """In percent."""
+    """EM and F1, in percent."""
 
     exact_match: float
     f1: float
 
 
 class Row(_Part):
-    """A row of a table: a model, or one for each language."""
+    """A row of a table: one model, or one model for each language."""
 
     name: str
     task: str | None = None
-    """What is trained; none: the row is quoted from the paper."""
+    """Name of the task; None for a row that is only quoted from the paper."""
     options: dict[str, Any] = {}
-    """Of the task."""
+    """Options of the task."""
     each_language: bool = False
-    """Train the task for each language but the source's; each model answers in its own."""
+    """Train one model for each language but the source language; each model answers in its own language."""
     criterion: str | None = None
-    """By default the task's."""
+    """Name of the criterion; by default the task's own."""
     criterion_options: dict[str, Any] = {}
+    """Options of the criterion."""
     weighting: str = "impurity"
+    """Name of the weighting, for tasks with teachers."""
     weighting_options: dict[str, Any] = {}
+    """Options of the weighting."""
     against: str | None = None
-    """The row that this one claims to beat."""
+    """Name of the row to compare with: the row that this one claims to beat."""
     paper: dict[str, Scores] = {}
-    """Language -> what the paper printed."""
+    """Language -> scores that the paper printed."""
 
 
 class Recipe(_Part):
-    """A table: settings that all rows share, what the models are asked, and the rows."""
+    """A table: settings that all rows share, evaluation data, and the rows."""
 
     title: str
+    """Heading of the table."""
     settings: dict[str, Any] = {}
-    """As in `lbkd.toml`, which they win over; paths are relative to where the command runs."""
+    """Settings as in `lbkd.toml`, over which they win; paths are relative to the current folder."""
     benchmark: str | None = None
-    """By default the corpus's own test split."""
+    """Name of the benchmark to evaluate on; by default the corpus's own test split."""
     columns: list[str] = Field(min_length=1)
-    """Languages of passages and questions."""
+    """Languages of the table's columns; passages and questions of a column have one language."""
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[1], min_length=1)
+    """Seeds of the runs; scores are means over seeds."""
     size: Size | None = None
-    """What a dry run assumes of texts that are not at hand."""
+    """Size that a dry run assumes for texts that are not at hand."""
     rows: list[Row] = Field(min_length=1)
 
     def chosen(self, names: list[str] | None) -> list[Row]:
-        """The rows of these names, in the table's order; all for None.
+        """Rows with the given names, in the table's order; all rows for None.
 
         Raises:
-            ConfigError: no such row, or no row at all.
+            ConfigError: a name is unknown, or the list is empty.
         """
         if names == []:
             raise ConfigError("--rows names no row; leave it out for all of them.")
@@ -75,10 +80,10 @@ class Recipe(_Part):
 
 
 def read_recipe(name: str) -> Recipe:
-    """A recipe that ships, by its name, or a file.
+    """Read a recipe that ships with lbkd, by its name, or a recipe file, by its path.
 
     Raises:
-        ConfigError: no such recipe, or one that cannot be understood.
+        ConfigError: the recipe does not exist or is invalid.
     """
     shipped = {path.stem: path for folder in lbkd_recipes.__path__ for path in Path(folder).glob("*.toml")}
     path = shipped.get(name, Path(name))
@@ -102,7 +107,7 @@ def read_recipe(name: str) -> Recipe:
 
 
 def _keys(section: tuple[Any, ...]) -> list[str]:
-    """The keys of a part of a recipe."""
+    """Dotted keys of a recipe's section; `section` is the path of the section."""
     parts: dict[Any, type[BaseModel]] = {"rows": Row, "size": Size}
     part = parts.get(section[0] if section else None, Recipe)
     return [".".join((*map(str, section), name)) for name in part.model_fields]

@@ -1,6 +1,7 @@
-"""A recipe's table: what has to be trained for it, in which order, and what came out."""
+"""A recipe's table: the runs of its rows, the order of training, and the scores."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,168 +20,186 @@ from lbkd.training.run import Components, Run
 from lbkd.training.steps import train_run
 from lbkd.workspace import read_json
 
-
-def runs_of(project: Project, row: Row) -> list[Run]:
-    """The runs whose answers make a row, for the project's seed; none for a quoted row."""
-    if row.task is None:
-        return []
-    corpus = project.settings.corpus
-    langs = [lang for lang in corpus.languages if lang != corpus.source] if row.each_language else [None]
-    return [
-        Run.of(
-            project,
-            Components(
-                task=row.task,
-                task_options={**row.options, **({"lang": lang} if lang else {})},
-                criterion=row.criterion,
-                criterion_options=row.criterion_options,
-                weighting=row.weighting,
-                weighting_options=row.weighting_options,
-            ),
-        )
-        for lang in langs
-    ]
+Scores = npt.NDArray[np.float64]
 
 
-Planned = list[tuple[Row, list[list[Run]]]]
-"""Each row with its runs, seed by seed."""
+@dataclass(frozen=True)
+class RowRuns:
+    """A row of a table and the runs whose answers are scored for the row."""
+
+    row: Row
+    seeds: list[list[Run]]
+    """Runs of each seed; empty lists for a row that is quoted from the paper."""
+
+    @property
+    def runs(self) -> list[Run]:
+        """Runs of all seeds."""
+        return [run for runs in self.seeds for run in runs]
+
+    def languages(self, run: Run, evaluation_set: EvaluationSet) -> Sequence[str]:
+        """Languages that a run answers for the row: its own in a row of one model a language, else all."""
+        if self.row.each_language:
+            return [run.components.task_options["lang"]]
+        return evaluation_set.corpus.languages
 
 
-def planned(projects: Sequence[Project], rows: Sequence[Row]) -> Planned:
-    """The runs of the rows, one project a seed.
+def runs_of_rows(projects: Sequence[Project], rows: Sequence[Row]) -> list[RowRuns]:
+    """Make the runs of the rows; `projects` holds one project a seed.
 
     Raises:
-        ConfigError: components or options that do not fit.
+        ConfigError: a row's components or options are invalid.
     """
-    return [(row, [runs_of(project, row) for project in projects]) for row in rows]
+    return [RowRuns(row, [_runs_of(project, row) for project in projects]) for row in rows]
 
 
-def in_order(plan: Planned) -> list[Run]:
-    """All runs that the rows need, teachers before those who learn from them, each once.
+def training_order(rows: Sequence[RowRuns]) -> list[Run]:
+    """All runs that the rows need, each once, teachers before their students.
 
     Raises:
-        ConfigError: two rows that would write the same run folder with different settings.
+        ConfigError: two rows would write the same run folder with different settings.
     """
     found: dict[Path, tuple[Run, str]] = {}
-    seeds = range(max((len(runs) for _, runs in plan), default=0))
-    for row, run in ((row, run) for seed in seeds for row, runs in plan for run in runs[seed]):
-        for each in (*run.teacher_runs().values(), run):
-            former, name = found.setdefault(each.folder, (each, row.name))
-            if former.requested != each.requested:
+    seeds = range(max((len(row_runs.seeds) for row_runs in rows), default=0))
+    needed = [(each.row, run) for seed in seeds for each in rows for run in each.seeds[seed]]
+    for row, student in needed:
+        for run in (*student.teacher_runs().values(), student):
+            former, name = found.setdefault(run.folder, (run, row.name))
+            if former.requested != run.requested:
                 raise ConfigError(
-                    f"rows {name!r} and {row.name!r} would both write {each.folder}: they differ in "
+                    f"rows {name!r} and {row.name!r} would both write {run.folder}: they differ in "
                     "options that the run's name does not tell. Put them into two recipes, each with "
                     "its own --workspace."
                 )
     return [run for run, _ in found.values()]
 
 
-def finish(plan: Planned, evaluation_set: EvaluationSet) -> list[dict[str, Any]]:
-    """Train and score whatever is not there yet; the table (see `table`).
-
-    Args:
-        plan: the rows and their runs.
-        evaluation_set: what the models are asked.
+def complete_table(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> list[dict[str, Any]]:
+    """Train and evaluate the runs that the workspace lacks, then return the table (see `table`).
 
     Raises:
-        ConfigError: see `in_order`; a row's language that the evaluation set lacks. Nothing is computed then.
+        ConfigError: as `training_order`, or a row's language is missing from the evaluation set; nothing is
+            trained then.
     """
-    runs = in_order(plan)
-    shown = [(row, run) for row, seeds in plan for own in seeds for run in own]
-    for row, run in shown:
-        language = run.components.task_options.get("lang")
-        if row.each_language and language not in evaluation_set.corpus.languages:
-            raise ConfigError(
-                f"row {row.name!r} has a model for {language!r}, no column: these are "
-                f"{', '.join(evaluation_set.corpus.languages)}. Leave it out of --languages."
-            )
+    runs = training_order(rows)
+    _refuse_languages_without_column(rows, evaluation_set)
     if runs:
         check_run(runs[0].project, evaluation_set)
-    folders = {run.folder for _, run in shown}
+    shown = {run.folder for row_runs in rows for run in row_runs.runs}
     for run in runs:
         folder = train_run(run)
-        if folder in folders:
+        if folder in shown:
             evaluate(run.project, folder, evaluation_set)
-    return table(plan, evaluation_set)
+    return table(rows, evaluation_set)
 
 
-def table(plan: Planned, evaluation_set: EvaluationSet) -> list[dict[str, Any]]:
-    """The rows' scores, and how they compare; their runs must be trained and evaluated.
-
-    Args:
-        plan: the rows and their runs.
-        evaluation_set: what the models were asked.
+def table(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> list[dict[str, Any]]:
+    """Score the rows and compare them; all runs must be trained and evaluated.
 
     Returns:
         For each row `row`, `paper` (language -> [EM, F1]), `runs` (folders), `scores` (language ->
         `exact_match`, `f1` and their standard deviations over seeds, in percent) and `gain`: the difference
-        in mean F1 to the row that it claims to beat, over the languages that both have, by a paired bootstrap
-        over question ids; None where there is none.
+        in mean F1 to the row that `against` names, over the languages that both rows have, by a paired
+        bootstrap over question ids; None for a row without such a rival.
     """
-    found: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
-    entries = []
-    for row, seeds in plan:
-        answered = [_answered(runs, row, evaluation_set) for runs in seeds]
-        languages = [language for language in evaluation_set.corpus.languages if language in answered[0]]
-        points = {language: np.stack([seed[language] for seed in answered]) for language in languages}
-        found[row.name] = {language: scores[:, :, 1] for language, scores in points.items()}
-        entries.append(
-            {
-                "row": row.name,
-                "paper": {language: list(scores) for language, scores in row.paper.items()},
-                "runs": [str(run.folder) for runs in seeds for run in runs],
-                "scores": {language: _summary(points[language]) for language in languages},
-                "gain": None,
-            }
+    scores = {each.row.name: _scores(each, evaluation_set) for each in rows}
+    return [
+        {
+            "row": each.row.name,
+            "paper": {language: list(printed) for language, printed in each.row.paper.items()},
+            "runs": [str(run.folder) for run in each.runs],
+            "scores": {language: _summary(found) for language, found in scores[each.row.name].items()},
+            "gain": _gain(each.row, scores, evaluation_set),
+        }
+        for each in rows
+    ]
+
+
+def _runs_of(project: Project, row: Row) -> list[Run]:
+    """Make a row's runs for the project's seed: one, or one a language; none for a quoted row."""
+    if row.task is None:
+        return []
+    corpus = project.settings.corpus
+    targets = [language for language in corpus.languages if language != corpus.source]
+    choices: list[dict[str, Any]] = [{"lang": lang} for lang in targets] if row.each_language else [{}]
+    return [
+        Run.of(
+            project,
+            Components(
+                task=row.task,
+                task_options={**row.options, **choice},
+                criterion=row.criterion,
+                criterion_options=row.criterion_options,
+                weighting=row.weighting,
+                weighting_options=row.weighting_options,
+            ),
         )
-    for (row, _), entry in zip(plan, entries, strict=True):
-        if found[row.name] and found.get(row.against or ""):
-            entry["gain"] = _gain(evaluation_set, found[row.name], found[str(row.against)]) | {
-                "against": row.against
-            }
-    return entries
+        for choice in choices
+    ]
 
 
-def _answered(
-    runs: Sequence[Run], row: Row, evaluation_set: EvaluationSet
-) -> dict[str, npt.NDArray[np.float64]]:
+def _refuse_languages_without_column(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> None:
+    columns = evaluation_set.corpus.languages
+    for row_runs in rows:
+        for run in row_runs.runs:
+            if missing := set(row_runs.languages(run, evaluation_set)) - set(columns):
+                raise ConfigError(
+                    f"row {row_runs.row.name!r} has a model for {missing.pop()!r}, no column: these are "
+                    f"{', '.join(columns)}. Leave it out of --languages."
+                )
+
+
+def _scores(row_runs: RowRuns, evaluation_set: EvaluationSet) -> dict[str, Scores]:
+    """Language -> (seeds, questions, 2) EM and F1 of every question, in percent, in the set's order."""
+    by_seed = [_scores_of_seed(row_runs, runs, evaluation_set) for runs in row_runs.seeds]
+    return {
+        language: np.stack([scores[language] for scores in by_seed])
+        for language in evaluation_set.corpus.languages
+        if language in by_seed[0]
+    }
+
+
+def _scores_of_seed(
+    row_runs: RowRuns, runs: Sequence[Run], evaluation_set: EvaluationSet
+) -> dict[str, Scores]:
     """Language -> (questions, 2) EM and F1 of every question, in percent, in the set's order."""
     scores = {}
     for run in runs:
-        own = run.components.task_options["lang"] if row.each_language else None
-        for language in evaluation_set.corpus.languages if own is None else [own]:
+        for language in row_runs.languages(run, evaluation_set):
             answers = read_json(run.folder / evaluation_set.answers(language, language))
-            each = score_each(
-                evaluation_set.golds(language, language), answers, evaluation_set.metric, language
-            )
-            scores[language] = 100 * np.array([[one.exact_match, one.f1] for one in each.values()])
+            golds = evaluation_set.golds(language, language)
+            each = score_each(golds, answers, evaluation_set.metric, language).values()
+            scores[language] = 100 * np.array([[score.exact_match, score.f1] for score in each])
     return scores
 
 
-def _summary(scores: npt.NDArray[np.float64]) -> dict[str, float | None]:
-    """Of (seeds, questions, 2)."""
+def _summary(scores: Scores) -> dict[str, float | None]:
+    """Mean and standard deviation over seeds of (seeds, questions, 2) EM and F1."""
     (em, em_sd), (f1, f1_sd) = (mean_and_deviation(scores[:, :, which].mean(1)) for which in (0, 1))
     return {"exact_match": em, "exact_match_sd": em_sd, "f1": f1, "f1_sd": f1_sd}
 
 
 def _gain(
-    evaluation_set: EvaluationSet,
-    ours: Mapping[str, npt.NDArray[np.float64]],
-    theirs: Mapping[str, npt.NDArray[np.float64]],
-) -> dict[str, Any]:
-    """Mean F1 over questions; a question counts once, with its mean over languages: they are translations."""
+    row: Row, scores: Mapping[str, Mapping[str, Scores]], evaluation_set: EvaluationSet
+) -> dict[str, Any] | None:
+    """Compare the mean F1 of a row with its rival's, by a paired bootstrap over question ids.
+
+    A question counts once, with its mean over languages and seeds: its versions are translations.
+    """
+    ours, theirs = scores[row.name], scores.get(row.against or "", {})
+    if not ours or not theirs:
+        return None
     languages = [language for language in ours if language in theirs]
     number: dict[str, int] = {}
-    rows = [
-        [number.setdefault(name, len(number)) for name in evaluation_set.golds(language, language)]
+    questions = [
+        [number.setdefault(id_, len(number)) for id_ in evaluation_set.golds(language, language)]
         for language in languages
     ]
     means = []
     for side in (ours, theirs):
         total, count = np.zeros(len(number)), np.zeros(len(number))
-        for language, mine in zip(languages, rows, strict=True):
-            total[mine] += side[language].mean(0)
-            count[mine] += 1
+        for language, asked in zip(languages, questions, strict=True):
+            total[asked] += side[language][:, :, 1].mean(0)
+            count[asked] += 1
         means.append(total / count)
-    found = paired_bootstrap(means[0], means[1])
-    return {"languages": languages, "questions": len(number), **vars(found)}
+    comparison = vars(paired_bootstrap(means[0], means[1]))
+    return {"languages": languages, "questions": len(number), **comparison, "against": row.against}

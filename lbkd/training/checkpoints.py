@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lbkd.distributed import collectives, group
-from lbkd.distributed.hosts import lost
+from lbkd.distributed.hosts import lost_rank_error
 from lbkd.distributed.interrupts import Interrupts
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.progress import Listener
@@ -120,7 +120,7 @@ class Checkpoints:
         except (OSError, torch.OutOfMemoryError):
             raise  # the files are sound
         except Exception as error:  # whatever another version of DeepSpeed stumbles over
-            if isinstance(error, RuntimeError) and lost(error) is not None:
+            if isinstance(error, RuntimeError) and lost_rank_error(error) is not None:
                 raise
             raise LbkdError(
                 f"{folder} cannot be taken up ({type(error).__name__}; --debug tells more). Remove "

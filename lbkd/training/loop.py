@@ -1,6 +1,5 @@
 """The training loop: one optimizer step after another, from batches to weights."""
 
-import math
 import random
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -74,13 +73,10 @@ class TrainingLoop:
         select: Callable[[Weights], float] | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
-        training = settings.training
         rank, world_size = group.start()
         self.model, self.material, self.settings, self.report = model, material, settings, report
         self.select, self.checkpoints = select, checkpoints
-        micro_batch_size = training.micro_batch_size or training.batch_size
-        accumulation_steps = math.ceil(training.batch_size / (world_size * micro_batch_size))
-        self.division = Division(rank, world_size, accumulation_steps)
+        self.division = Division.of(settings.training, rank, world_size)
         self.schedule = Schedule(material.features, material.pairs, settings)
         self.state = TrainingState()
         self.epochs = 0.0

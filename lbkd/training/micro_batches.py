@@ -1,6 +1,7 @@
 """Global batches cut into the micro-batches of one rank, made ready on the host."""
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from lbkd.config import TrainingSettings
 from lbkd.criterions import Criterion
 from lbkd.features.batches import Batch, collate, pinned, share
 from lbkd.features.dataset import FeatureSet, LanguagePair
@@ -36,6 +38,12 @@ class Division(NamedTuple):
     rank: int
     world_size: int
     gradient_accumulation_steps: int
+
+    @classmethod
+    def of(cls, training: TrainingSettings, rank: int, world_size: int) -> "Division":
+        """The division of a rank, with as few micro-batches as the settings allow."""
+        micro_batch_size = training.micro_batch_size or training.batch_size
+        return cls(rank, world_size, math.ceil(training.batch_size / (world_size * micro_batch_size)))
 
     @property
     def micro_batches(self) -> int:

@@ -20,13 +20,14 @@ from lbkd.project import Project
 from lbkd.registry import Registry
 from lbkd.tasks import Masking, Task, Teacher
 from lbkd.training.masking import masking_of, masking_provenance, without_place
+from lbkd.training.micro_batches import Division
 from lbkd.weighting import Weighting
 from lbkd.workspace import differences, file_hash, fingerprint, folder_hash, read_json
 
 _PLAIN = re.compile(r"[\w.+-]{1,20}")
 """Option values that can stand in a folder's name."""
 _INDIFFERENT = {"log_every", "micro_batch_size", "checkpoint_minutes"}
-"""Training settings that change no result."""
+"""Training settings that change no result; with dropout, see `Run._dropout_division`."""
 _CODE = {"package", "source"}
 """Entries of a component's provenance that no setting decides."""
 
@@ -191,9 +192,19 @@ class Run:
             "selection": selection,
             **{f"training.{name}": value for name, value in training.items()},
             **{f"model.{name}": value for name, value in model.items()},
+            "ranks and micro-batches": self._dropout_division,
             "precision": str(compute_dtype(settings.runtime.precision)),
             "deepspeed": file_hash(deepspeed) if deepspeed else None,
         }
+
+    @property
+    def _dropout_division(self) -> list[int] | None:
+        """Numbers of ranks and of micro-batches of a rank, which drop units one by one; None: no dropout."""
+        settings = self.project.settings
+        if settings.model.dropout == 0:
+            return None
+        division = Division.of(settings.training, self.project.rank, self.project.world_size)
+        return [division.world_size, division.gradient_accumulation_steps]
 
     def provenance(self) -> dict[str, Any]:
         """All that the weights depend on, by name; the run's teachers must be trained."""

@@ -50,8 +50,13 @@ def train_run(run: Run) -> Path:
     """Train a run, and first the teachers that the workspace lacks; its folder.
 
     A finished run that is still valid is not trained again. A run that was stopped goes on from its last
-    checkpoint.
+    checkpoint. While another command trains the run, this one waits, and then finds a finished run.
     """
+    with run.project.locked(run.folder):
+        return _train_run(run)
+
+
+def _train_run(run: Run) -> Path:
     project = run.project
     collectives.raise_on_all_ranks(run.check_replaces_nothing)
     _train_missing(project, run.teachers)
@@ -142,13 +147,20 @@ def cache_logits(
             are all unless `max_steps` or `question_languages_per_example` leaves some out.
         lengths: (N,) tokens of each window, where known: teachers' stores share the array.
     """
-    features = project.train_features
     if windows is None:
         windows = all_windows(project)
     _train_missing(project, [teacher])
     run = teacher_run(project, teacher)
     store, provenance = logits_store(run, windows, lengths)
     project.alike(provenance)
+    with project.locked(store.folder):
+        _complete_store(run, store, provenance)
+        return store.open(provenance)
+
+
+def _complete_store(run: Run, store: LogitsStore, provenance: dict[str, Any]) -> None:
+    """Compute the blocks that a teacher's store lacks; a store of other provenance is dropped first."""
+    project = run.project
     if project.rank == 0:
         changed = store.prepare(provenance)
         if changed:
@@ -158,7 +170,7 @@ def cache_logits(
     if finished < store.blocks:
         there = f"{finished} of {store.blocks} blocks are there already"
         project.listener.note(
-            f"{run.folder.name}: scoring {len(windows)} windows" + (f" ({there})" if finished else "")
+            f"{run.folder.name}: scoring {len(store.features)} windows" + (f" ({there})" if finished else "")
         )
         trust = project.settings.model.trust_remote_code
         model = load_span_model(str(run.folder / "model"), trust)
@@ -167,7 +179,7 @@ def cache_logits(
         collectives.raise_on_all_ranks(
             lambda: compute_logits(
                 model,
-                features,
+                project.train_features,
                 store,
                 project.settings.evaluation.batch_tokens,
                 share=Share(project.rank, project.world_size),
@@ -177,7 +189,6 @@ def cache_logits(
                 ),
             )
         )
-    return store.open(provenance)
 
 
 def all_windows(project: Project) -> Ints:

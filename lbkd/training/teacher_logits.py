@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from lbkd.distributed import collectives
+from lbkd.distributed.group import rank
 from lbkd.features.batches import Batch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.models.span import SpanLogits
@@ -16,7 +18,7 @@ _EXAMPLES = 64
 """Windows of one batch while a weighting is fitted."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class TeacherLogits:
     """K teachers' stored logits, and the strategy that weighs them."""
 
@@ -42,9 +44,15 @@ class TeacherLogits:
     def fit(self, features: FeatureSet) -> dict[str, float]:
         """Let the weighting learn from the stored logits; the learned numbers by name.
 
-        Every rank fits the weighting to the same batches in the same order.
+        Rank 0 fits the weighting, and every rank takes over the fitted one: ranks weigh alike, whatever a
+        strategy draws at random or leaves to the order of sums.
         """
-        return self.weighting.fit(self._examples(features))
+
+        def fitted() -> tuple[Weighting, dict[str, float]] | None:
+            return (self.weighting, self.weighting.fit(self._examples(features))) if rank() == 0 else None
+
+        self.weighting, learned = collectives.broadcast_object(collectives.raise_on_all_ranks(fitted))
+        return dict(learned)
 
     def _examples(self, features: FeatureSet) -> Iterator[tuple[torch.Tensor, TeacherContext]]:
         """All stored windows in one fixed random order, so that the first batches are a sample of all."""

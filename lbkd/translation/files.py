@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lbkd.corpus.check import load
 from lbkd.errors import ConfigError, DataError
 from lbkd.translation import Translator
 from lbkd.workspace import file_hash
@@ -69,15 +70,17 @@ class Files(Translator):
 
 def _read(file: Path) -> dict[str | int, str]:
     """A file's texts by id, or by line number from 0."""
+    if file.suffix == ".json":
+        texts, fault = load(file)
+        if fault:
+            raise DataError(f"{file}: {fault.message}; {fault.remedy}.")
+        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+            raise DataError(f"{file}: expected one object, from id to text.")
+        return dict(texts)
     try:
         content = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read as UTF-8 text: {error}") from error
-    if file.suffix == ".json":
-        texts = _json(content, f"{file}")
-        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
-            raise DataError(f"{file}: expected one object, from id to text.")
-        return dict(texts)
     lines = content.removesuffix("\n").split("\n")
     if file.suffix != ".jsonl":
         return dict(enumerate(lines))
@@ -85,20 +88,16 @@ def _read(file: Path) -> dict[str | int, str]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             where = f"{file}, line {number}"
-            entry = _json(line, where)
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise DataError(f"{where}: not JSON: {error}") from error
             if not isinstance(entry, dict) or not all(isinstance(entry.get(k), str) for k in ("id", "text")):
                 raise DataError(f"{where}: expected an object with the strings `id` and `text`.")
             if entry["id"] in found:
                 raise DataError(f"{where}: the id {entry['id']!r} came before.")
             found[entry["id"]] = entry["text"]
     return found
-
-
-def _json(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not JSON: {error}") from error
 
 
 def _words(text: str) -> str:

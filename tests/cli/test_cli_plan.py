@@ -16,7 +16,7 @@ def test_a_plan_and_the_run(
     """Windows, steps, tokens and the bytes of what was planned are those of what is then done."""
     how = ["--model", tiny_model_folder, *two_languages, "--set", "training.max_steps=3"]
     planned = lbkd("plan", *how, "--json").json
-    steps = {step["what"]: step for step in planned["steps"]}
+    steps = {step["name"]: step for step in planned["steps"]}
     assert not Path("lbkd-work/runs").exists()
     lbkd("run", *how)
     assert list(steps) == [
@@ -47,7 +47,7 @@ def test_a_plan_and_the_run(
 
 def test_a_hundred_languages_from_numbers(lbkd: Callable[..., Any]) -> None:
     found = lbkd("plan", *NUMBERS, "--languages-count", 100, "--json").json
-    steps = {step["what"]: step for step in found["steps"]}
+    steps = {step["name"]: step for step in found["steps"]}
     assert len(steps) == 2 + 100 + 100
     assert steps["distill"]["pairs"] == steps["logits of branch-mrc.en-100"]["pairs"] == 10**9
     assert found["recommended"]["settings"]["training.question_languages_per_example"] == "7"

@@ -81,8 +81,8 @@ def test_faults_of_a_recipe_are_its_own(refused: Callable[..., str], small: list
 def test_a_plan_without_texts(lbkd: Callable[..., Any]) -> None:
     """Of the paper's table, on a machine that has neither SQuAD nor XLM."""
     plan = lbkd("reproduce", "table1", "--dry-run", "--json").json
-    assert [step["what"] for step in plan][:3] == ["baseline", "lakm", "mix-mrc"]
-    [baseline] = [step for step in plan if step["what"] == "baseline"]
+    assert [step["name"] for step in plan][:3] == ["baseline", "lakm", "mix-mrc"]
+    [baseline] = [step for step in plan if step["name"] == "baseline"]
     assert baseline["steps"] == 10 * -(-87_599 // 32)
     assert not any(step["done"] for step in plan)
     assert "as the recipe assumes" in lbkd("reproduce", "table1", "--dry-run").out

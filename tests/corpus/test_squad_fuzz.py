@@ -1,5 +1,6 @@
 """Whatever a file holds, `inspect_file` answers with faults, and `read` raises nothing but DataError."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbkd.corpus.squad import inspect_file, read
+from lbkd.corpus.squad import TOLERATED, inspect_file, read
 from lbkd.errors import DataError
 
 PASSAGE = "The cat sat. The dog ran."
@@ -28,7 +29,25 @@ scalars = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.j
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)
 )
-likely = st.sampled_from(["", "cat", "q2", "x\ud800", -1, 0, 10**30, True, False, [], {}])
+likely = st.sampled_from(
+    [
+        "",
+        "cat",
+        "q2",
+        "x\ud800",
+        -1,
+        0,
+        10**30,
+        True,
+        False,
+        [],
+        {},
+        "The cat\u0301 sat.",
+        "CAT",
+        "c&amp;t",
+        "ca\u200bt",
+    ]
+)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -72,6 +91,34 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
+def disguised(draw: st.DrawFn) -> bytes:
+    """A document, or its rows, in another format, perhaps cut short."""
+    row = {
+        "id": "q1",
+        "context": PASSAGE,
+        "question": "Who?",
+        "answers": {"text": ["cat"], "answer_start": [4]},
+    }
+    content = draw(
+        st.sampled_from(
+            [
+                gzip.compress(VALID),
+                b"PAR1" + VALID,
+                *(VALID.decode().encode(encoding) for encoding in ("utf-16", "utf-16-le", "utf-32")),
+                *(
+                    json.dumps(rows).encode()
+                    for rows in ([row], {"data": [row]}, {"rows": [{"row": row}]}, [[row]])
+                ),
+                b"\n".join([json.dumps(row).encode()] * 2),
+                b"id,context\nq1,The cat",
+                VALID.replace(b'"title"', b'"paragraphs"'),
+            ]
+        )
+    )
+    return content[: draw(st.integers(0, len(content)))] if draw(st.booleans()) else content
+
+
+@st.composite
 def nested(draw: st.DrawFn) -> bytes:
     """A document with lists or objects inside one another, perhaps never closed, in place of a value."""
     opening, closing = draw(st.sampled_from([(b"[", b"]"), (b'{"a":', b"}")]))
@@ -87,7 +134,7 @@ def test_other_values(tmp_path_factory: pytest.TempPathFactory, content: bytes) 
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.binary() | damaged() | nested())
+@given(st.binary() | damaged() | nested() | disguised())
 def test_other_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     answered_with_faults(tmp_path_factory.getbasetemp() / "fuzz.json", content)
 
@@ -102,7 +149,9 @@ def answered_with_faults(path: Path, content: bytes) -> None:
         assert sum(map(len, fault)) < 800
         "".join(fault).encode()  # can be printed
     try:
-        assert read(path, "en") == dataset
+        found = read(path, "en")
+        assert {fault.kind for fault in faults} <= TOLERATED
+        assert faults or found == dataset
     except DataError as error:
-        assert faults
+        assert {fault.kind for fault in faults} - TOLERATED
         assert len(str(error).splitlines()) <= 11

@@ -23,7 +23,7 @@ from two_hosts import NAMES, Host, Started, two_hosts
 from lbkd.config import BUILTIN_CORPUS, Settings
 from lbkd.distributed import group
 from lbkd.distributed import hosts as module
-from lbkd.distributed.hosts import interface, lost
+from lbkd.distributed.hosts import interface_towards, lost_rank_error
 from lbkd.distributed.launch import _free_port
 from lbkd.errors import ConfigError
 from lbkd.project import Project
@@ -149,9 +149,9 @@ def test_a_killed_rank_ends_the_other_host_with_a_message(
         "train --task baseline", tiny_model_folder, tmp_path / "work", **{"training.epochs": "10000"}
     )
     started = start(hosts, "torchrun", endless, tmp_path)
-    log = tmp_path / "work" / "runs" / ".baseline.new" / "metrics.jsonl"
+    runs = tmp_path / "work" / "runs"
     until = time.monotonic() + DEADLINE
-    while not (log.exists() and log.read_text().count("\n") > 2):
+    while not any(log.read_text().count("\n") > 2 for log in runs.glob(".baseline.*.new/metrics.jsonl")):
         assert time.monotonic() < until, "no step was taken"
         time.sleep(0.1)
     (rank,) = set(hosts[1].processes("lbkd_cli")) - set(hosts[1].processes("torch.distributed.run"))
@@ -165,13 +165,13 @@ def test_a_killed_rank_ends_the_other_host_with_a_message(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_the_interface_towards_this_machine(host: str) -> None:
-    name = interface(host)
+    name = interface_towards(host)
     assert name is not None
     assert name.startswith("lo")
 
 
 def test_no_interface_leads_to_an_address_that_is_none() -> None:
-    assert interface("no-such-host.invalid") is None
+    assert interface_towards("no-such-host.invalid") is None
 
 
 def test_a_workspace_of_its_own_is_refused(two_ranks: Ranks, tiny_model_folder: Path, tmp_path: Path) -> None:
@@ -188,8 +188,9 @@ def test_a_workspace_of_its_own_is_refused(two_ranks: Ranks, tiny_model_folder: 
 
 
 def refusal(how: list[Settings]) -> str:
+    rank, _ = group.start()
     try:
-        Project(how[group.start()[0]])
+        Project(how[rank])
     except ConfigError as error:
         return str(error)
     return ""
@@ -218,15 +219,15 @@ def test_ranks_that_do_not_meet_are_told_where_they_looked(monkeypatch: pytest.M
     there = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     for name, value in {**there, "GLOO_SOCKET_IFNAME": "lo"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(module, "_MEETING", timedelta(seconds=1))
+    monkeypatch.setattr(module, "_JOIN_TIMEOUT", timedelta(seconds=1))
     with pytest.raises(ConfigError, match=f"do not meet at 127.0.0.1:{there['MASTER_PORT']} "):
         group.start()
 
 
 def test_a_lost_rank_is_told_from_other_errors() -> None:
     gloo = "[/a/gloo/transport/tcp/pair.cc:553] Connection closed by peer [10.0.0.2]:17635. This is typically"
-    told = lost(RuntimeError(gloo))
+    told = lost_rank_error(RuntimeError(gloo))
     assert told is not None
     assert "cannot be reached (Connection closed by peer [10.0.0.2]:17635). Its own" in str(told)
-    assert lost(dist.DistNetworkError("reset")) is not None
-    assert lost(RuntimeError("The size of tensor a (2) must match")) is None
+    assert lost_rank_error(dist.DistNetworkError("reset")) is not None
+    assert lost_rank_error(RuntimeError("The size of tensor a (2) must match")) is None

@@ -30,16 +30,18 @@ SIZE = Size(questions=1000, passages=200, passage_tokens=80, question_tokens=16)
 GPU = hardware("h100x8")
 
 
-def assumed(tmp_path: Path, where: Hardware = GPU, model: str = "xlm-roberta-base", **over: Any) -> Estimator:
+def assumed(
+    tmp_path: Path, machine: Hardware = GPU, model: str = "xlm-roberta-base", **over: Any
+) -> Estimator:
     """Of texts that are not there, in English and Spanish; batches of 32."""
     nowhere = {"corpus.dir": str(tmp_path / "nowhere"), "model.name": model, "training.batch_size": 32}
-    return Estimator(Project(settings(tmp_path, tmp_path, **nowhere | over)), SIZE, where)
+    return Estimator(Project(settings(tmp_path, tmp_path, **nowhere | over)), SIZE, machine)
 
 
 def test_all_of_the_way_by_hand(tmp_path: Path) -> None:
     estimator = assumed(tmp_path, **{"training.epochs": 3})
     costs = estimator.costs(jobs_of_all(estimator.project))
-    counts = {cost.what: (cost.pairs, cost.windows, cost.steps, cost.tokens) for cost in costs}
+    counts = {cost.name: (cost.pairs, cost.windows, cost.steps, cost.tokens) for cost in costs}
     assert counts == {
         "baseline": (1000, 3000, 3 * 32, 300_000),
         "branch-mrc.en": (2000, 6000, 3 * 63, 600_000),
@@ -92,15 +94,15 @@ def test_masked_windows_by_hand(tmp_path: Path) -> None:
 def test_what_a_run_will_read(over: dict[str, int], tiny_model_folder: Path, workspace: Path) -> None:
     """Of texts at hand all counts are exact, those of windows left to chance too."""
     project = Project(settings(tiny_model_folder, workspace, **over))
-    plan = Schedule(
+    schedule = Schedule(
         project.train_features, [(k, j) for k in ("en", "es") for j in ("en", "es")], project.settings
     )
-    ids = np.concatenate([batch for _, batch in plan])
+    ids = np.concatenate([batch for _, batch in schedule])
     *_, logits, student = Estimator(project, None, GPU).costs(jobs_of(project, "distill", {}))
-    assert (student.steps, student.windows) == (plan.steps, len(ids))
+    assert (student.steps, student.windows) == (schedule.steps, len(ids))
     assert student.tokens == project.train_features.lengths(ids).sum()
-    assert logits.windows == len(plan.windows)
-    assert logits.tokens == project.train_features.lengths(plan.windows).sum()
+    assert logits.windows == len(schedule.windows)
+    assert logits.tokens == project.train_features.lengths(schedule.windows).sum()
 
 
 def test_jobs_have_the_names_of_their_runs(tiny_model_folder: Path, workspace: Path) -> None:
@@ -121,8 +123,8 @@ JOB = Job("mix-mrc", [("en", "en")])
 def advised(
     tmp_path: Path, gib: float, ranks: int = 8, precision: str = "bf16", **over: Any
 ) -> dict[str, str]:
-    where = Hardware("some", ranks, 1e15, gib * GIB, precision, "cuda")
-    return advise(assumed(tmp_path, where, **over), JOB).settings
+    machine = Hardware("some", ranks, 1e15, gib * GIB, precision, "cuda")
+    return advise(assumed(tmp_path, machine, **over), JOB).settings
 
 
 def test_the_lowest_stage_that_fits_is_advised(tmp_path: Path) -> None:
@@ -164,8 +166,8 @@ def test_real_steps_are_measured(tiny_model_folder: Path, tmp_path: Path) -> Non
     project = Project(settings(tiny_model_folder, tmp_path))
     estimator = Estimator(project)
     cost = estimator.costs(jobs_of(project, "mix-mrc", {}))[0]
-    assert estimator.where.ranks == 1
-    assert estimator.speed.how.startswith("measured on 4 steps")
+    assert estimator.hardware.ranks == 1
+    assert estimator.speed.source.startswith("measured on 4 steps")
     assert 0 < cost.hours < 1
     assert math.isclose(cost.hours, cost.flops / estimator.speed.training / 3600)
     assert estimator.speed.forward > 0
@@ -199,4 +201,4 @@ def speed(how: Settings) -> Speed:
 def test_ranks_measure_together(two_ranks: Ranks, tiny_model_folder: Path, tmp_path: Path) -> None:
     one, other = two_ranks(speed, settings(tiny_model_folder, tmp_path))
     assert one == other
-    assert one.how.startswith("measured")
+    assert one.source.startswith("measured")

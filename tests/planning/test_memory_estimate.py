@@ -1,4 +1,5 @@
 import gc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +11,27 @@ from lbkd.config import Settings
 from lbkd.features.batches import collate
 from lbkd.models.load import load_span_model
 from lbkd.models.span import span_logits
-from lbkd.planning.memory_estimate import activations, estimate_memory
+from lbkd.planning.memory_estimate import TrainingShape, activations, estimate_memory
 from lbkd.planning.model_size import KNOWN, ModelSize
 from lbkd.project import Project
 from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.engine import Engine
 from lbkd.training.micro_batches import Division
 
-SHAPE = ModelSize.by_formula(2, 8, 2, vocabulary=1000, rows=10)
-GPU = {"half": True, "frozen": False, "dropout": False, "gpu": True}
-CPU = GPU | {"half": False, "gpu": False}
+SMALL = ModelSize.by_formula(2, 8, 2, vocabulary=1000, rows=10)
+CPU = TrainingShape(
+    ranks=1, window_length=16, half_precision=False, frozen_embeddings=False, dropout=False, gpu=False
+)
+GPU = replace(CPU, ranks=8, window_length=384, half_precision=True, gpu=True)
 
 
 def test_sixteen_bytes_a_parameter_over_the_ranks() -> None:
     """Weights 4, gradients 4, two moments 8; stages 1 and 2 copy the rank's part of the weights."""
     p = KNOWN["xlm-roberta-base"].parameters
     assert p == 277_454_594
-    parts = [estimate_memory(KNOWN["xlm-roberta-base"], stage, 8, 4, 384, **GPU) for stage in range(4)]
+    parts = [
+        estimate_memory(KNOWN["xlm-roberta-base"], GPU, stage=stage, micro_batch=4) for stage in range(4)
+    ]
     assert [(m.weights, m.gradients, m.optimizer) for m in parts] == [
         (4 * p, 4 * p, 8 * p),
         (4 * p, 4 * p, 12 * p / 8),
@@ -35,30 +40,30 @@ def test_sixteen_bytes_a_parameter_over_the_ranks() -> None:
     ]
     bucket = 4 * 5e8
     assert [m.buffers for m in parts] == [4 * p, 2 * bucket, 2 * bucket, bucket + 4 * p]
-    one = estimate_memory(KNOWN["xlm-roberta-base"], 0, 1, 4, 384, **GPU)
+    one = estimate_memory(KNOWN["xlm-roberta-base"], replace(GPU, ranks=1), stage=0, micro_batch=4)
     assert (one.buffers, one.total) == (0, 16 * p + one.activations)
 
 
 def test_frozen_word_vectors_have_neither_gradients_nor_moments() -> None:
-    found = estimate_memory(SHAPE, 0, 1, 1, 16, **CPU | {"frozen": True})
-    rest = SHAPE.parameters - 8000
-    assert (found.weights, found.gradients, found.optimizer) == (4 * SHAPE.parameters, 4 * rest, 8 * rest)
+    found = estimate_memory(SMALL, replace(CPU, frozen_embeddings=True), stage=0, micro_batch=1)
+    rest = SMALL.parameters - 8000
+    assert (found.weights, found.gradients, found.optimizer) == (4 * SMALL.parameters, 4 * rest, 8 * rest)
 
 
 def test_activations_by_hand() -> None:
     """Three windows of 16 tokens, two layers 8 and 32 wide; 2 heads."""
-    alone = activations(SHAPE, 3, 16, half=False, dropout=False, gpu=False)
+    alone = activations(SMALL, CPU, 3)
     assert alone == 48 * 2 * (4 * (6 * 8 + 2 * 32) + 8 * 8 + 4 * 16)
-    dropped = activations(SHAPE, 3, 16, half=False, dropout=True, gpu=False)
+    dropped = activations(SMALL, replace(CPU, dropout=True), 3)
     assert dropped - alone == 48 * 2 * (2 * 4 * 8 + 12 * 2 * 16)
-    assert activations(SHAPE, 3, 16, half=True, dropout=True, gpu=True) == (
-        48 * 2 * (2 * (6 * 8 + 2 * 32) + 8 * 8 + 2 * 8 + 2 * 16) + 2 * SHAPE.weights
+    assert activations(SMALL, replace(CPU, half_precision=True, dropout=True, gpu=True), 3) == (
+        48 * 2 * (2 * (6 * 8 + 2 * 32) + 8 * 8 + 2 * 8 + 2 * 16) + 2 * SMALL.weights
     )
 
 
 def test_masked_tokens_have_logits_over_the_vocabulary() -> None:
-    found = activations(SHAPE, 3, 16, half=False, dropout=False, gpu=False, masked=0.25)
-    twice = 2 * activations(SHAPE, 3, 16, half=False, dropout=False, gpu=False)
+    found = activations(SMALL, replace(CPU, masked_share=0.25), 3)
+    twice = 2 * activations(SMALL, CPU, 3)
     assert found - twice == 12 * (48 / 4) * 1000
 
 
@@ -88,8 +93,8 @@ def test_activations_are_what_torch_keeps(
     ):
         span_logits(model, batch)
     found = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
-    length = batch.input_ids.shape[1]
-    expected = activations(ModelSize.of(model), 6, length, half=half, dropout=dropout > 0, gpu=False)
+    shape = replace(CPU, window_length=batch.input_ids.shape[1], half_precision=half, dropout=dropout > 0)
+    expected = activations(ModelSize.of(model), shape, 6)
     assert expected == pytest.approx(found, rel=0.25)
 
 
@@ -102,12 +107,12 @@ def held(how: Settings, stage: int) -> tuple[dict[str, float], int, bool]:
     parameters = ModelSize.of(model).parameters
     config = deepspeed_config(how.training, project.settings.runtime, Division(0, project.world_size, 1))
     config["zero_optimization"]["stage3_param_persistence_threshold"] = 0
-    machine = Engine(model, how.training, config, lambda _: 1.0)
+    engine = Engine(model, how.training, config, lambda _: 1.0)
     batch = collate(project.train_features, project.train_features.features([("en", "en")])[:2])
-    machine.backward(span_logits(machine.model, batch).start[:, :4].sum())
-    inner: Any = machine._engine
+    engine.backward(span_logits(engine.model, batch).start[:, :4].sum())
+    inner: Any = engine._engine
     gradients = sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
-    machine.step()
+    engine.step()
     optimizer: Any = inner.optimizer
     states = [value for state in optimizer.state.values() for value in state.values() if value.numel() > 1]
     copies = getattr(optimizer, "single_partition_of_fp32_groups", [])
@@ -117,7 +122,7 @@ def held(how: Settings, stage: int) -> tuple[dict[str, float], int, bool]:
         "gradients": gradients,
         "optimizer": sum(tensor.nbytes for tensor in (*states, *copies)),
     }
-    machine.close()
+    engine.close()
     gc.collect()
     return found, parameters, stage < 1
 
@@ -126,10 +131,10 @@ def held(how: Settings, stage: int) -> tuple[dict[str, float], int, bool]:
 def test_a_rank_holds_what_was_said(
     stage: int, two_ranks: Ranks, tiny_model_folder: Path, tmp_path: Path
 ) -> None:
-    shape = ModelSize.of(load_span_model(str(tiny_model_folder)))
-    expected = estimate_memory(shape, stage, 2, 2, 100, **CPU)
+    size = ModelSize.of(load_span_model(str(tiny_model_folder)))
+    expected = estimate_memory(size, replace(CPU, ranks=2, window_length=100), stage=stage, micro_batch=2)
     for found, parameters, whole in two_ranks(held, settings(tiny_model_folder, tmp_path), stage):
-        assert parameters == shape.parameters
+        assert parameters == size.parameters
         assert found["weights"] == pytest.approx(expected.weights, rel=1e-3)  # aligned parts
         assert found["optimizer"] == pytest.approx(expected.optimizer, rel=1e-3)
         if whole:

@@ -37,7 +37,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_known_shapes_are_those_of_the_models(name: str) -> None:
+def test_known_sizes_are_those_of_the_models(name: str) -> None:
     kind, options = CONFIGS[name]
     with torch.device("meta"):
         model = AutoModelForQuestionAnswering.from_config(AutoConfig.for_model(kind, **options))
@@ -45,7 +45,7 @@ def test_known_shapes_are_those_of_the_models(name: str) -> None:
     assert model_size_of(f"somebody/{name}") == KNOWN[name]
 
 
-def test_every_known_shape_is_held_against_its_model() -> None:
+def test_every_known_size_is_held_against_its_model() -> None:
     assert CONFIGS.keys() == KNOWN.keys()
 
 

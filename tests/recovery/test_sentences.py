@@ -1,8 +1,11 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.recovery import sentences
 from lbkd.recovery.sentences import cut
 from lbkd.recovery.words import Span
 
@@ -63,3 +66,21 @@ def test_answers_of_xquad_lie_in_one_piece_each(xquad: ParallelCorpus) -> None:
                 whole = Span(answer.start, answer.start + len(answer.text.rstrip()))
                 spans = cut(data.passages[question.passage], language, [whole])
                 assert any(span.start <= answer.start and whole.end <= span.end for span in spans)
+
+
+def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(f"Mr. Smith saw cat {n}.  Then {'x' * (n % 40)} he ran!\n" for n in range(60))
+    whole = cut(text, "en")
+    assert len(whole) == 120
+    for size in (64, 200, 1000):
+        monkeypatch.setattr(sentences, "_BLOCK", size)
+        assert cut(text, "en") == whole
+
+
+def test_many_sentences_and_answers_take_linear_time() -> None:
+    """400,000 characters in sentences of 20; given the whole text, sentencex takes quadratic time."""
+    text = ("中" * 19 + "。") * 20_000
+    answers = [Span(start, start + 5) for start in range(0, len(text), 10)]
+    begin = time.perf_counter()
+    assert len(cut(text, "zh", answers)) == 20_000
+    assert time.perf_counter() - begin < 8

@@ -19,7 +19,7 @@ from lbkd.planning.workload import Size
 from lbkd.project import Project
 from lbkd.reproduction import reproduce
 from lbkd.reproduction.recipe import Row
-from lbkd.reproduction.reproduce import finish, in_order, planned
+from lbkd.reproduction.reproduce import complete_table, runs_of_rows, training_order
 from lbkd.tasks.baseline import Baseline
 from lbkd.training import meter
 from lbkd.training.run import Run
@@ -41,7 +41,7 @@ def project(model: Path, workspace: Path, **over: Any) -> Project:
 
 def test_teachers_come_first_and_nothing_twice(tiny_model_folder: Path, tmp_path: Path) -> None:
     one = project(tiny_model_folder, tmp_path)
-    names = [run.folder.name for run in in_order(planned([one, one.altered(seed=2)], ROWS))]
+    names = [run.folder.name for run in training_order(runs_of_rows([one, one.altered(seed=2)], ROWS))]
     first = [
         "baseline",
         "translate-train.es",
@@ -60,7 +60,7 @@ def test_rows_with_other_options_have_folders_of_their_own(tiny_model_folder: Pa
         Row(name="b", task="distill", weighting_options={"temperature": 2.0}),
         Row(name="c", task="lakm", options={"rate": 0.3}),
     ]
-    names = [run.name for run in in_order(planned([one], rows))]
+    names = [run.name for run in training_order(runs_of_rows([one], rows))]
     assert names == [
         "branch-mrc.en",
         "branch-mrc.es",
@@ -85,7 +85,7 @@ def test_rows_that_would_overwrite_each_other(
 
     rows = [Row(name=name, task="reticent", options={"x": x}) for x, name in enumerate("ab")]
     with pytest.raises(ConfigError, match="rows 'a' and 'b' would both write .*reticent.same"):
-        in_order(planned([project(tiny_model_folder, tmp_path)], rows))
+        training_order(runs_of_rows([project(tiny_model_folder, tmp_path)], rows))
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +107,10 @@ def done(
 
         patch.setattr(reproduce, "train_run", stop)
         with pytest.raises(KeyboardInterrupt):
-            finish(planned(projects, ROWS), own_test_set(one))
+            complete_table(runs_of_rows(projects, ROWS), own_test_set(one))
         patch.setattr(reproduce, "train_run", go_on)
         before = {path.parent.name: path.stat().st_mtime_ns for path in workspace.glob("runs/*/run.json")}
-        entries = finish(planned(projects, ROWS), own_test_set(one))
+        entries = complete_table(runs_of_rows(projects, ROWS), own_test_set(one))
     kept = {
         name
         for name, time in before.items()
@@ -159,31 +159,31 @@ def test_the_table(done: tuple[list[Project], list[dict[str, Any]], set[str]]) -
 
 def costs(one: Project, runs: list[Run], size: Size | None = None) -> dict[str, Cost]:
     estimator = Estimator(one, size)
-    return {cost.what: cost for cost in estimator.costs([job_of(run, estimator.at_hand) for run in runs])}
+    return {cost.name: cost for cost in estimator.costs([job_of(run, estimator.at_hand) for run in runs])}
 
 
 def test_what_it_will_cost(
     done: tuple[list[Project], list[dict[str, Any]], set[str]], tiny_model_folder: Path, tmp_path: Path
 ) -> None:
     projects, _, _ = done
-    found = costs(projects[0], in_order(planned(projects[:1], ROWS)))
+    found = costs(projects[0], training_order(runs_of_rows(projects[:1], ROWS)))
     assert all(cost.done for cost in found.values())
     longer = projects[0].altered(training=projects[0].settings.training.model_copy(update={"max_steps": 3}))
-    found = costs(longer, in_order(planned([longer], ROWS)))
+    found = costs(longer, training_order(runs_of_rows([longer], ROWS)))
     assert not any(cost.done for cost in found.values())  # all would be trained again
     fresh = project(tiny_model_folder, tmp_path, **{"training.max_steps": None, "training.epochs": 3})
-    found = costs(fresh, in_order(planned([fresh], ROWS)))
+    found = costs(fresh, training_order(runs_of_rows([fresh], ROWS)))
     assert list(found)[2:5] == ["branch-mrc.en", "branch-mrc.es", "logits of branch-mrc.en"]
     assert not any(cost.done for cost in found.values())
     features = fresh.train_features
     everything = [(k, j) for k in ("en", "es") for j in ("en", "es")]
-    plan = Schedule(features, everything, fresh.settings)
-    tokens = int(features.lengths(plan.windows).sum())
+    schedule = Schedule(features, everything, fresh.settings)
+    tokens = int(features.lengths(schedule.windows).sum())
     student = found["distill.combined.fixed"]
-    assert student.steps == plan.steps == sum(1 for _ in plan)
+    assert student.steps == schedule.steps == sum(1 for _ in schedule)
     assert student.tokens == 3 * tokens
     assert found["logits of branch-mrc.es"].tokens == tokens
-    packed = 2e-9 * (8 * len(plan.windows) + 1.5 * tokens)
+    packed = 2e-9 * (8 * len(schedule.windows) + 1.5 * tokens)
     assert found["logits of branch-mrc.es"].gigabytes == pytest.approx(packed)
 
 
@@ -192,14 +192,14 @@ def test_what_it_costs_where_the_texts_are_not_at_hand(tiny_model_folder: Path, 
         tiny_model_folder, tmp_path, **{"corpus.dir": str(tmp_path / "nowhere"), "training.max_steps": None}
     )
     size = Size(questions=110, passages=22, passage_tokens=36, question_tokens=10)
-    [baseline] = costs(away, in_order(planned([away], ROWS[1:2])), size).values()
+    [baseline] = costs(away, training_order(runs_of_rows([away], ROWS[1:2])), size).values()
     training = away.settings.training
     assert baseline.steps == training.epochs * math.ceil(110 / training.batch_size)
     assert baseline.tokens == training.epochs * 110 * 50
     assert not baseline.done
 
 
-def test_answers_of_another_exam_do_not_get_into_the_table(
+def test_answers_of_another_evaluation_set_do_not_get_into_the_table(
     done: tuple[list[Project], list[dict[str, Any]], set[str]],
 ) -> None:
     """The same questions asked with other settings, and in all pairs of languages, in between."""
@@ -207,9 +207,9 @@ def test_answers_of_another_exam_do_not_get_into_the_table(
     one = projects[0]
     short = one.altered(evaluation=one.settings.evaluation.model_copy(update={"max_answer_tokens": 1}))
     evaluate(short, one.settings.workspace / "runs" / "baseline", replace(own_test_set(one), matrix=True))
-    assert finish(planned(projects, ROWS), own_test_set(one)) == entries
+    assert complete_table(runs_of_rows(projects, ROWS), own_test_set(one)) == entries
     evaluate(short, one.settings.workspace / "runs" / "baseline", own_test_set(one))
-    assert finish(planned(projects, ROWS), own_test_set(one)) == entries
+    assert complete_table(runs_of_rows(projects, ROWS), own_test_set(one)) == entries
 
 
 def test_rows_that_do_not_fit_are_refused_before_anything_starts(
@@ -226,9 +226,9 @@ def test_rows_that_do_not_fit_are_refused_before_anything_starts(
         (Row(name="a", task="mix-mrc", criterion="mlm"), "masks none"),
     ):
         with pytest.raises(ConfigError, match=message):
-            finish(planned([one], [ROWS[1], row]), own_test_set(one))
+            complete_table(runs_of_rows([one], [ROWS[1], row]), own_test_set(one))
     whole = own_test_set(one)
     only = replace(whole, corpus=replace(whole.corpus, datasets={"en": whole.corpus.datasets["en"]}))
     with pytest.raises(ConfigError, match="row 'w/o LBMRC' has a model for 'es', no column"):
-        finish(planned([one], ROWS[2:3]), only)
+        complete_table(runs_of_rows([one], ROWS[2:3]), only)
     assert not (tmp_path / "runs").exists()

@@ -1,5 +1,6 @@
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -7,12 +8,16 @@ from unittest import mock
 import pytest
 import torch
 from ranks import Ranks, RanksFailed, Trained, furthest, made_up, settings, trained
+from torch import Tensor
 
 from lbkd.config import Settings
 from lbkd.criterions import Criterion, Loss, registry
 from lbkd.distributed import collectives, group
 from lbkd.errors import DataError
+from lbkd.features.batches import collate
 from lbkd.training import meter
+from lbkd.training.teacher_logits import TeacherLogits
+from lbkd.weighting import TeacherContext, Weighting
 
 STEPS = {"training.max_steps": 20, "training.adam_eps": 1e-5}
 """Gradients that are zero in truth come as roundings, which a small epsilon would blow up to whole steps."""
@@ -114,6 +119,41 @@ def test_a_weighting_is_fitted_alike_on_every_rank(
     alone = learned(how)
     assert alone["NLL"] < alone["NLL at equal weights"]
     assert two_ranks(learned, how) == [alone, alone]
+
+
+class Guess(Weighting):
+    """Guesses one weight when fitted, another one on every rank, and in the same weighting each time."""
+
+    def __init__(self) -> None:
+        self.first = 0.0
+
+    def weights(self, logits: Tensor, context: TeacherContext) -> Tensor:
+        first = torch.full((1, logits.shape[1]), self.first)
+        return torch.cat([first, 1 - first])
+
+    def fit(self, examples: Iterable[tuple[Tensor, TeacherContext]]) -> dict[str, float]:
+        self.first = 0.25 + group.rank() / 2
+        return {"first": self.first}
+
+
+def test_a_weighting_is_fitted_by_rank_zero_for_all(
+    two_ranks: Ranks, tiny_model_folder: Path, workspace: Path
+) -> None:
+    """Rank 1 would have guessed 0.75, of logits 0 and 4 at weights 0.25 and 0.75."""
+    found = two_ranks(guessed, settings(tiny_model_folder, workspace))
+    assert found == [({"first": 0.25}, 3.0)] * 2
+
+
+def guessed(how: Settings) -> tuple[dict[str, float], float]:
+    from lbkd.project import Project
+
+    project = Project(how)
+    teachers = TeacherLogits({"en": mock.Mock(), "es": mock.Mock()}, Guess())
+    with mock.patch.object(TeacherLogits, "_examples", lambda *_: iter(())):
+        told = teachers.fit(project.train_features)
+    batch = collate(project.train_features, project.train_features.features([("en", "en")])[:1])
+    stored = torch.tensor([0.0, 4.0])[None, :, None, None].expand(2, 2, *batch.mask.shape)
+    return told, float(teachers.logits(batch, stored).start[0, 0])
 
 
 def learned(how: Settings) -> dict[str, float]:

@@ -81,6 +81,11 @@ def test_the_path_names_the_language() -> None:
         ("txt", b"one\n", "es.txt has 1 lines, .*en.txt has 3"),
         ("txt", b"caf\xe9\nb\nc\n", "cannot be read as UTF-8"),
         ("json", b"{", "es.json: not JSON"),
+        (
+            "json",
+            b'{"q0": "a", "q0": "b"}',
+            "es.json: an object has the key 'q0' twice, with 'a' and with 'b'",
+        ),
         ("json", b'["a"]', "es.json: expected one object, from id to text"),
         ("json", b'{"q0": ["a"]}', "es.json: expected one object, from id to text"),
         ("jsonl", b'{"id": "q0", "text": "a"}\n{"id"\n', "es.jsonl, line 2: not JSON"),
