@@ -23,8 +23,13 @@ _EXAMPLES = {"task": "distill", "criterion": "combined", "weighting": "impurity"
 """A component of each kind, for messages."""
 _OF_A_CORPUS = {"corpus", "model", "training", "evaluation", "task", "criterion", "weighting", "seed"}
 """Sections that a corpus's own file may contain: the corpus, and learning from it."""
-_USERS_ALONE = ("name", "revision", "trust_remote_code")
-"""Settings of the model that a corpus's own file must not contain."""
+_USERS_ALONE = (
+    ("corpus", "allow_overlap"),
+    ("model", "name"),
+    ("model", "revision"),
+    ("model", "trust_remote_code"),
+)
+"""Settings of these sections that a corpus's own file must not contain."""
 
 
 def load_settings(
@@ -112,9 +117,8 @@ def _check_own(tables: dict[str, Any], file: Path) -> None:
     Raises:
         ConfigError: a setting that is the user's alone, or a path that leads out of the corpus.
     """
-    model = _table(tables, ("model",))
     refused = [name for name in tables if name not in _OF_A_CORPUS]
-    refused += [f"model.{name}" for name in _USERS_ALONE if name in model]
+    refused += [f"{section}.{key}" for section, key in _USERS_ALONE if key in _table(tables, (section,))]
     if refused:
         raise ConfigError(
             f"{file}: {', '.join(refused)}: a corpus's own file must not set this. If you trust the corpus, "

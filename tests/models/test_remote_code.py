@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ranks import settings
 
-from lbkd.config import ModelSettings
+from lbkd.config import ModelSettings, Settings
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.inference import Answerer
@@ -49,8 +49,8 @@ def remote(tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def as_run(model: Path, folder: Path) -> Path:
     """A run folder whose run.json says that the code is to be trusted."""
     shutil.copytree(model, folder / "model")
-    about = {"settings": {"model": ModelSettings(trust_remote_code=True).model_dump(mode="json")}}
-    (folder / "run.json").write_text(json.dumps({"task": "baseline", **about}))
+    how = Settings(model=ModelSettings(trust_remote_code=True)).model_dump(mode="json")
+    (folder / "run.json").write_text(json.dumps({"task": "baseline", "settings": how}))
     return folder
 
 

@@ -18,6 +18,7 @@ from lbkd.settings import FILE_NAME, load_settings, read_toml
         ("[model]\nrevision = 'main'", "model.revision"),
         ("workspace = 'work'", "workspace"),
         ("overwrite = true", "overwrite"),
+        ("[corpus]\nallow_overlap = true", "corpus.allow_overlap"),
         ("workspace = 'w'\n[model]\nname = 'x'\n[training]\nepochs = 2", "workspace, model.name"),
         ("[runtime]\nprecision = 'fp32'", "runtime"),
         ("[runtime]\ndeepspeed = 'ds.json'", "runtime"),
