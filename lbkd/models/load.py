@@ -9,14 +9,25 @@ import numpy as np
 import torch
 
 from lbkd.config import ModelSettings
-from lbkd.errors import ConfigError
+from lbkd.errors import ConfigError, DataError
 from lbkd.models import e5_small
 from lbkd.models.span import exact_head
-from lbkd.workspace import fingerprint, folder_hash, read_json, replacing, write_json
+from lbkd.workspace import (
+    MANIFEST,
+    damaged,
+    fingerprint,
+    folder_hash,
+    read_json,
+    replacing,
+    write_json,
+    write_manifest,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+_FORMAT = 1
+"""Version of prepared folders."""
 FREQUENT_PIECES = 20_000
 """Default number of frequent pieces that trimming keeps beside the pieces that texts use."""
 
@@ -51,8 +62,8 @@ def prepare(
         texts = list(texts)
         key = fingerprint(texts)
     content = folder_hash(Path(name)) if Path(name).is_dir() else name
-    place = folder / f"{Path(name).name}-{fingerprint([content, trim, key])}"
-    if not place.exists():
+    place = folder / f"{Path(name).name}-{fingerprint([_FORMAT, content, trim, key])}"
+    if damaged(place):
         from lbkd.models.trimming.probes import pieces_per_character, price_of_cut
         from lbkd.models.trimming.restore import KEPT
         from lbkd.models.trimming.trim import trim_vocabulary
@@ -64,6 +75,7 @@ def prepare(
             save(model, tokenizer, new)
             if trim is None:
                 np.save(new / KEPT, np.array(kept))
+            write_manifest(new)
         if trim is not None:
             note(price_of_cut(before, pieces_per_character(tokenizer)))
     return str(place)
@@ -205,15 +217,31 @@ def trained(model: str | Path) -> tuple[str, ModelSettings]:
 
     Raises:
         ConfigError: a run.json that is damaged or of another version.
+        DataError: see `check_sound`.
     """
     about = Path(model) / "run.json"
     if not about.exists():
         most = longest_input(load_config(str(model)), load_tokenizer(str(model)))
         return str(model), ModelSettings(max_length=min(ModelSettings().max_length, most))
+    check_sound(Path(model))
     try:
         return str(Path(model) / "model"), ModelSettings(**read_json(about)["settings"]["model"])
     except (LookupError, TypeError, ValueError) as error:
         raise ConfigError(f"{about}: not written by this version of lbkd, or damaged.") from error
+
+
+def check_sound(run: Path) -> None:
+    """Hold the files of a run's model against their checksums, where the run has some.
+
+    Raises:
+        DataError: a file that is missing or damaged.
+    """
+    folder = run / "model"
+    if (folder / MANIFEST).exists() and (files := damaged(folder)):
+        raise DataError(
+            f"{folder / files[0]} is missing or damaged; remove {run} to train this model anew, or bring the "
+            "folder back from a copy."
+        )
 
 
 def longest_input(config: "PreTrainedConfig", tokenizer: "PreTrainedTokenizerBase") -> int:
