@@ -238,7 +238,7 @@ def encoder(arguments: argparse.Namespace, texts: ParallelCorpus) -> str:
     """The folder of `--model`, or of e5-small with what the texts need, made ready under lbkd-work/ once."""
     if arguments.model:
         return str(arguments.model)
-    from lbkd.models.load import prepare
+    from lbkd.models.prepare import prepare
 
     found: set[str] = set()
     for data in texts.datasets.values():

@@ -11,7 +11,8 @@ import pytest
 
 from lbkd.errors import DataError
 from lbkd.features.tokens import stored_tokens, tokenizer_hash
-from lbkd.models.load import load_encoder, prepare, save, trained
+from lbkd.models.load import load_encoder, save, trained
+from lbkd.models.prepare import prepare
 from lbkd.workspace import MANIFEST, damaged, write_manifest
 
 if TYPE_CHECKING:

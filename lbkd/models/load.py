@@ -1,11 +1,10 @@
 """Pretrained encoders and trained span models, as plain Hugging Face folders."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from lbkd.config import ModelSettings
@@ -15,70 +14,12 @@ from lbkd.models.span import exact_head
 from lbkd.workspace import (
     MANIFEST,
     damaged,
-    fingerprint,
-    folder_hash,
     read_json,
-    replacing,
     write_json,
-    write_manifest,
 )
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-_FORMAT = 1
-"""Version of prepared folders."""
-FREQUENT_PIECES = 20_000
-"""Default number of frequent pieces that trimming keeps beside the pieces that texts use."""
-
-
-def prepare(
-    name: str,
-    trim: int | None,
-    texts: Iterable[str],
-    folder: Path,
-    *,
-    trust: bool = False,
-    key: str = "",
-    note: Callable[[str], None] = lambda message: None,
-) -> str:
-    """The folder or hub id to load model `name` from; a prepared folder is made once.
-
-    The vocabulary of `e5-small` is cut even without `trim`, for training alone: models that are trained from
-    the prepared folder are saved with the whole vocabulary (see `trimming.restore`).
-
-    Args:
-        name: a folder, a hub id, or `e5-small`.
-        trim: number of frequent pieces to keep beside the pieces of `texts`, for good; None: keep all pieces.
-        texts: texts that the model must read without loss.
-        folder: the folder of all prepared models.
-        trust: run Python code that comes with a hub model.
-        key: fingerprint of the texts; with a key, texts are read only if the model is not prepared yet.
-        note: hears what the cut costs.
-    """
-    if name != e5_small.NAME and trim is None:
-        return name
-    if not key:
-        texts = list(texts)
-        key = fingerprint(texts)
-    content = folder_hash(Path(name)) if Path(name).is_dir() else name
-    place = folder / f"{Path(name).name}-{fingerprint([_FORMAT, content, trim, key])}"
-    if damaged(place):
-        from lbkd.models.trimming.probes import pieces_per_character, price_of_cut
-        from lbkd.models.trimming.restore import KEPT
-        from lbkd.models.trimming.trim import trim_vocabulary
-
-        model, tokenizer = e5_small.load() if name == e5_small.NAME else load_encoder(name, trust)
-        before = pieces_per_character(tokenizer)
-        kept = trim_vocabulary(model, tokenizer, texts, FREQUENT_PIECES if trim is None else trim)
-        with replacing(place) as new:
-            save(model, tokenizer, new)
-            if trim is None:
-                np.save(new / KEPT, np.array(kept))
-            write_manifest(new)
-        if trim is not None:
-            note(price_of_cut(before, pieces_per_character(tokenizer)))
-    return str(place)
 
 
 def commit_of(name: str, revision: str | None = None, trust: bool = False) -> str | None:
@@ -172,6 +113,13 @@ def load_span_model(
     model: PreTrainedModel = _load(
         AutoModelForQuestionAnswering, name, trust, config=config, dtype=torch.float32, use_safetensors=True
     )
+    try:
+        model.get_input_embeddings()
+    except NotImplementedError as error:
+        raise ConfigError(
+            f"model {name!r}: {config.model_type} has no word vectors, which lbkd freezes, trims and counts. "
+            "Name a model with a vocabulary, such as XLM-R, multilingual BERT or e5-small."
+        ) from error
     fused_attention(model)
     exact_head(model)
     torch.nn.Module.to(model, device)
@@ -248,6 +196,8 @@ def longest_input(config: "PreTrainedConfig", tokenizer: "PreTrainedTokenizerBas
     """Most tokens that a model reads at once, special tokens included."""
     limit: int = tokenizer.model_max_length
     positions: int = getattr(config, "max_position_embeddings", limit)
+    if positions < 0:  # XLNet's way to say that there is no limit
+        return limit
     if any(family in config.model_type for family in ("roberta", "camembert")):
         positions -= config.pad_token_id + 1  # positions are counted from there
     return min(limit, positions)
@@ -294,7 +244,7 @@ def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
                 'Install it with `pip install "lbkd[xlm]"`.'
             ) from error
         where = "folder" if Path(name).is_dir() else "folder or hub model"
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(
             f"model {name!r}: no usable {where}: {reason} "
             "Name a folder with config.json, weights (safetensors) and tokenizer, a hub id, or e5-small."
