@@ -1,5 +1,6 @@
 """A corpus as model input: every window of every pair, addressed by arithmetic."""
 
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -280,7 +281,7 @@ def whole_clusters(
     """The last tokens of answers, where a token may end inside the last grapheme cluster of its answer.
 
     A tokenizer that composes characters gives a decomposed letter the offsets of its base alone, so that the
-    token before is the one that covers the end of the answer. Differs from run_qa in such texts only.
+    token before is the one that covers the end of the answer. Composed texts are labelled as by run_qa.
 
     Args:
         table: tokens of the texts.
@@ -295,7 +296,8 @@ def whole_clusters(
     beyond = (characters >= 0) & (tokens > 0) & (~there | (begins >= characters))
     found = tokens.copy()
     for n in np.flatnonzero(beyond):
-        before = at[n] - 1
-        _, end = widen(texts[int(rows[n])], int(table.begins[before]), int(table.ends[before]))
-        found[n] -= end >= characters[n]
+        text, before = texts[int(rows[n])], at[n] - 1
+        begin, end = widen(text, int(table.begins[before]), int(table.ends[before]))
+        decomposed = len(unicodedata.normalize("NFC", text[begin:end])) < end - begin
+        found[n] -= decomposed and end >= characters[n]
     return found
