@@ -238,7 +238,7 @@ def encoder(arguments: argparse.Namespace, texts: ParallelCorpus) -> str:
     """Folder of the encoder: `--model`, or e5-small trimmed for the texts, which is kept under lbkd-work/."""
     if arguments.model:
         return str(arguments.model)
-    from lbkd.models.load import prepare
+    from lbkd.models.prepare import prepare
 
     found: set[str] = set()
     for data in texts.datasets.values():

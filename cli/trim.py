@@ -62,7 +62,7 @@ def trim(
             found |= dict.fromkeys(_corpus_texts(settings))
         from torch.cuda import is_available
 
-        from lbkd.models.load import FREQUENT_PIECES
+        from lbkd.models.prepare import FREQUENT_PIECES
         from lbkd.models.trimming.trimmed import trim_to
 
         count = FREQUENT_PIECES if frequent is None else frequent

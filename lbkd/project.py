@@ -17,7 +17,8 @@ from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.features.windows import WindowSettings
 from lbkd.locks import locked
-from lbkd.models.load import commit_of, language_numbers, load_config, load_tokenizer, longest_input, prepare
+from lbkd.models.load import commit_of, language_numbers, load_config, load_tokenizer, longest_input
+from lbkd.models.prepare import prepare
 from lbkd.progress import Listener, Silent
 from lbkd.workspace import differences, fingerprint, replacing
 

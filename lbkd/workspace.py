@@ -46,6 +46,31 @@ def folder_hash(path: Path) -> str:
     return fingerprint({item.name: file_hash(item) for item in sorted(path.iterdir()) if item.is_file()})
 
 
+MANIFEST = "MANIFEST.json"
+"""File with size and sha256 of all other files of a folder."""
+
+
+def write_manifest(folder: Path) -> None:
+    """Write the `MANIFEST` of a folder, by which `damaged` checks the folder's files, in all depths."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    write_json(folder / MANIFEST, {str(path.relative_to(folder)): _described(path) for path in files})
+
+
+def damaged(folder: Path) -> list[str]:
+    """Names of a folder's files that are missing or not as its `MANIFEST` says, the manifest among them."""
+    listed = read_json(folder / MANIFEST)
+    if not isinstance(listed, dict) or not listed:
+        return [MANIFEST]
+    return [name for name, description in listed.items() if _described(folder / name) != description]
+
+
+def _described(path: Path) -> dict[str, Any] | None:
+    try:
+        return {"size": path.stat().st_size, "sha256": file_hash(path)}
+    except OSError:
+        return None
+
+
 def differences(old: dict[str, Any], new: dict[str, Any]) -> str:
     """Names of the entries in which two provenances differ, comma-separated; empty if they are equal."""
     return ", ".join(sorted(_different(old, new)))

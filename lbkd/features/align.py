@@ -16,6 +16,8 @@ _MARKERS = re.compile(r"^(?:##|▁+)|(?:</w>|)$")
 """Prefixes and suffixes by which vocabularies mark the ends of words."""
 _NEAR = 512
 """Characters compared at a time where text and tokens differ; the cost of a comparison is quadratic."""
+_SCATTERED = 8
+"""Length of a longest common stretch below which a quarter of `_NEAR` is compared: cost is cubic then."""
 
 
 def align(text: str, tokens: Sequence[str], unknown: str | None) -> "Ints":
@@ -73,11 +75,16 @@ def _blocks(raw: str, ours: str) -> Iterator[tuple[str, int, int, int, int]]:
         return
     a = c = 0
     while a < len(raw) or c < len(ours):
-        near = raw[a : a + _NEAR], ours[c : c + _NEAR]
-        blocks = difflib.SequenceMatcher(None, *near, autojunk=False).get_opcodes()
-        if a + _NEAR < len(raw) or c + _NEAR < len(ours):  # the longest stretch is sure, not what follows it
+        near = _NEAR
+        matcher = difflib.SequenceMatcher(None, raw[a : a + near], ours[c : c + near], autojunk=False)
+        if matcher.find_longest_match().size < _SCATTERED:
+            near = _NEAR // 4
+            matcher = difflib.SequenceMatcher(None, raw[a : a + near], ours[c : c + near], autojunk=False)
+        blocks = matcher.get_opcodes()
+        if a + near < len(raw) or c + near < len(ours):  # the longest stretch is sure, not what follows it
             sizes = [stop - start if what == "equal" else 0 for what, start, stop, _, _ in blocks]
-            blocks = blocks[: sizes.index(max(sizes)) + 1]
+            halfway = next(n for n, block in enumerate(blocks) if 2 * max(block[2], block[4]) >= near)
+            blocks = blocks[: max(sizes.index(max(sizes)), halfway) + 1]  # half at least: the cost is linear
         for what, *ends in blocks:
             yield what, a + ends[0], a + ends[1], c + ends[2], c + ends[3]
         a, c = a + blocks[-1][2], c + blocks[-1][4]

@@ -16,13 +16,15 @@ from lbkd.corpus.packed import Texts
 from lbkd.errors import ConfigError
 from lbkd.features.addresses import Ints as Ints
 from lbkd.features.align import align
-from lbkd.workspace import fingerprint, folder_hash, replacing
+from lbkd.workspace import damaged, fingerprint, folder_hash, replacing, write_manifest
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 _CHUNK = 4096
+_FORMAT = 1
+"""Version of the files of token tables."""
 _PACKAGES = {"Mykytea": "kytea"}
 """Name of a module -> name of its package, where the two differ."""
 
@@ -107,17 +109,19 @@ def stored_tokens(
 ) -> TokenTable:
     """The table that `tokenize` gives, made once, kept under `folder` and memory-mapped from there.
 
-    The table's place is a fingerprint of texts, tokenizer and, where the tokenizer has rules for each
-    language, the language. One file is mapped for a table: a process may have about a thousand open.
+    A table whose files are damaged is made again. The table's place is a fingerprint of texts, tokenizer and,
+    where the tokenizer has rules for each language, the language. One file is mapped for a table: a process
+    may have about a thousand open.
     """
     how = [tokenizer_hash, language] if takes_language(tokenizer) else [tokenizer_hash]
     content = texts.fingerprint if isinstance(texts, Texts) else fingerprint(list(texts))
-    place = folder / fingerprint([*how, content])
-    if not place.exists():
+    place = folder / fingerprint([_FORMAT, *how, content])
+    if damaged(place):
         with replacing(place) as new:
             table = tokenize(texts, tokenizer, language)
             np.save(new / "rows.npy", table.rows)
             np.save(new / "tokens.npy", np.stack([table.ids, table.begins, table.ends]))
+            write_manifest(new)
     return TokenTable(np.load(place / "rows.npy"), *np.load(place / "tokens.npy", mmap_mode="r"))
 
 

@@ -1,72 +1,25 @@
 """Pretrained encoders and trained span models, as plain Hugging Face folders."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from lbkd.config import ModelSettings
-from lbkd.errors import ConfigError
+from lbkd.errors import ConfigError, DataError
 from lbkd.models import e5_small
 from lbkd.models.span import exact_head
-from lbkd.workspace import fingerprint, folder_hash, read_json, replacing, write_json
+from lbkd.workspace import (
+    MANIFEST,
+    damaged,
+    read_json,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-FREQUENT_PIECES = 20_000
-"""Default number of frequent pieces that trimming keeps beside the pieces that texts use."""
-
-
-def prepare(
-    name: str,
-    trim: int | None,
-    texts: Iterable[str],
-    folder: Path,
-    *,
-    trust: bool = False,
-    key: str = "",
-    note: Callable[[str], None] = lambda message: None,
-) -> str:
-    """The folder or hub id to load model `name` from; a prepared folder is made once.
-
-    The vocabulary of `e5-small` is cut even without `trim`, for training alone: models that are trained from
-    the prepared folder are saved with the whole vocabulary (see `trimming.restore`).
-
-    Args:
-        name: a folder, a hub id, or `e5-small`.
-        trim: number of frequent pieces to keep beside the pieces of `texts`, for good; None: keep all pieces.
-        texts: texts that the model must read without loss.
-        folder: the folder of all prepared models.
-        trust: run Python code that comes with a hub model.
-        key: fingerprint of the texts; with a key, texts are read only if the model is not prepared yet.
-        note: hears what the cut costs.
-    """
-    if name != e5_small.NAME and trim is None:
-        return name
-    if not key:
-        texts = list(texts)
-        key = fingerprint(texts)
-    content = folder_hash(Path(name)) if Path(name).is_dir() else name
-    place = folder / f"{Path(name).name}-{fingerprint([content, trim, key])}"
-    if not place.exists():
-        from lbkd.models.trimming.probes import pieces_per_character, price_of_cut
-        from lbkd.models.trimming.restore import KEPT
-        from lbkd.models.trimming.trim import trim_vocabulary
-
-        model, tokenizer = e5_small.load() if name == e5_small.NAME else load_encoder(name, trust)
-        before = pieces_per_character(tokenizer)
-        kept = trim_vocabulary(model, tokenizer, texts, FREQUENT_PIECES if trim is None else trim)
-        with replacing(place) as new:
-            save(model, tokenizer, new)
-            if trim is None:
-                np.save(new / KEPT, np.array(kept))
-        if trim is not None:
-            note(price_of_cut(before, pieces_per_character(tokenizer)))
-    return str(place)
 
 
 def commit_of(name: str, revision: str | None = None, trust: bool = False) -> str | None:
@@ -160,6 +113,13 @@ def load_span_model(
     model: PreTrainedModel = _load(
         AutoModelForQuestionAnswering, name, trust, config=config, dtype=torch.float32, use_safetensors=True
     )
+    try:
+        model.get_input_embeddings()
+    except NotImplementedError as error:
+        raise ConfigError(
+            f"model {name!r}: {config.model_type} has no word vectors, which lbkd freezes, trims and counts. "
+            "Name a model with a vocabulary, such as XLM-R, multilingual BERT or e5-small."
+        ) from error
     fused_attention(model)
     exact_head(model)
     torch.nn.Module.to(model, device)
@@ -205,21 +165,39 @@ def trained(model: str | Path, trust: bool = False) -> tuple[str, ModelSettings]
 
     Raises:
         ConfigError: a run.json that is damaged or of another version.
+        DataError: see `check_sound`.
     """
     about = Path(model) / "run.json"
     if not about.exists():
         most = longest_input(load_config(str(model), trust), load_tokenizer(str(model), trust))
         return str(model), ModelSettings(max_length=min(ModelSettings().max_length, most))
+    check_sound(Path(model))
     try:
         return str(Path(model) / "model"), ModelSettings(**read_json(about)["settings"]["model"])
     except (LookupError, TypeError, ValueError) as error:
         raise ConfigError(f"{about}: not written by this version of lbkd, or damaged.") from error
 
 
+def check_sound(run: Path) -> None:
+    """Hold the files of a run's model against their checksums, where the run has some.
+
+    Raises:
+        DataError: a file that is missing or damaged.
+    """
+    folder = run / "model"
+    if (folder / MANIFEST).exists() and (files := damaged(folder)):
+        raise DataError(
+            f"{folder / files[0]} is missing or damaged; remove {run} to train this model anew, or bring the "
+            "folder back from a copy."
+        )
+
+
 def longest_input(config: "PreTrainedConfig", tokenizer: "PreTrainedTokenizerBase") -> int:
     """Most tokens that a model reads at once, special tokens included."""
     limit: int = tokenizer.model_max_length
     positions: int = getattr(config, "max_position_embeddings", limit)
+    if positions < 0:  # XLNet's way to say that there is no limit
+        return limit
     if any(family in config.model_type for family in ("roberta", "camembert")):
         positions -= config.pad_token_id + 1  # positions are counted from there
     return min(limit, positions)
@@ -271,7 +249,7 @@ def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
                 "--set model.trust_remote_code=true, or trust_remote_code=True for an Answerer."
             ) from error
         where = "folder" if Path(name).is_dir() else "folder or hub model"
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(
             f"model {name!r}: no usable {where}: {reason} "
             "Name a folder with config.json, weights (safetensors) and tokenizer, a hub id, or e5-small."

@@ -31,11 +31,19 @@ from lbkd.errors import ConfigError, LbkdError
 from lbkd.progress import Listener
 from lbkd.training.engine import Engine
 from lbkd.training.metrics_log import MetricsLog
-from lbkd.workspace import differences, file_hash, put_in_place, read_json, sync_tree, write_json
+from lbkd.workspace import (
+    damaged,
+    differences,
+    put_in_place,
+    read_json,
+    sync_tree,
+    write_json,
+    write_manifest,
+)
 
 _KEPT = 2
 """Checkpoints kept of a run: if the last is damaged, the one before serves."""
-_MANIFEST, _STATE, _METRICS, _BEST = "MANIFEST.json", "state.json", "metrics.jsonl", "best.safetensors"
+_STATE, _METRICS, _BEST = "state.json", "metrics.jsonl", "best.safetensors"
 
 
 @dataclass
@@ -141,8 +149,9 @@ class Checkpoints:
         """The newest sound checkpoint of this run, and the content of its state file."""
         shutil.rmtree(self._beside, ignore_errors=True)  # half written
         for folder in sorted(self.folder.glob("step-*"), key=lambda f: (len(f.name), f.name), reverse=True):
-            fault = _damage(folder)
             state = read_json(folder / _STATE)
+            names = damaged(folder) or ([] if isinstance(state, dict) else [_STATE])
+            fault = f"{names[0]} is missing or damaged" if names else ""
             if not fault and (changed := differences(state["provenance"], self.provenance)):
                 fault = f"{changed} changed"
             if fault:
@@ -200,9 +209,7 @@ class Checkpoints:
 
     def _finish(self, place: Path) -> None:
         with _writing():
-            files = sorted(path for path in self._beside.rglob("*") if path.is_file())
-            listed = {str(path.relative_to(self._beside)): _described(path) for path in files}
-            write_json(self._beside / _MANIFEST, listed)
+            write_manifest(self._beside)
             sync_tree(self._beside)
             put_in_place(self._beside, place)
         self._mine = [*self._mine, place][-_KEPT:]
@@ -226,25 +233,6 @@ def _writing() -> Iterator[None]:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
         raise LbkdError(str(error)) from error
-
-
-def _described(path: Path) -> dict[str, Any]:
-    return {"size": path.stat().st_size, "sha256": file_hash(path)}
-
-
-def _damage(folder: Path) -> str:
-    """Description of a fault in a checkpoint's files; empty for a sound checkpoint."""
-    listed = read_json(folder / _MANIFEST)
-    if not isinstance(listed, dict) or _STATE not in listed:
-        return f"{_MANIFEST} is missing or damaged"
-    for name, description in listed.items():
-        try:
-            sound = _described(folder / name) == description
-        except OSError:
-            sound = False
-        if not sound:
-            return f"{name} is missing or damaged"
-    return ""
 
 
 def _random_file(rank: int) -> str:

@@ -20,7 +20,7 @@ from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import own_test_set
 from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
-from lbkd.models.load import load_span_model, save
+from lbkd.models.load import check_sound, load_span_model, save
 from lbkd.models.trimming.restore import cut_again, restore_folder
 from lbkd.progress import Listener
 from lbkd.project import Project, window_settings
@@ -35,7 +35,7 @@ from lbkd.training.micro_batches import Material
 from lbkd.training.run import Components, Run, read_run, teacher_run
 from lbkd.training.schedule import Schedule
 from lbkd.training.teacher_logits import TeacherLogits
-from lbkd.workspace import file_hash, write_json
+from lbkd.workspace import file_hash, write_json, write_manifest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -64,6 +64,7 @@ def _train_run(run: Run) -> Path:
     project.alike(provenance)
     changed = collectives.broadcast_object(run.changed(provenance))
     if changed == "":
+        check_sound(run.folder)
         project.listener.note(f"{run.name}: done before, still valid ({run.folder})")
         return run.folder
     if changed:
@@ -118,6 +119,7 @@ def _save_model(run: Run, model: "PreTrainedModel", weights: Weights, folder: Pa
     torch.nn.Module.to(model, "cpu")
     save(model, run.project.tokenizer, folder, weights)
     restore_folder(folder, run.project.encoder)
+    write_manifest(folder)
 
 
 def _about(run: Run, provenance: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -287,3 +289,5 @@ def _train_missing(project: Project, teachers: Sequence[tasks.Teacher]) -> None:
                 "so that their logits cannot be compared. Train it again with the student's --model, or use "
                 "another --workspace."
             )
+        else:
+            check_sound(run.folder)

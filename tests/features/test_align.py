@@ -1,3 +1,4 @@
+import difflib
 import unicodedata
 
 import numpy as np
@@ -111,3 +112,25 @@ def test_tokens_that_are_the_text(words: list[str]) -> None:
         return
     found = align(text, [f"{word}</w>" for word in words], "<unk>")
     assert found.tolist() == [[at, at + len(word)] for at, word in zip(expected.tolist(), words, strict=True)]
+
+
+@pytest.mark.parametrize("letters", ["a", "abcdefghij"])
+def test_the_cost_is_linear(letters: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known and unknown letters in turns: as many comparisons, of bounded size, as the text is long."""
+    compared: list[int] = []
+    inner = difflib.SequenceMatcher.get_opcodes
+
+    def counted(self: "difflib.SequenceMatcher[str]") -> object:
+        compared.append(max(len(self.a), len(self.b)))
+        return inner(self)
+
+    monkeypatch.setattr(difflib.SequenceMatcher, "get_opcodes", counted)
+    counts = []
+    for length in (200, 400, 800):
+        text = "".join(f"{letters[n % len(letters)]}ℵ" for n in range(length))
+        align(text, ["<unk>" if letter == "ℵ" else letter for letter in text], "<unk>")
+        assert max(compared) <= 512
+        counts.append(len(compared))
+        compared.clear()
+    assert counts[2] <= 2 * counts[1] + 2 <= 4 * counts[0] + 6
+    assert counts[2] <= 1600 / 64 + 1

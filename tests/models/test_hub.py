@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lbkd.errors import ConfigError
-from lbkd.models.load import commit_of, load_span_model, load_tokenizer, prepare
+from lbkd.models.load import commit_of, load_span_model, load_tokenizer
+from lbkd.models.prepare import prepare
 
 FIRST, SECOND = "1" * 40, "2" * 40
 

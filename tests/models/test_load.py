@@ -4,23 +4,27 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 import torch
 from families import SMALL
-from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    BertConfig,
+    BertModel,
+    CanineConfig,
+    CanineForQuestionAnswering,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    XLNetConfig,
+)
 
 from lbkd.errors import ConfigError
 from lbkd.features.batches import Batch
 from lbkd.models import e5_small
-from lbkd.models.load import (
-    load_config,
-    load_encoder,
-    load_span_model,
-    load_tokenizer,
-    longest_input,
-    prepare,
-)
+from lbkd.models.load import load_config, load_encoder, load_span_model, load_tokenizer, longest_input
+from lbkd.models.prepare import prepare
 from lbkd.models.span import span_logits
 
 MakeBatch = Callable[[str], Batch]
@@ -204,3 +208,28 @@ def test_longest_input_leaves_out_what_roberta_does_not_count(
     settings = json.loads((folder / "tokenizer_config.json").read_text()) | {"model_max_length": 10**30}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     assert longest_input(load_config(str(folder)), load_tokenizer(str(folder))) == 512
+
+
+def test_xlnet_has_no_limit_of_positions(tiny_model_folder: Path) -> None:
+    """Its config says -1, which was told as the most tokens that the model reads."""
+    config = XLNetConfig()
+    assert config.max_position_embeddings == -1
+    tokenizer = load_tokenizer(str(tiny_model_folder))
+    tokenizer.model_max_length = 4096
+    assert longest_input(config, tokenizer) == 4096
+
+
+def test_a_model_without_word_vectors_is_refused(tmp_path: Path) -> None:
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
+    CanineForQuestionAnswering(CanineConfig(**shape, num_hash_buckets=64)).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="canine has no word vectors, .* such as XLM-R"):
+        load_span_model(str(tmp_path))
+
+
+def test_errors_of_several_lines_are_kept_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError("what is wrong:\n  the first thing\n\n  the second thing")
+
+    monkeypatch.setattr(AutoConfig, "from_pretrained", refuse)
+    with pytest.raises(ConfigError, match="what is wrong: the first thing the second thing Name a folder"):
+        load_config("some/model")

@@ -31,9 +31,9 @@ from lbkd.models.load import (
     load_span_model,
     load_tokenizer,
     longest_input,
-    prepare,
     trained,
 )
+from lbkd.models.prepare import prepare
 from lbkd.models.span import SpanLogits, span_logits
 
 

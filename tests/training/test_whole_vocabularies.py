@@ -24,7 +24,7 @@ def test_what_is_saved_reads_every_language(
 ) -> None:
     monkeypatch.setattr(meter, "matmul_peak", lambda *_: 1e10)
     monkeypatch.setattr(e5_small, "load", lambda: load_encoder(str(tiny_model_folder)))
-    monkeypatch.setattr("lbkd.models.load.FREQUENT_PIECES", 100)
+    monkeypatch.setattr("lbkd.models.prepare.FREQUENT_PIECES", 100)
     chosen = settings(Path("e5-small"), tmp_path, **{"corpus.limit": 2, "training.max_steps": 2})
     mine = Project(chosen)
     run = train(mine, Components("distill"))

@@ -13,7 +13,7 @@ from lbkd.models import e5_small
 from lbkd.models.load import language_numbers, load_encoder, save, trained
 from lbkd.models.trimming.compare import Progress, Reader, check
 from lbkd.models.trimming.trim import trim_vocabulary
-from lbkd.workspace import read_json, replacing, write_json
+from lbkd.workspace import read_json, replacing, write_json, write_manifest
 
 
 def trim_to(
@@ -70,6 +70,7 @@ def trim_to(
             languages = language_numbers(trimmed.model.config, trimmed.tokenizer)
             about["provenance"]["tokenizer"] = tokenizer_hash(trimmed.tokenizer, languages)
             write_json(new / "run.json", about)
+            write_manifest(place)
         checked = check(whole, trimmed, kept, texts, settings.max_length, progress)
     return {"whole": numbers[0], "trimmed": numbers[1], "checked": checked}
 

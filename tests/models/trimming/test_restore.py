@@ -11,7 +11,8 @@ from transformers import PreTrainedModel
 
 from lbkd.features.batches import Batch
 from lbkd.models import e5_small
-from lbkd.models.load import load_encoder, load_span_model, load_tokenizer, prepare, save
+from lbkd.models.load import load_encoder, load_span_model, load_tokenizer, save
+from lbkd.models.prepare import prepare
 from lbkd.models.span import SpanLogits, span_logits
 from lbkd.models.trimming.probes import pieces_per_character, price_of_cut
 from lbkd.models.trimming.restore import cut_again, restore_folder, restore_vocabulary

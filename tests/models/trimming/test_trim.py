@@ -23,7 +23,8 @@ from transformers import (
 
 from lbkd.features.batches import Batch
 from lbkd.features.tokens import tokenizer_hash
-from lbkd.models.load import load_encoder, load_span_model, load_tokenizer, prepare, save
+from lbkd.models.load import load_encoder, load_span_model, load_tokenizer, save
+from lbkd.models.prepare import prepare
 from lbkd.models.span import span_logits
 from lbkd.models.trimming.trim import trim_vocabulary
 
