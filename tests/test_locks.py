@@ -39,7 +39,8 @@ def holder(place: Path) -> Any:
     process.start()
     assert held.wait(60)
     yield process, until
-    until.set()
+    if process.is_alive():  # a killed process would be waited for, for ever
+        until.set()
     process.join(60)
 
 
