@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from lbkd.config import ModelSettings, Settings
+from lbkd.config import Settings
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.distributed import collectives, group
 from lbkd.errors import ConfigError
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
-from lbkd.features.windows import WindowSettings
+from lbkd.features.windows import WindowSettings, window_settings
 from lbkd.locks import locked
 from lbkd.models.load import commit_of, language_numbers, load_config, load_tokenizer, longest_input
 from lbkd.models.prepare import prepare
@@ -206,8 +206,7 @@ class Project:
     def locked(self, place: Path) -> Iterator[None]:
         """Hold the lock on a result until every rank has left the block; rank 0 has the lock.
 
-        Every attempt of rank 0 is a collective operation: in a single one, ranks would give up waiting in the
-        end.
+        Every attempt of rank 0 is a collective operation: in a single one, ranks would give up at last.
         """
         if self.rank == 0:
             with locked(place, self.listener.note, collectives.broadcast_object):
@@ -299,8 +298,3 @@ class Project:
         finally:
             if self.rank == 0:
                 token.unlink()
-
-
-def window_settings(model: ModelSettings) -> WindowSettings:
-    """The part of the model's settings that decides how a pair becomes windows."""
-    return WindowSettings(model.max_length, model.max_question_tokens, model.window_step)

@@ -12,9 +12,9 @@ from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
 from lbkd.evaluation.metrics import Score
 from lbkd.evaluation.scored import scored
 from lbkd.features.dataset import FeatureSet, LanguagePair
-from lbkd.features.windows import WindowSettings
+from lbkd.features.windows import WindowSettings, window_settings
 from lbkd.models.load import load_span_model, trained
-from lbkd.project import Project, window_settings
+from lbkd.project import Project
 from lbkd.workspace import folder_hash, read_json, write_json
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from lbkd.evaluation.answers import Decoding, answers_by_question
 from lbkd.evaluation.benchmarks import BENCHMARKS
 from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.scored import scored
-from lbkd.project import Project, window_settings
+from lbkd.features.windows import window_settings
+from lbkd.project import Project
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

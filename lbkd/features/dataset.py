@@ -53,11 +53,8 @@ class FeatureSet:
         """Tokenize the corpus, 2K sets of texts; sets that `folder` holds already are read from there.
 
         Args:
-            corpus: the texts.
-            tokenizer: the model's.
             tokenizer_hash: see `tokens.tokenizer_hash`.
             folder: where token tables are kept.
-            windows: how pairs become windows.
             languages: the model's number of each language, for models with language embeddings.
 
         Raises:

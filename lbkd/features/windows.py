@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lbkd.config import ModelSettings
 from lbkd.errors import ConfigError
 from lbkd.features.tokens import Ints
 
@@ -118,3 +119,8 @@ class Windows:
         # From window to window a token's context rises, then falls: its neighbours tell the best one.
         owned[several] &= (mine > context(number - 1)) & (mine >= context(number + 1))
         return owned
+
+
+def window_settings(model: ModelSettings) -> WindowSettings:
+    """The part of the model's settings that decides how a pair becomes windows."""
+    return WindowSettings(model.max_length, model.max_question_tokens, model.window_step)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from lbkd.features.dataset import LanguagePair
-from lbkd.features.windows import WindowRule
+from lbkd.features.windows import WindowRule, window_settings
 from lbkd.models import e5_small
 from lbkd.planning.hardware import Hardware, this_machine
 from lbkd.planning.jobs import Job
@@ -15,7 +15,7 @@ from lbkd.planning.model_size import ModelSize, model_size_of
 from lbkd.planning.run_workload import RunWorkload, counted_workload, expected_workload
 from lbkd.planning.speed import Speed, assumed_speed, measured_speed
 from lbkd.planning.workload import Size, Texts, Workload
-from lbkd.project import Project, window_settings
+from lbkd.project import Project
 from lbkd.teachers.packing import mean_size
 
 _SPECIALS = 4

@@ -20,10 +20,11 @@ from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import own_test_set
 from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
+from lbkd.features.windows import window_settings
 from lbkd.models.load import check_sound, load_span_model, save
 from lbkd.models.trimming.restore import cut_again, restore_folder
 from lbkd.progress import Listener
-from lbkd.project import Project, window_settings
+from lbkd.project import Project
 from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.training.check import check_run

@@ -16,7 +16,6 @@ from torch.profiler import profile
 from lbkd.config import RuntimeSettings, TrainingSettings
 from lbkd.criterions import Criterion, Loss, registry
 from lbkd.distributed import group
-from lbkd.distributed.device import compute_dtype
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.models.load import load_span_model
 from lbkd.training.deepspeed_config import deepspeed_config
@@ -103,25 +102,6 @@ def test_fp16_goes_without_zero(tmp_path: Path) -> None:
         config(precision="fp16", zero_stage=2)
     with pytest.raises(ConfigError, match="fp16 goes with ZeRO stage 0 only, not 3"):
         config(own={"zero_optimization": {"stage": 3}}, path=tmp_path / "ds.json", precision="fp16")
-
-
-@pytest.mark.parametrize(
-    ("choice", "gpu", "bf16", "expected"),
-    [
-        ("auto", False, False, torch.float32),
-        ("auto", True, True, torch.bfloat16),
-        ("auto", True, False, torch.float16),
-        ("fp32", True, True, torch.float32),
-        ("bf16", False, False, torch.bfloat16),
-        ("fp16", True, True, torch.float16),
-    ],
-)
-def test_precision(
-    choice: str, gpu: bool, bf16: bool, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
-    assert compute_dtype(choice) is expected
 
 
 @pytest.mark.parametrize("stage", [0, 2])

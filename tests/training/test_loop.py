@@ -14,8 +14,7 @@ from lbkd.config import Settings
 from lbkd.errors import LbkdError
 from lbkd.features.batches import Epoch, collate
 from lbkd.features.dataset import FeatureSet
-from lbkd.models import flops
-from lbkd.models.flops import matmul_peak, matrix_weights, training_flops
+from lbkd.models.flops import matrix_weights, training_flops
 from lbkd.models.load import load_span_model
 from lbkd.progress import Silent
 from lbkd.project import Project
@@ -25,7 +24,6 @@ from lbkd.training import teacher_logits
 from lbkd.training.loop import Report, TrainingLoop
 from lbkd.training.metrics_log import MetricsLog
 from lbkd.training.micro_batches import Material
-from lbkd.training.optimizer import warmup_then_decay
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.weighting import TeacherContext, Weighting
 
@@ -46,19 +44,6 @@ def changed(how: Settings, **training: Any) -> Settings:
 
 def all_pairs(features: FeatureSet) -> list[tuple[str, str]]:
     return [(k, j) for k in features.languages for j in features.languages]
-
-
-@pytest.mark.parametrize(
-    ("total", "warmup", "factors"),
-    [
-        (5, 0.0, [1, 4 / 5, 3 / 5, 2 / 5, 1 / 5, 0]),
-        (6, 0.3, [1 / 3, 2 / 3, 1, 3 / 4, 2 / 4, 1 / 4, 0]),  # 1.8 steps of warm-up are two
-        (3, 1.0, [1 / 4, 2 / 4, 3 / 4, 0, 0]),
-    ],
-)
-def test_the_learning_rate_rises_then_falls(total: int, warmup: float, factors: list[float]) -> None:
-    schedule = warmup_then_decay(total, warmup)
-    assert [schedule(step) for step in range(len(factors))] == pytest.approx(factors)
 
 
 def test_ten_steps_are_those_of_plain_torch(
@@ -280,18 +265,6 @@ def test_a_weighting_that_learns_nothing_reads_nothing(features: FeatureSet) -> 
     assert TeacherLogits({}, Given()).fit(features) == {}  # the first look at a store would fail
 
 
-def test_flops_by_hand() -> None:
-    layers = {
-        "embeddings": torch.nn.Embedding(9, 3),
-        "up": torch.nn.Linear(3, 4),
-        "down": torch.nn.Linear(4, 2),
-    }
-    weights = matrix_weights(torch.nn.ModuleDict(layers))
-    assert weights == 3 * 4 + 4 * 2
-    # two windows of 4 and 6 tokens, two layers 4 wide
-    assert training_flops(weights, 10, 16 + 36, 2, 4) == 6 * 20 * 10 + 12 * 2 * 4 * 52
-
-
 def test_flops_are_those_that_torch_counts(features: FeatureSet, tiny_model_folder: Path) -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -304,14 +277,6 @@ def test_flops_are_those_that_torch_counts(features: FeatureSet, tiny_model_fold
         model(**collate(features, ids).inputs())
     estimate = training_flops(matrix_weights(model), length, length**2, 2, 32)
     assert estimate == pytest.approx(3 * counter.get_total_flops(), rel=1e-6)
-
-
-def test_matmul_peak_is_a_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a made-up clock, on which the products take 4, 2, 3, 4 and 4 seconds."""
-    times = iter(np.cumsum([0, 4, 0, 2, 0, 3, 0, 4, 0, 4]).tolist())
-    monkeypatch.setattr(flops.time, "perf_counter", lambda: next(times))
-    monkeypatch.setattr(flops, "linear", lambda a, b: None)
-    assert matmul_peak(torch.device("cpu"), torch.float32) == 2 * 1536**3 / 2
 
 
 def test_a_metrics_file_holds_what_is_no_number_too(tmp_path: Path) -> None:

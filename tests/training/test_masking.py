@@ -10,9 +10,8 @@ import torch
 from ranks import Ranks, furthest, settings
 
 from lbkd import tasks
-from lbkd.config import BUILTIN_CORPUS, Settings
+from lbkd.config import Settings
 from lbkd.errors import ConfigError, DataError, LbkdError
-from lbkd.phrases import words_of
 from lbkd.project import Project
 from lbkd.tasks import Masking
 from lbkd.training import meter
@@ -24,22 +23,6 @@ from lbkd.workspace import read_json
 
 PAIRS = [("en", "en"), ("es", "es")]
 TWENTY = {"training.max_steps": 20, "training.adam_eps": 1e-5}
-
-
-@pytest.fixture(scope="module")
-def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Phrases for the passages of the corpus that ships: every third run of three words."""
-    folder = tmp_path_factory.mktemp("lists")
-    for language in ("en", "es"):
-        document = json.loads((BUILTIN_CORPUS / f"train.{language}.json").read_text(encoding="utf-8"))
-        lines = []
-        for article in document["data"]:
-            for passage in (paragraph["context"] for paragraph in article["paragraphs"]):
-                words = words_of(passage)
-                lines += [passage[a.start() : b.end()] for a, b in zip(words[::3], words[2::3], strict=False)]
-        text = "".join(f"{' '.join(line.split())}\n" for line in lines)
-        (folder / f"{language}.txt").write_text(text, encoding="utf-8")
-    return folder
 
 
 @pytest.fixture

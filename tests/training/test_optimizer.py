@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import torch
 
-from lbkd.training.optimizer import ClippingAdamW, Skips
+from lbkd.training.optimizer import ClippingAdamW, Skips, warmup_then_decay
 
 
 def parameters() -> list[torch.nn.Parameter]:
@@ -87,3 +87,16 @@ def test_skips_are_counted() -> None:
     for skipped in (1.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0):
         skips.add(torch.tensor(skipped))
     assert skips.read() == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("total", "warmup", "factors"),
+    [
+        (5, 0.0, [1, 4 / 5, 3 / 5, 2 / 5, 1 / 5, 0]),
+        (6, 0.3, [1 / 3, 2 / 3, 1, 3 / 4, 2 / 4, 1 / 4, 0]),  # 1.8 steps of warm-up are two
+        (3, 1.0, [1 / 4, 2 / 4, 3 / 4, 0, 0]),
+    ],
+)
+def test_the_learning_rate_rises_then_falls(total: int, warmup: float, factors: list[float]) -> None:
+    schedule = warmup_then_decay(total, warmup)
+    assert [schedule(step) for step in range(len(factors))] == pytest.approx(factors)

@@ -9,10 +9,11 @@ from ranks import settings
 
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.features.batches import collate
+from lbkd.features.windows import window_settings
 from lbkd.models import e5_small
 from lbkd.models.load import load_encoder, load_span_model, load_tokenizer
 from lbkd.models.span import span_logits
-from lbkd.project import Project, window_settings
+from lbkd.project import Project
 from lbkd.tasks import Teacher
 from lbkd.training import meter
 from lbkd.training.run import Components
