@@ -212,9 +212,9 @@ class Run:
             **self.settings_provenance(),
             **{f"teacher {name}": file_hash(run.weights) for name, run in self.teacher_runs().items()},
             **masking_provenance(self.masking),
-            "corpus": self.project.train_corpus.fingerprint(),
             "model.commit": self.project.commit,
-            "tokenizer": self.project.tokenizer_hash,
+            "tokenizer": self.project.tokenizer_hash,  # rank 0 packs the corpus for the others on the way
+            "corpus": self.project.train_corpus.fingerprint(),
         }
 
     def changed(self, provenance: dict[str, Any]) -> str | None:
