@@ -226,8 +226,10 @@ import time
 from pathlib import Path
 import torch
 from lbkd.config import RuntimeSettings, TrainingSettings
-from lbkd.training.engine import Engine
+from lbkd.distributed import group
+from lbkd.training.engine import Engine, import_deepspeed
 from lbkd.training.deepspeed_config import deepspeed_config
+from lbkd.training.micro_batches import Division
 
 
 def two_steps():
@@ -244,6 +246,7 @@ def two_steps():
     machine.close()
 
 group.start()
+import_deepspeed()
 began = time.perf_counter()
 two_steps()
 group.stop()

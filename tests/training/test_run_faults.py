@@ -14,7 +14,6 @@ from lbkd.evaluation.evaluate import evaluate
 from lbkd.project import Project
 from lbkd.training import meter, steps
 from lbkd.training.loop import TrainingLoop
-from lbkd.training.steps import run_all
 
 
 @pytest.fixture
@@ -121,7 +120,7 @@ def two_rank_run(how: Settings) -> list[dict[str, Any]]:
     from unittest import mock
 
     with mock.patch.object(meter, "matmul_peak", lambda *_: 1e10):
-        return run_all(Project(how))
+        return run_everything(Project(how))
 
 
 @pytest.mark.slow
