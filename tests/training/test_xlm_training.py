@@ -138,4 +138,7 @@ def test_teachers_that_number_languages_otherwise(
     config["lang2id"] |= {"en": 3, "es": 2}
     (other / "config.json").write_text(json.dumps(config))
     with pytest.raises(ConfigError, match="this teacher reads another tokenizer than the student"):
-        train(Project(settings(other, project.settings.workspace, **QUICK)), Components("distill"))
+        train(
+            Project(settings(other, project.settings.workspace, **QUICK, overwrite=True)),
+            Components("distill"),
+        )
