@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lbkd.distributed import collectives
 from lbkd.distributed.device import compute_dtype, current_device
+from lbkd.errors import ConfigError
 from lbkd.evaluation.answers import Decoding, answers_by_question
 from lbkd.evaluation.decode import Decoded
 from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
@@ -48,7 +49,12 @@ def evaluate(
     with project.locked(model / "eval"):
         rows = _rows(project, model, evaluation_set)
     about = read_json(model / "run.json") or {}
-    learnt = about["settings"]["corpus"]["languages"] if about else project.settings.corpus.languages
+    try:
+        learnt = about["settings"]["corpus"]["languages"] if about else project.settings.corpus.languages
+    except (LookupError, TypeError) as error:
+        raise ConfigError(
+            f"{model / 'run.json'}: not written by this version of lbkd, or damaged."
+        ) from error
     run = {"model": model.name, "task": about.get("task", "")}
     return [{**run, **row, "zero_shot": row["language"] not in learnt} for row in rows]
 

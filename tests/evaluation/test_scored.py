@@ -75,7 +75,7 @@ def test_evaluation_selection_and_answers_files_agree(
     run = tmp_path / "run"
     (run / "model").parent.mkdir()
     (run / "model").symlink_to(tiny_model_folder)
-    (run / "run.json").write_text(json.dumps({"settings": {"model": {}}}))
+    (run / "run.json").write_text(json.dumps({"settings": {"model": {}, "corpus": {"languages": ["en"]}}}))
     [row] = evaluate(project, run, two_questions)
     assert (row["exact_match"], row["f1"]) == (100.0, 100.0)
 

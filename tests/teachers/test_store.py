@@ -147,7 +147,7 @@ def test_another_rank_mends_a_block_with_other_bits(store: LogitsStore) -> None:
     ("changes", "names"),
     [
         ({"teacher": "f00d"}, "teacher"),
-        ({"windows": {"max_length": 384, "step": 64}}, "windows"),
+        ({"windows": {"max_length": 384, "step": 64}}, "windows.step"),
         ({"corpus": "tea", "teacher": "f00d"}, "corpus, teacher"),
         ({"tokenizer": "new"}, "tokenizer"),
     ],
