@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from lbkd.config import Settings
 from lbkd.errors import DataError, LbkdError
 from lbkd.features.tokens import Ints
+from lbkd.models.load import check_sound
 from lbkd.project import Project
 from lbkd.training.run import Components, Run, read_run
 from lbkd.training.schedule import Schedule
@@ -77,8 +78,9 @@ class _Runs:
                 components = TypeAdapter(Components).validate_python(about["components"])
             except (LookupError, TypeError, ValueError) as error:
                 raise DataError(f"{folder / 'run.json'}: not written by this version of lbkd.") from error
+            check_sound(folder)
             with safe_open(folder / "model" / "model.safetensors", "pt"):
-                pass  # the file's length is held against its header
+                pass  # a model without checksums: its length is held against its header
         except (DataError, OSError, SafetensorError) as error:
             return Status("run", folder.name, "damaged", str(error))
         try:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from lbkd.config import Settings
 from lbkd.corpus.overlap import SharedQuestion, shared_questions
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.errors import ConfigError, DataError
@@ -67,14 +68,12 @@ def check_model(folder: Path, evaluation_set: EvaluationSet, *, allow_overlap: b
 
 def _trained_on(about: dict[str, Any]) -> ParallelCorpus | None:
     """The training corpus of a run; None where the files are gone or changed since."""
-    corpus = about["settings"]["corpus"]
-    paths = {
-        language: Path(corpus["dir"]) / corpus["files"].format(split=corpus["train"], language=language)
-        for language in corpus["languages"]
-    }
+    settings = Settings.model_validate(about["settings"])
+    corpus = settings.corpus
+    paths = {language: settings.path(corpus.train, language) for language in corpus.languages}
     if not all(path.exists() for path in paths.values()):
         return None
-    read = ParallelCorpus.read(paths, corpus["source"], corpus["limit"])
+    read = ParallelCorpus.read(paths, corpus.source, corpus.limit)
     return read if read.fingerprint() == about["provenance"]["corpus"] else None
 
 

@@ -69,6 +69,14 @@ def test_damage(copy: Path, found: Callable[[], Any]) -> None:
     assert all(how == "done" for name, (how, _) in status.items() if name not in damaged)
 
 
+def test_a_flipped_bit_in_a_model(copy: Path, found: Callable[[], Any]) -> None:
+    """As a command that uses the run finds it, by the same check."""
+    harm(copy / "runs" / "baseline" / "model" / "model.safetensors")
+    how, because = found()["run baseline"]
+    assert how == "damaged"
+    assert "model.safetensors is missing or damaged" in because
+
+
 def test_a_teacher_that_is_gone_and_logits_that_are(copy: Path, found: Callable[[], Any]) -> None:
     shutil.rmtree(copy / "runs" / "branch-mrc.es")
     shutil.rmtree(copy / "logits" / "branch-mrc.en")
