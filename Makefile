@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 
 .PHONY: help demo quick test test-quick lint bench install apertium clean
 
+# A file's tests share models that the file makes, so they stay together; each process has one thread of its own.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 BENCHMARKS := start features store decode training distillation peak plan
 
 help: ## Show this list
@@ -17,10 +20,10 @@ quick: install ## The same way in two minutes; its scores mean nothing
 	$(BIN)/lbkd demo --quick
 
 test: install ## Run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-quick: install ## Run the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 lint: install ## Check style, types and the documentation's links
 	$(BIN)/ruff check .

@@ -41,9 +41,18 @@ def _is_punctuation(character: str) -> bool:
     return character in string.punctuation or unicodedata.category(character).startswith("P")
 
 
+_LETTER = r"[\w\u0300-\u036f]"
+"""The characters of words: `\\w`, as in the scripts, and the combining marks of Latin letters."""
+
+
 def _words(words: str) -> Callable[[str], str]:
-    """Turn each of these whole words into a space; `re` says where a word ends (a combining mark ends it)."""
-    pattern = re.compile(rf"\b(?:{'|'.join(words.split())})\b")
+    """Turn each of these whole words into a space, in composed and in decomposed text.
+
+    To the official patterns a combining mark ends a word, so that the "a" of a decomposed "á" is an article.
+    """
+    spellings = [unicodedata.normalize(form, word) for word in words.split() for form in ("NFC", "NFD")]
+    any_of = "|".join(dict.fromkeys(spellings))
+    pattern = re.compile(rf"(?<!{_LETTER})(?:{any_of})(?!{_LETTER})")
     return lambda text: pattern.sub(" ", text)
 
 

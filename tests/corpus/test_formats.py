@@ -35,7 +35,7 @@ def table(delimiter: str) -> str:
 @pytest.mark.parametrize(
     ("content", "message", "remedy"),
     [
-        (gzip.compress(b"{}"), "a gzip file", "gunzip"),
+        (gzip.compress(b"{}", mtime=0), "a gzip file", "gunzip"),
         (bz2.compress(b"{}"), "a bzip2 file", "bunzip2"),
         (lzma.compress(b"{}"), "an xz file", "unxz"),
         (b"PAR1\x15\x04", "a Parquet file", "nest the rows"),

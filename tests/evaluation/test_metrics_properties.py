@@ -1,9 +1,11 @@
+import unicodedata
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.evaluation.metrics import (
     METRICS,
     MLQA_LANGUAGES,
@@ -92,3 +94,21 @@ def test_the_total_is_the_mean_of_the_answers(
             100 * sum(one.exact_match for one in each.values()) / len(each)
         )
         assert (score.questions, score.missing) == (len(golds), len(golds) - len(predictions))
+
+
+@pytest.mark.parametrize("metric", ["squad-v1", "mlqa"])
+def test_decomposed_text_scores_as_composed_text(xquad: ParallelCorpus, metric: str) -> None:
+    """Answers of XQuAD, and those with a neighbouring word of the passage before or after."""
+    for language, data in xquad.datasets.items():
+        scores = []
+        for form in ("NFC", "NFD"):
+            golds, predictions = {}, {}
+            for n, question in enumerate(data.questions):
+                words = data.passages[question.passage].split()
+                word = words[n % len(words)]
+                answer = question.answers[0].text
+                said = (answer, f"{word} {answer}", f"{answer} {word}", word)[n % 4]
+                golds[question.id] = [unicodedata.normalize(form, answer)]
+                predictions[question.id] = unicodedata.normalize(form, said)
+            scores.append(score_predictions(golds, predictions, metric, language))
+        assert scores[0] == scores[1]
