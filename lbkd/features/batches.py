@@ -178,9 +178,10 @@ class Epoch:
         return ids[arranged], rng.permutation(-(-len(ids) // self._size))
 
 
-def share(batch: Ints, rank: int, world: int, parts: int = 1) -> list[Ints]:
-    """The part of a global batch for one of `world` ranks, in `parts` micro-batches, some of them empty."""
-    return [batch[rank + part * world :: world * parts] for part in range(parts)]
+def share(batch: Ints, rank: int, world_size: int, gradient_accumulation_steps: int = 1) -> list[Ints]:
+    """The windows of a global batch for one rank, a list for each of its micro-batches; some may be empty."""
+    stride = world_size * gradient_accumulation_steps
+    return [batch[first::stride] for first in range(rank, rank + stride, world_size)]
 
 
 def by_tokens(ids: Ints, lengths: Ints, budget: int) -> Iterator[Ints]:

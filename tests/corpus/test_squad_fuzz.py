@@ -2,13 +2,12 @@
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from json_places import places
 
 from lbkd.corpus.squad import TOLERATED, inspect_file, read
 from lbkd.errors import DataError
@@ -48,14 +47,6 @@ likely = st.sampled_from(
         "ca\u200bt",
     ]
 )
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of every value inside a document."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in inner:
-        yield (*path, key)
-        yield from places(item, (*path, key))
 
 
 @st.composite

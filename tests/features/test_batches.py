@@ -112,7 +112,7 @@ def test_shares_make_up_the_batch(world: int, parts: int, size: int) -> None:
 
 def test_share_by_hand() -> None:
     batch = np.arange(10, 17)
-    first, second = (share(batch, rank, world=2, parts=2) for rank in (0, 1))
+    first, second = (share(batch, rank, world_size=2, gradient_accumulation_steps=2) for rank in (0, 1))
     assert [part.tolist() for part in first] == [[10, 14], [12, 16]]
     assert [part.tolist() for part in second] == [[11, 15], [13]]
 

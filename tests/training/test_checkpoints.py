@@ -15,7 +15,7 @@ from unittest import mock
 
 import pytest
 import torch
-from checkpointed import Killed, check_same_run, go, kept, logged
+from checkpointed import STEPS, Killed, check_same_run, go, kept, logged
 from ranks import Ranks, settings
 from safetensors.torch import load_file
 
@@ -23,14 +23,6 @@ from lbkd.config import Settings
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.training import loop
 from lbkd.workspace import read_json, write_json
-
-STEPS = {
-    "model.dropout": 0.2,
-    "training.max_steps": 8,
-    "training.question_languages_per_example": 2,
-    "training.checkpoint_minutes": 1e-9,  # after every step
-}
-TIMES = {"tokens_per_second", "peak_share"}
 
 
 @pytest.fixture(scope="module")

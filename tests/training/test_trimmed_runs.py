@@ -1,10 +1,10 @@
 """A trimmed vocabulary is another tokenizer: nothing that depends on it is taken for what it was."""
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from checkpointed import Notes
 from ranks import settings
 
 from lbkd.errors import ConfigError
@@ -15,19 +15,6 @@ from lbkd.training.steps import train
 
 QUICK = {"corpus.limit": 2, "training.max_steps": 1}
 STUDENT = "distill.combined.impurity"
-
-
-class Notes:
-    """A listener that keeps what it hears."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-    def progress(self, what: str, done: int, total: int, numbers: Mapping[str, float]) -> None:
-        pass
 
 
 def smaller(model: Path, texts: tuple[str, ...], out: Path) -> Path:
