@@ -76,7 +76,7 @@ def kept(run: Path) -> list[str]:
 def check_same_run(one: Path, other: Path) -> None:
     """Every step was logged once with the same numbers, and weights are the same to the last bit."""
     mine, theirs = (logged(run) for run in (one, other))
-    assert mine == theirs
+    assert mine == theirs, [pair for pair in zip(mine, theirs, strict=False) if pair[0] != pair[1]][:2]
     assert [line["step"] for line in mine] == [*range(1, len(mine) + 1)]
     weights, expected = (load_file(run / "model" / "model.safetensors") for run in (one, other))
     assert weights.keys() == expected.keys()
