@@ -24,7 +24,7 @@ LAYERS = (
     ("tasks", "criterions", "weighting", "teachers"),
     ("models",),
     ("features",),
-    ("corpus_translation",),
+    ("corpus_translation", "conversion"),
     ("translation", "recovery", "corpus", "datasets", "phrases"),
     ("distributed",),
     (

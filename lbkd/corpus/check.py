@@ -67,16 +67,29 @@ def load(path: Path, *, repeated_keys: bool = False) -> tuple[Any, Fault | None]
         path: the file.
         repeated_keys: accept objects that have a key several times; the last value counts.
     """
+    raw, fault = read_bytes(path)
+    if raw is None:
+        return None, fault
+    if format := formats.of_bytes(raw):
+        return _refused("other format", f"{format.name}, not JSON in UTF-8", format.remedy)
+    text, fault = decoded(raw)
+    return (None, fault) if text is None else parsed(text, repeated_keys=repeated_keys)
+
+
+def read_bytes(path: Path) -> tuple[bytes | None, Fault | None]:
+    """The content of a file and None; or None and the fault that prevents reading the file."""
     try:
-        raw = path.read_bytes()
+        return path.read_bytes(), None
     except FileNotFoundError:
         return _refused("missing file", "there is no such file", "check the path")
     except IsADirectoryError:
         return _refused("directory", "this is a folder, not a file", "name the file inside it")
     except (OSError, ValueError) as error:  # ValueError: a path that no file can have
         return _refused("unreadable", f"cannot be read: {error}", "check the path and its permissions")
-    if format := formats.of_bytes(raw):
-        return _refused("other format", f"{format.name}, not JSON in UTF-8", format.remedy)
+
+
+def decoded(raw: bytes) -> tuple[str | None, Fault | None]:
+    """The text of UTF-8 bytes without a byte order mark, and None; or None and the fault."""
     try:
         text = raw.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -85,6 +98,16 @@ def load(path: Path, *, repeated_keys: bool = False) -> tuple[Any, Fault | None]
         return _refused("encoding", message, "save the file as UTF-8, for example with iconv")
     if not text.strip():
         return _refused("not JSON", "the file is empty", "create or download it again")
+    return text, None
+
+
+def parsed(text: str, *, repeated_keys: bool = False) -> tuple[Any, Fault | None]:
+    """The value of a JSON text and None; or None and the fault of the text.
+
+    Args:
+        text: the text.
+        repeated_keys: accept objects that have a key several times; the last value counts.
+    """
     repeated: list[str] = []
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

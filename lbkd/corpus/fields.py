@@ -4,8 +4,20 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from lbkd.corpus.check import Fault, shown
+from lbkd.corpus.formats import CONVERT
 
 T = TypeVar("T")
+
+_CONVERTED: dict[str, tuple[type, ...]] = {
+    "id": (int, float, type(None)),
+    "title": (int, float, type(None)),
+    "text": (int, float),
+    "answer_start": (str, float, type(None)),
+    "is_impossible": (int, float, str, type(None)),
+}
+"""Types of fields' values that `lbkd data convert` makes right."""
+_MADE = {"id": "makes ids", "answer_start": "finds the text in the passage"}
+"""What `lbkd data convert` does where a field is missing."""
 
 _TYPES = {str: "a string", list: "a list", dict: "an object", int: "a whole number", bool: "true or false"}
 
@@ -24,12 +36,14 @@ class FieldReader:
         """The value of a field; for a missing field or another type, None after noting a fault."""
         if name not in record:
             message = f"there is no field {name!r}"
-            self.note("missing field", where, id, message, f"add {name!r}, {_TYPES[kind]}")
+            remedy = f"{CONVERT} {_MADE[name]}" if name in _MADE else f"add {name!r}, {_TYPES[kind]}"
+            self.note("missing field", where, id, message, remedy)
             return None
         value = record[name]
         if type(value) is not kind:  # exact: true and false are no numbers
             message = f"{name!r} must be {_TYPES[kind]}, found {shown(value)}"
-            self.note("wrong type", where, id, message, f"make {name!r} {_TYPES[kind]}")
+            does = f"; {CONVERT} does" if isinstance(value, _CONVERTED.get(name, ())) else ""
+            self.note("wrong type", where, id, message, f"make {name!r} {_TYPES[kind]}{does}")
             return None
         if isinstance(value, str) and (place := _surrogate(value)) is not None:
             message = f"{name!r} has half a surrogate pair, {value[place]!a}, at character {place}"
@@ -42,9 +56,9 @@ class FieldReader:
         value = self.field(record, name, str, where, id)
         if value is None or value.strip():
             return value
-        self.note(
-            "empty", where, id, f"{name!r} is empty, found {shown(value)}", "fill it or remove the entry"
-        )
+        does = f"; {CONVERT} does" if name in ("id", "text") else ""
+        message = f"{name!r} is empty, found {shown(value)}"
+        self.note("empty", where, id, message, f"fill it or remove the entry{does}")
         return None
 
     def items(
@@ -57,7 +71,11 @@ class FieldReader:
                 yield place, item
             else:
                 message = f"must be an object, found {shown(item)}"
-                self.note("wrong type", place, id, message, "make it an object or remove it")
+                found = name == "answers" and isinstance(item, str)
+                remedy = (
+                    f"{CONVERT} finds the text in the passage" if found else "make it an object or remove it"
+                )
+                self.note("wrong type", place, id, message, remedy)
 
 
 def _surrogate(text: str) -> int | None:

@@ -15,6 +15,7 @@ from lbkd.corpus import formats
 from lbkd.corpus.check import Fault, load, refusal, shown
 from lbkd.corpus.differences import difference
 from lbkd.corpus.fields import FieldReader
+from lbkd.corpus.formats import CONVERT
 from lbkd.graphemes import widen
 from lbkd.recovery.recover import by_place
 from lbkd.workspace import fingerprint, write_text
@@ -106,10 +107,14 @@ def inspect_file(path: Path, language: str) -> tuple[Dataset | None, list[Fault]
     return (None if faults else dataset), faults
 
 
-def _parsed(path: Path, language: str) -> tuple[Dataset | None, list[Fault]]:
-    document, fault = load(path)
-    if fault:
-        return None, [fault]
+def inspect(path: Path, document: Any, language: str = "") -> tuple[Dataset, list[Fault]]:
+    """The dataset of a JSON value, as far as it can be read, and all its faults.
+
+    Args:
+        path: the file that the value is from, or will be in.
+        document: the value.
+        language: ISO code of the texts.
+    """
     walk = _Walk(document)
     dataset = Dataset(
         path,
@@ -120,6 +125,11 @@ def _parsed(path: Path, language: str) -> tuple[Dataset | None, list[Fault]]:
         questions=tuple(walk.questions),
     )
     return dataset, walk.faults
+
+
+def _parsed(path: Path, language: str) -> tuple[Dataset | None, list[Fault]]:
+    document, fault = load(path)
+    return (None, [fault]) if fault else inspect(path, document, language)
 
 
 def rebuilt(
@@ -185,7 +195,13 @@ class _Walk(FieldReader):
         text = self.text(record, "question", where, id) or ""
         if id and (first := self.places.setdefault(id, where)) != where:
             message = f"the id {shown(id)} is already that of {first}"
-            self.note("duplicate id", where, id, message, "give every question its own id, or remove one")
+            self.note(
+                "duplicate id",
+                where,
+                id,
+                message,
+                f"give every question its own id, or remove one; {CONVERT} does",
+            )
         answers = [
             self.answer(answer, place, id, passage)
             for place, answer in self.items(record, "answers", where, id)
@@ -195,7 +211,10 @@ class _Walk(FieldReader):
         )
         if impossible and answers:
             message = "'is_impossible' is true, but 'answers' is not empty"
-            self.note("answered", where, id, message, "remove the answers, or make 'is_impossible' false")
+            remedy = "remove the answers, or make 'is_impossible' false"
+            if not any(answer and answer.text.strip() for answer in answers):
+                remedy = f"{CONVERT} leaves out answers that are empty"
+            self.note("answered", where, id, message, remedy)
         if impossible is False and record.get("answers") == []:
             message = "there are no answers, and 'is_impossible' is not true"
             self.note("unanswered", where, id, message, 'add an answer, or "is_impossible": true')
@@ -207,7 +226,7 @@ class _Walk(FieldReader):
         start = self.field(record, "answer_start", int, where, id)
         if start is not None and start < 0:
             message = f"'answer_start' is negative, found {shown(start)}"
-            self.note("negative start", where, id, message, "count characters of the passage from 0")
+            self.note("negative start", where, id, message, f"{CONVERT} finds the text in the passage")
         elif text and passage and start is not None and passage[start : start + len(text)] != text:
             there = shown(passage[start : start + len(text)]) if start < len(passage) else "the passage's end"
             message = f"{shown(text)} is not at character {shown(start)}, where {there} stands"
@@ -226,6 +245,8 @@ class _Walk(FieldReader):
 
 def _elsewhere(text: str, start: int, passage: str) -> tuple[str, str]:
     """Where a misplaced answer occurs, or how it differs from the passage; and the remedy."""
+    if passage.encode("utf-8", "replace").startswith(text.encode("utf-8", "replace"), start):
+        return "it is at this byte", f"{CONVERT} reads offsets in bytes"
     places = passage.rfind(text, 0, start + len(text) - 1), passage.find(text, start)
     if occurrences := [place for place in places if place >= 0]:
         nearest = min(occurrences, key=lambda place: abs(place - start))

@@ -11,22 +11,15 @@ import typer
 from lbkd.corpus.check import shown
 from lbkd.errors import ConfigError
 
-from .console import Reporter, err, out, print_json, stoppable, table
-from .options import Json, names, with_settings
-from .running import running
-from .translate import show
+from ..console import Reporter, err, out, print_json, stoppable, table
+from ..options import Json, names, with_settings
+from ..running import running
+from ..translate import show
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Download, check, repair, count and split data files; mine phrases.\n\n"
-    "Example: lbkd data check train.en.json train.es.json",
-)
 
-
-@app.command()
 def check(
     files: Annotated[list[Path], typer.Argument(help="SQuAD-format files.")],
     most: Annotated[int, typer.Option(min=1, help="Faults to print per file.")] = 20,
@@ -63,7 +56,6 @@ def check(
         raise typer.Exit(2)
 
 
-@app.command()
 def repair(
     files: Annotated[list[Path], typer.Argument(help="SQuAD-format files with misplaced or cut answers.")],
     source: Annotated[
@@ -92,7 +84,6 @@ def repair(
             err.print(f"written: {entry['written']}")
 
 
-@app.command()
 @with_settings
 def stats(settings: "Settings", json: Json = False) -> None:
     """Count passages, questions and answers of each language, and pairs and windows of each language branch.
@@ -125,7 +116,6 @@ def stats(settings: "Settings", json: Json = False) -> None:
         )
 
 
-@app.command()
 @with_settings
 def phrases(
     settings: "Settings",
@@ -174,7 +164,6 @@ def phrases(
     err.print(f"mask them with `lbkd train --task lakm --phrases {quote(str(out_dir))}`")
 
 
-@app.command()
 def split(
     pattern: Annotated[str, typer.Argument(help="Path of the files, with {language} for the language.")],
     out_dir: Annotated[
@@ -212,7 +201,6 @@ def split(
         err.print(f"train on them with `lbkd run --corpus {quote(str(out_dir))} {options}`")
 
 
-@app.command()
 def download(
     name: Annotated[str, typer.Argument(help="squad, translate-train, xquad or mlqa.")],
     folder: Annotated[Path, typer.Option("--out", help="The data folder.")] = Path("data"),
@@ -247,3 +235,9 @@ def download(
         states = Counter(file.state for file in files)
         counts = ", ".join(f"{count} {state}" for state, count in states.items())
         out.print(f"{name}: {counts} in {files[0].path.parent}; licence {dataset.licence}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    for command in (check, repair, stats, phrases, split, download):
+        app.command()(command)

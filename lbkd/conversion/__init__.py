@@ -1,0 +1,1 @@
+"""Files of question answering corpora, as their authors publish them, converted to strict SQuAD JSON."""

@@ -1,0 +1,103 @@
+"""The value that a file holds, whatever its packing, encoding and notation."""
+
+import bz2
+import csv
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lbkd.corpus import formats
+from lbkd.corpus.check import Fault, decoded, parsed, read_bytes, refusal
+from lbkd.errors import DataError
+
+_UNPACKERS: dict[formats.Format, Callable[[bytes], bytes]] = {
+    formats.GZIP: gzip.decompress,
+    formats.BZIP2: bz2.decompress,
+    formats.XZ: lzma.decompress,
+}
+
+
+def content(path: Path) -> Any:
+    """The JSON value of a file, or the list of its lines' or rows' values.
+
+    Packed files (gzip, bzip2, xz) are unpacked; the text may be UTF-8, UTF-16 or UTF-32, and one JSON value,
+    JSON lines, or a table with a line of headings (CSV, TSV). Parquet files are read where pyarrow is
+    installed.
+
+    Raises:
+        DataError: the file is none of these, or damaged.
+    """
+    raw, fault = read_bytes(path)
+    if raw is None:
+        raise _refused(path, fault)
+    format = formats.of_bytes(raw)
+    if format in _UNPACKERS:
+        try:
+            raw = _UNPACKERS[format](raw)
+        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+            raise DataError(f"{path}: {format.name} that cannot be unpacked: {error}") from None
+        format = formats.of_bytes(raw)
+    if format == formats.PARQUET:
+        return _parquet(path, raw)
+    if encoding := formats.encoding_of(raw):
+        try:
+            raw = raw.decode(encoding).encode()
+        except UnicodeError as error:
+            raise DataError(f"{path}: not {encoding}, as its first bytes say: {error}") from None
+    elif format:
+        raise DataError(f"{path}: {format.name}\n    -> {format.remedy}")
+    text, fault = decoded(raw)
+    if text is None:
+        raise _refused(path, fault)
+    if formats.first_lines(text):
+        return _json_lines(path, text)
+    if delimiter := formats.delimiter_of(text):
+        return _table(path, text, delimiter)
+    value, fault = parsed(text)
+    if fault:
+        raise _refused(path, fault)
+    return value
+
+
+def _refused(path: Path, fault: Fault | None) -> DataError:
+    return refusal(path, "", [fault] if fault else [])
+
+
+def _json_lines(path: Path, text: str) -> list[Any]:
+    values = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            value, fault = parsed(line)
+            if fault:
+                raise _refused(path, fault._replace(message=f"line {number} of JSON lines: {fault.message}"))
+            values.append(value)
+    return values
+
+
+def _table(path: Path, text: str, delimiter: str) -> list[dict[str, Any]]:
+    former = csv.field_size_limit(len(text) + 1)  # passages may be longer than the module's limit
+    try:
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+        return [{name: value for name, value in row.items() if name and value is not None} for row in rows]
+    except csv.Error as error:
+        raise DataError(f"{path}: not a table with delimiter {delimiter!r}: {error}") from None
+    finally:
+        csv.field_size_limit(former)
+
+
+def _parquet(path: Path, raw: bytes) -> list[dict[str, Any]]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        message = "a Parquet file, which is read where pyarrow is installed: pip install pyarrow"
+        raise DataError(f"{path}: {message}, or export the rows as JSON lines.") from None
+    try:
+        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(raw)).to_pylist()
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{path}: a Parquet file that cannot be read: {error}") from None
+    return rows

@@ -1,0 +1,120 @@
+"""Conversion of data files into SQuAD-format files that the strict reader accepts."""
+
+import shlex
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lbkd.conversion.content import content
+from lbkd.conversion.counts import Counts
+from lbkd.conversion.raw import RawPassage
+from lbkd.conversion.shapes import UnknownShape, by_language, passages
+from lbkd.conversion.strict import document
+from lbkd.corpus import squad
+from lbkd.corpus.check import refusal
+from lbkd.corpus.formats import records
+from lbkd.errors import ConfigError, DataError
+from lbkd.workspace import replacing_file
+
+_REPAIRED = ("misplaced answer", "negative start", "cut character")
+"""Kinds of faults that converted files may have, since `lbkd data repair` mends them."""
+_ENDINGS = (".gz", ".bz2", ".xz", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet")
+
+
+@dataclass(frozen=True)
+class Converted:
+    """One file that `convert` wrote, or left out."""
+
+    source: Path
+    path: Path
+    passages: int
+    questions: int
+    """0 if the file was not written, since one of a file's languages has no question with an answer."""
+    unplaced: int
+    """Number of answers that are not at their offset, or cut inside a character: `lbkd data repair`."""
+    counts: dict[str, Any]
+    """What was changed and left out, by kind: count and ids."""
+
+
+def convert(paths: Sequence[Path], outdir: Path, overwrite: bool = False) -> list[Converted]:
+    """Write a SQuAD-format file `<stem>.json` for each file; all files or none.
+
+    A file whose rows tell several languages becomes one file `<stem>.<language>.json` for each that has a
+    question with an answer.
+
+    Args:
+        paths: files of any known shape; the shape is recognised by content.
+        outdir: folder of the new files.
+        overwrite: replace files that are there. An input is never replaced.
+
+    Raises:
+        ConfigError: two files would get one name.
+        DataError: a file's shape is unknown, no question is left, a fault remains that `lbkd data repair`
+            does not mend, or a file would be replaced.
+    """
+    inputs = {path.resolve() for path in paths}
+    converted: dict[Path, Converted] = {}
+    with ExitStack() as written:
+        for path in paths:
+            for target, found, counts in _parts(path, outdir):
+                if earlier := converted.get(target):
+                    message = f"{earlier.source} and {path} would both become {target}"
+                    raise ConfigError(f"{message}; convert them into two folders.")
+                _refuse_replacing(target, inputs, overwrite)
+                value = document(found, counts)
+                converted[target] = done = _checked(path, target, value, counts)
+                if done.questions:
+                    squad.write(written.enter_context(replacing_file(target)), value)
+            parts = [file for file in converted.values() if file.source == path]
+            if not any(file.questions for file in parts):
+                lost = [f"{entry['count']} {kind}" for file in parts for kind, entry in file.counts.items()]
+                reasons = f" ({'; '.join(lost)})" if lost else ""
+                raise DataError(f"{path}: no question with an answer is left{reasons}.")
+    return list(converted.values())
+
+
+def _refuse_replacing(target: Path, inputs: Collection[Path], overwrite: bool) -> None:
+    """Raise DataError if a target is an input, or is there already and may not be replaced."""
+    if target.resolve() in inputs:
+        raise DataError(f"{target} would be replaced by its own conversion; choose another folder.")
+    if target.exists() and not overwrite:
+        raise DataError(f"{target} is there already; choose another folder, or replace it (--overwrite).")
+
+
+def _parts(path: Path, outdir: Path) -> Iterator[tuple[Path, list[RawPassage], Counts]]:
+    """Target, passages and counts of each file that a file becomes."""
+    groups = by_language(records(content(path)))
+    stem = path.name
+    while Path(stem).suffix.lower() in _ENDINGS:
+        stem = Path(stem).stem
+    for language, group in groups.items():
+        counts = Counts()
+        name = f"{stem}.{language or 'und'}.json" if len(groups) > 1 else f"{stem}.json"
+        try:
+            found = passages(group, counts)
+        except UnknownShape as error:
+            raise DataError(
+                f"{path}: {error}\n    -> docs/data.md lists the shapes that are converted"
+            ) from None
+        yield outdir / name, found, counts
+
+
+def _checked(path: Path, target: Path, value: Any, counts: Counts) -> Converted:
+    """The result of a conversion, whose value is read as the strict reader reads files."""
+    data, faults = squad.inspect(target, value)
+    if not any(question.answers for question in data.questions):
+        return Converted(path, target, 0, 0, 0, counts.result())
+    if unmended := [fault for fault in faults if fault.kind not in _REPAIRED]:
+        raise refusal(path, "", unmended)
+    for fault in faults:
+        if fault.kind == "cut character":
+            counts.add("answers cut inside a character: left to `data repair`", fault.id)
+    return Converted(path, target, len(data.passages), len(data.questions), len(faults), counts.result())
+
+
+def next_command(files: Sequence[Converted]) -> str:
+    """The command that mends what conversion leaves; empty if nothing is left."""
+    paths = [shlex.quote(str(file.path)) for file in files if file.unplaced]
+    return f"lbkd data repair {' '.join(paths)}" if paths else ""

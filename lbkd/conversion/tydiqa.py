@@ -1,0 +1,60 @@
+"""TyDiQA's original records: documents with annotations in bytes, converted to gold passages.
+
+As in TyDiQA-GoldP, the passage is the one that annotators chose, and only questions with a minimal answer
+(a span) are kept. Several annotators may choose several passages: the first one's counts.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from lbkd.conversion.counts import Counts
+from lbkd.conversion.raw import RawAnswer, RawPassage, RawQuestion
+
+CODES = {
+    "arabic": "ar",
+    "bengali": "bn",
+    "english": "en",
+    "finnish": "fi",
+    "indonesian": "id",
+    "japanese": "ja",
+    "korean": "ko",
+    "russian": "ru",
+    "swahili": "sw",
+    "telugu": "te",
+    "thai": "th",
+}
+"""Languages as TyDiQA names them, to ISO codes."""
+NO_SPAN = "questions without a minimal answer: left out"
+ELSEWHERE = "answers in other passages of the document: left out"
+
+
+def gold_passage(record: Mapping[str, Any], counts: Counts) -> RawPassage | None:
+    """The passage of a record's first minimal answer, with the question; None without such an answer."""
+    id = str(record["example_id"])
+    document = record["document_plaintext"].encode("utf-8", "surrogatepass")
+    spans = [
+        (note["minimal_answer"], note["passage_answer"]["candidate_index"]) for note in record["annotations"]
+    ]
+    found = [
+        ((answer["plaintext_start_byte"], answer["plaintext_end_byte"]), number)
+        for answer, number in spans
+        if answer["plaintext_start_byte"] >= 0 and number >= 0
+    ]
+    if not found:
+        counts.add(NO_SPAN, id)
+        return None
+    chosen = record["passage_answer_candidates"][found[0][1]]
+    first, last = chosen["plaintext_start_byte"], chosen["plaintext_end_byte"]
+    answers = []
+    for (start, end), _ in found:
+        if not first <= start < end <= last:
+            counts.add(ELSEWHERE, id)
+            continue
+        before, answer = (document[a:b].decode("utf-8", "replace") for a, b in pairwise((first, start, end)))
+        answers.append(RawAnswer(answer, len(before)))
+        counts.add("offsets in bytes", id)
+    context = document[first:last].decode("utf-8", "replace")
+    title = record.get("document_title")
+    question = RawQuestion(id, record["question_text"], answers)
+    return RawPassage(context, title or context, title, [question])
