@@ -49,9 +49,8 @@ def translate(
 
     Example: lbkd translate --corpus my-data --from en --to es,de --backend apertium
     """
-    from lbkd import translation
     from lbkd.corpus_translation.locate import RecoverySettings
-    from lbkd.corpus_translation.memory import Backend
+    from lbkd.corpus_translation.memory import create_backend
     from lbkd.corpus_translation.translate import REPORT
     from lbkd.corpus_translation.translate import translate as translate_files
     from lbkd.recovery.markers import check_style
@@ -69,11 +68,11 @@ def translate(
         "workspace": workspace,
     }
     settings = make_settings(given, set_)
-    backend = backend or settings.translation.name
-    translator = translation.registry.create(backend, settings.translation.options(backend))
+    name = backend or settings.translation.name
+    translator = create_backend(name, settings.translation.options(name))
     files = {
-        settings.path(name, source): {language: settings.path(name, language) for language in languages}
-        for name in names(split) or _splits(settings, source)
+        settings.path(each, source): {language: settings.path(each, language) for language in languages}
+        for each in names(split) or _splits(settings, source)
     }
     reporter = Reporter(settings.workspace / "log.txt")
     with stoppable(reporter, "stopped; finished translations are kept: the same command goes on after them"):
@@ -81,7 +80,7 @@ def translate(
             settings.corpus.dir,
             files,
             source,
-            Backend(backend, translator),
+            translator,
             RecoverySettings(markers, tuple(chosen)),
             settings.workspace / "translations",
             reporter,
@@ -107,6 +106,8 @@ def show(report: Mapping[str, Any]) -> None:
     for file, entry in report.items():
         kept, count = entry["questions"]["kept"], entry["questions"]["source"]
         out.print(f"{file}: {kept:,} of {count:,} questions kept")
+        for what, part in entry["remarks"].items():
+            out.print(f"{file}: {what}: {part['number']:,}")
 
 
 def _splits(settings: "Settings", source: str) -> list[str]:

@@ -8,6 +8,7 @@ the decorator `register`.
 import ast
 import importlib
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -26,6 +27,43 @@ KINDS = {
     "translation": "lbkd.translation",
 }
 """Section of the settings -> package of the components whose options it holds."""
+
+
+_SECRETS = ("key", "token", "password", "secret")
+
+
+def is_secret(name: str) -> bool:
+    """True for an option whose name ends in `key`, `token`, `password` or `secret`, as `api_key` does.
+
+    The setting of such an option is the name of an environment variable, which holds the option's value. The
+    value is given to the constructor alone, and written nowhere.
+    """
+    return name.lower().endswith(_SECRETS)
+
+
+def secret_values(options: Mapping[str, Any], section: str) -> dict[str, str]:
+    """The values of all secrets among the options that are set, from the environment variables they name.
+
+    Args:
+        options: settings by name; a secret is set to `NAME` or `$NAME`.
+        section: where in the settings the options are set, for messages.
+
+    Raises:
+        ConfigError: a secret's setting is not the name of an environment variable; it is not shown, since it
+            may be the secret itself.
+    """
+    found = {}
+    for option, setting in options.items():
+        if is_secret(option) and setting not in (None, ""):
+            variable = setting.removeprefix("$") if isinstance(setting, str) else ""
+            if variable not in os.environ:
+                raise ConfigError(
+                    f"{section}.{option} must name an environment variable that holds the value, and what "
+                    f"is set names none. Export the value, for example as {option.upper()}, and set "
+                    f"{section}.{option}={option.upper()}: settings are written into results, values are not."
+                )
+            found[option] = os.environ[variable]
+    return found
 
 
 def registry_of(section: str) -> "Registry[Any]":
@@ -113,12 +151,17 @@ class Registry(Generic[T]):
         return add
 
     def create(self, name: str, options: Mapping[str, Any] | None = None) -> T:
-        """An instance of `name`; `options` are checked against the types of its constructor."""
+        """An instance of `name`; `options` are checked against the types of its constructor.
+
+        Secrets are read from the environment variables that their options name (see `is_secret`).
+        """
         from lbkd.options import checked_arguments  # imports pydantic, which a listing does not need
 
         cls = self.get(name)
         where = f"{self.section}.{name}"
+        secrets = secret_values(options or {}, where)
         arguments = checked_arguments(cls, options or {}, where)
+        arguments |= {option: type(arguments[option])(value) for option, value in secrets.items()}
         try:
             return cls(**arguments)
         except ConfigError as error:  # a value out of its range, which the constructor refuses
@@ -143,7 +186,9 @@ class Registry(Generic[T]):
         """All options of a component, defaults included, as JSON-like values (see `resolved_options`)."""
         from lbkd.options import resolved_options  # imports pydantic, which a listing does not need
 
-        return resolved_options(self.get(name), options, f"{self.section}.{name}")
+        where = f"{self.section}.{name}"
+        secret_values(options, where)  # a value in place of a variable's name would be written into results
+        return resolved_options(self.get(name), options, where)
 
     def options(self, name: str) -> list[Option]:
         """The arguments of the component's constructor."""

@@ -12,9 +12,16 @@ UNSPACED = (
 UNSPACED_LANGUAGES = ("ja", "km", "lo", "my", "th", "zh")
 """ISO codes of languages that put no space between two sentences."""
 
+_USUAL_CODES = {"jpn": "ja", "khm": "km", "lao": "lo", "mya": "my", "tha": "th", "zho": "zh", "cmn": "zh"}
 _UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}]")
 
 
 def is_unspaced(char: str) -> bool:
     """Whether a character is written without spaces to its neighbours of the same script."""
     return _UNSPACED_CHARACTER.match(char) is not None
+
+
+def has_spaces(language: str) -> bool:
+    """Whether a language puts spaces between sentences; the ISO code may have a script or a country."""
+    code = re.split("[-_]", language.lower())[0]
+    return _USUAL_CODES.get(code, code) not in UNSPACED_LANGUAGES

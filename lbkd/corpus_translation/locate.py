@@ -1,12 +1,14 @@
 """Answers located in the translations of their sentences: by markers, then by strings, then by alignment."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lbkd.corpus_translation.memory import TranslationMemory
 from lbkd.recovery.aligner import Aligner
 from lbkd.recovery.markers import mark, read, style_for
-from lbkd.recovery.recover import RecoveredAnswer, by_alignment, by_marker, by_string
+from lbkd.recovery.plausible import Translation, judged
+from lbkd.recovery.recover import METHODS, RecoveredAnswer, by_alignment, by_marker, by_string
 from lbkd.recovery.tally import Tally
 from lbkd.recovery.words import Span
 
@@ -66,30 +68,75 @@ def locate_answers(
         tally: counts the states of the markers.
         name: name of the file that is translated, for progress.
     """
-    marked = _marked(answers, settings) if "marked" in settings.methods else {}
+    markers = "marked" in settings.methods and memory.markers
+    marked = _marked(answers, settings) if markers else {}
     memory.fill([*texts, *(sentence.text for sentence in marked.values())], name)
+    growth = _growth(texts, memory)
+    pairs = {a.sentence: Translation(a.sentence, memory[a.sentence], growth) for a in answers}
     found: Located = {}
     for answer in answers:
         if not memory[answer.sentence]:
             found[answer] = "empty translation"
         elif answer in marked:
-            found[answer] = _by_marker(answer, marked[answer], memory, tally)
+            found[answer] = _by_marker(answer, marked[answer], pairs[answer.sentence], memory, tally)
         else:
-            found[answer] = "no marker fits" if "marked" in settings.methods else "not found"
+            found[answer] = "no marker fits" if markers else "not found"
     if "answer" in settings.methods:
         lost = _lost(found, memory)
         memory.fill([answer.text for answer in lost], name)
         for answer in lost:
             text = memory[answer.sentence]
             string = by_string(memory[answer.text], text, answer.sentence, answer.span)
-            found[answer] = string or found[answer]
+            _take(string, answer, pairs[answer.sentence], found)
     if "alignment" in settings.methods and (lost := _lost(found, memory)):
         ordered = dict.fromkeys([*(answer.sentence for answer in lost), *texts])
         aligner = Aligner([(text, memory[text]) for text in ordered])
         for answer in lost:
             aligned = by_alignment(aligner, answer.sentence, answer.span, memory[answer.sentence])
-            found[answer] = aligned or found[answer]
+            _take(aligned, answer, pairs[answer.sentence], found)
+    _part(found, tally)
     return found
+
+
+def _growth(texts: Sequence[str], memory: TranslationMemory) -> float:
+    """Characters of the translations for each character of the texts that have one."""
+    done = [(len(text), len(memory[text])) for text in dict.fromkeys(texts) if memory[text]]
+    return sum(after for _, after in done) / max(1, sum(before for before, _ in done)) or 1.0
+
+
+def _take(place: RecoveredAnswer | None, answer: AnswerInSentence, pair: Translation, found: Located) -> None:
+    """Note the place that a method found for an answer, if it is plausible."""
+    if place is not None:
+        found[answer] = judged(place, answer.span, pair) or "implausible answer"
+
+
+def _part(found: Located, tally: Tally) -> None:
+    """Tell different answers apart that were located at one place of one sentence.
+
+    Of answers that do not overlap in the source, and are not worded alike, one at most can be right: the one
+    that an earlier method found, or the same method with a higher score. The others are lost, all of them if
+    none is ahead. Answers that overlap may be translated alike, and are counted.
+    """
+    places: defaultdict[tuple[str, Span], dict[AnswerInSentence, tuple[int, float]]] = defaultdict(dict)
+    for answer, result in found.items():
+        if isinstance(result, RecoveredAnswer):
+            rank = -METHODS.index(result.method), result.score
+            places[answer.sentence, result.span][answer] = rank
+    for (text, _), ranks in places.items():
+        lost = {
+            one for one in ranks if any(ranks[other] >= ranks[one] for other in ranks if _exclude(one, other))
+        }
+        found.update(dict.fromkeys(lost, "another answer's place"))
+        kept = {answer.text.casefold(): answer for answer in ranks if answer not in lost}
+        if len(kept) > 1:
+            answers = [answer.text for answer in kept.values()]
+            tally.remark("places with several answers", {"sentence": text, "answers": answers})
+
+
+def _exclude(one: AnswerInSentence, other: AnswerInSentence) -> bool:
+    """Whether two answers of a sentence cannot have one translation."""
+    apart = one.span.end <= other.span.start or other.span.end <= one.span.start
+    return apart and one.text.casefold() != other.text.casefold()
 
 
 def _marked(
@@ -104,13 +151,20 @@ def _marked(
 
 
 def _by_marker(
-    answer: AnswerInSentence, sentence: MarkedSentence, memory: TranslationMemory, tally: Tally
+    answer: AnswerInSentence,
+    sentence: MarkedSentence,
+    pair: Translation,
+    memory: TranslationMemory,
+    tally: Tally,
 ) -> RecoveredAnswer | str:
     marked = read(memory[sentence.text], sentence.style)
-    tally.markers[marked if isinstance(marked, str) else "sound"] += 1
-    if isinstance(marked, str):
-        return f"markers {marked}"
-    return by_marker(marked, memory[answer.sentence]) or "marked answer not in the sentence"
+    place = None if isinstance(marked, str) else by_marker(marked, pair.text)
+    right = place and judged(place, answer.span, pair)
+    state = marked if isinstance(marked, str) else "implausible" if place and not right else "sound"
+    tally.markers[state] += 1
+    if right:
+        return right
+    return "marked answer not in the sentence" if state == "sound" else f"markers {state}"
 
 
 def _lost(found: Located, memory: TranslationMemory) -> list[AnswerInSentence]:

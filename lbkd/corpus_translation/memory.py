@@ -5,21 +5,27 @@
 
 A batch is stored as a whole or not at all, and a resumed run forms the batches of an uninterrupted run: the
 translations of some backends depend on the other texts of the batch.
+
+A text without a translation (an empty one) is halved, and its translation joined from those of the halves,
+which may be halved again. Each command tries such a text once more, after all new texts.
 """
 
 import fcntl
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from lbkd.errors import ConfigError, DataError
 from lbkd.progress import Progress
-from lbkd.translation import Translator
+from lbkd.recovery.sentences import halves
+from lbkd.registry import secret_values
+from lbkd.scripts import has_spaces
+from lbkd.translation import Translator, registry
 from lbkd.workspace import differences, fingerprint
 
 
@@ -29,6 +35,23 @@ class Backend:
 
     name: str
     translator: Translator
+    code: Mapping[str, str] = field(default_factory=dict)
+    """Package with version, and hash of the source, of a translator of another package or of a script.
+
+    The translators that ship are left out: with each release all translations would have to be made anew.
+    """
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """Values of the options that are secrets; no file may hold them."""
+
+
+def create_backend(name: str, options: Mapping[str, Any]) -> Backend:
+    """The translator registered as `name`; raises ConfigError as `Registry.create` does."""
+    code = {}
+    if registry.origin(name) != "lbkd":
+        made = registry.provenance(name, options)
+        code = {"package": str(made["package"]), "source": str(made["source"])}
+    secrets = secret_values(options, f"translation.{name}").values()
+    return Backend(name, registry.create(name, options), code, frozenset(filter(None, secrets)))
 
 
 class TranslationMemory:
@@ -40,36 +63,58 @@ class TranslationMemory:
         source: ISO code of the language to translate from.
         target: ISO code of the language to translate to.
         progress: called after every batch with the number of texts translated, and texts per second.
+
+    Raises:
+        ConfigError: the translator's fingerprint holds a secret.
     """
 
     def __init__(self, folder: Path, backend: Backend, source: str, target: str, progress: Progress) -> None:
         self.target = target
         self.sentences = backend.translator.sentences
         """Whether passages are translated sentence by sentence."""
-        settings = {"backend": backend.name, **backend.translator.fingerprint(source, target)}
-        self.settings: dict[str, Any] = json.loads(json.dumps(settings, default=str))
-        self._source = source
+        self.markers = backend.translator.markers
+        """Whether markers may come through a translation."""
+        self.settings = _settings(backend, source, target)
+        self.source = source
         self._translator = backend.translator
         self._progress = progress
         self._known: dict[str, str] = {}
+        self._left: set[str] = set()
+        """Texts that earlier commands could not translate, and that this one has not tried yet."""
+        self._tried: set[str] = set()
+        """Texts that this command could not translate."""
         self.known = 0
-        """Number of texts in the file when the memory was opened."""
+        """Number of translations in the file when the memory was opened."""
         self.added = 0
         """Number of texts translated since then."""
         self._folder = folder
         self.path = folder / f"{source}-{target}.{fingerprint(self.settings)}.jsonl"
 
     def __getitem__(self, text: str) -> str:
-        return self._known[text]
+        """The translation of a text given to `fill`; empty if there is none."""
+        if found := self._known.get(text, ""):
+            return found
+        parts = [self[half] for half in self._halves(text)]
+        between = " " if has_spaces(self.target) else ""
+        return between.join(parts) if all(parts) else ""
+
+    def in_parts(self, text: str) -> bool:
+        """Whether the translation of a text is joined from those of its halves."""
+        return text not in self._known and bool(self[text])
 
     def others(self) -> Iterator[tuple[Path, str]]:
         """Memories of these two languages with other settings, and the names of the settings that differ."""
-        for path in sorted(self._folder.glob(f"{self._source}-{self.target}.*.jsonl")):
+        for path in sorted(self._folder.glob(f"{self.source}-{self.target}.*.jsonl")):
             if path != self.path:
                 with path.open("rb") as file:
                     former = _line(file.readline())
                 if isinstance(former, dict):
                     yield path, differences(former, self.settings)
+
+    @property
+    def lacking(self) -> int:
+        """Number of texts given to `fill` that have no translation, halves included."""
+        return sum(not self[text] for text in self._tried)
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -101,18 +146,30 @@ class TranslationMemory:
             DataError: the backend returned another number of translations than texts.
         """
         wanted = list(dict.fromkeys(texts))
-        missing = sorted((text for text in wanted if text not in self._known), key=len, reverse=True)
+        missing = [text for text in wanted if text not in self._known and text not in self._tried]
+        missing.sort(key=len, reverse=True)
+        new = [text for text in missing if text not in self._left]
+        again = [text for text in missing if text in self._left]
         done = before = len(wanted) - len(missing)
         start = time.monotonic()
-        for first in range(0, len(missing), self._translator.batch):
-            batch = missing[first : first + self._translator.batch]
+        for batch in (*self._batches(new), *self._batches(again)):
             self._add(batch, self._checked(batch))
             done += len(batch)
             speed = (done - before) / (time.monotonic() - start)
             self._progress(name, done, len(wanted), {"strings_per_second": speed})
+        if parts := [half for text in wanted if text not in self._known for half in self._halves(text)]:
+            self.fill(parts, name)
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[list[str]]:
+        size = self._translator.batch
+        return (list(texts[first : first + size]) for first in range(0, len(texts), size))
+
+    def _halves(self, text: str) -> tuple[str, ...]:
+        """The parts of a text to translate in its place; none if passages are translated as a whole."""
+        return halves(text) or () if self.sentences else ()
 
     def _checked(self, batch: list[str]) -> list[str]:
-        found = self._translator.translate(batch, self._source, self.target)
+        found = self._translator.translate(batch, self.source, self.target)
         if len(found) != len(batch) or not all(isinstance(text, str) for text in found):
             raise DataError(
                 f"the translation backend {self.settings['backend']!r} was given {len(batch)} texts and "
@@ -123,9 +180,17 @@ class TranslationMemory:
 
     def _add(self, texts: list[str], translations: list[str]) -> None:
         pairs = list(zip(texts, translations, strict=True))
-        self._write(json.dumps(pairs, ensure_ascii=False))
-        self._known.update(pairs)
-        self.added += len(pairs)
+        if any(translations) or not self._left.issuperset(texts):
+            self._write(json.dumps(pairs, ensure_ascii=False))
+        self._left.difference_update(texts)
+        self._tried.update(text for text, translation in pairs if not translation)
+        self.added += self._learn(pairs)
+
+    def _learn(self, pairs: Iterable[tuple[str, str]]) -> int:
+        """Keep the translations that are not empty, and return their number."""
+        found = {text: translation for text, translation in pairs if translation}
+        self._known.update(found)
+        return len(found)
 
     def _write(self, line: str) -> None:
         self._file.write(f"{line}\n".encode())
@@ -143,10 +208,25 @@ class TranslationMemory:
             whole += len(line)
             batch = _line(line)
             if isinstance(batch, list):
-                self._known.update(batch)
+                self._learn(batch)
+                self._left.update(text for text, _ in batch)
+        self._left.difference_update(self._known)
         file.truncate(whole)
         if not whole:
             self._write(json.dumps(self.settings, ensure_ascii=False))
+
+
+def _settings(backend: Backend, source: str, target: str) -> dict[str, Any]:
+    """All that determines a translation beside the text, as a JSON value without secrets."""
+    given = backend.translator.fingerprint(source, target)
+    text = json.dumps({"backend": backend.name, **backend.code, **given}, default=str, ensure_ascii=False)
+    if any(json.dumps(secret, ensure_ascii=False)[1:-1] in text for secret in backend.secrets):
+        raise ConfigError(
+            f"the fingerprint of the translation backend {backend.name!r} holds the value of a secret, which "
+            "would be written into data. Tell its author to leave that option out."
+        )
+    settings: dict[str, Any] = json.loads(text)
+    return settings
 
 
 def _line(line: bytes) -> Any:

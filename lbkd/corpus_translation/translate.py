@@ -14,7 +14,7 @@ from lbkd.corpus.check import load
 from lbkd.corpus_translation.locate import RecoverySettings
 from lbkd.corpus_translation.memory import Backend, TranslationMemory
 from lbkd.corpus_translation.translated import Translated
-from lbkd.errors import ConfigError, DataError
+from lbkd.errors import ConfigError, DataError, LbkdError
 from lbkd.progress import Listener
 from lbkd.workspace import add_to_json
 
@@ -43,8 +43,9 @@ def translate(
 
     Raises:
         ConfigError: the backend cannot translate a pair of languages.
-        DataError: a source file is faulty, no question of a file could be kept, or a file to write exists and
-            was not written by this function.
+        DataError: a source file is faulty, no question of a file could be kept, a file came back as it was,
+            or a file to write exists and was not written by this function.
+        Either names the files that were written before, and `report` on these is written.
     """
     languages = list(dict.fromkeys(language for targets in files.values() for language in targets))
     if source in languages:
@@ -53,27 +54,62 @@ def translate(
         backend.translator.check(source, language)
     _refuse_foreign_files(target for targets in files.values() for target in targets.values())
     read = {path: squad.read(path, source) for path in files}
-    report = {}
-    for language in languages:
-        memory = TranslationMemory(store, backend, source, language, listener.progress)
-        for path, differing in memory.others():
-            listener.note(f"{path} is not used: its translations were made with other settings ({differing})")
-        with memory.opened():
-            for path, targets in files.items():
-                target = targets[language]
-                work = Translated(read[path], source, memory, recovery, target.name)
-                document, counts = work.document(load(path)[0])
-                settings = {
-                    "from": source,
-                    "to": language,
-                    "backend": memory.settings,
-                    "how": asdict(recovery),
-                }
-                squad.write(target, {**document, "translation": settings})
-                report[target.relative_to(folder).as_posix()] = {"source": path.name, **settings, **counts}
-        listener.note(f"{language}: {memory.added:,} texts translated; {memory.known:,} were known before")
-    add_to_json(folder / REPORT, report)
+    report: dict[str, Any] = {}
+    try:
+        for language in languages:
+            memory = TranslationMemory(store, backend, source, language, listener.progress)
+            for path, differing in memory.others():
+                listener.note(
+                    f"{path} is not used: its translations were made with other settings ({differing})"
+                )
+            with memory.opened():
+                for path, targets in files.items():
+                    work = Translated(read[path], source, memory, recovery, targets[language].name)
+                    report |= _write(work, memory, recovery, (path, targets[language]), folder)
+            listener.note(_told(language, memory))
+    except LbkdError as error:
+        written = f"Written before that: {', '.join(report)}." if report else "No file was written."
+        raise type(error)(f"{error}\n{written}") from error
+    finally:
+        if report:
+            add_to_json(folder / REPORT, report)
     return report
+
+
+def _write(
+    work: Translated,
+    memory: TranslationMemory,
+    recovery: RecoverySettings,
+    paths: tuple[Path, Path],
+    folder: Path,
+) -> dict[str, Any]:
+    """Write a translated file, and return its entry in the report of `folder`.
+
+    Args:
+        work: the translation.
+        memory: the translations of its texts.
+        recovery: markers and methods that located the answers.
+        paths: the source file, and the file to write.
+        folder: the files in the report are named from here.
+    """
+    path, target = paths
+    document, counts = work.document(load(path)[0])
+    settings = {
+        "from": memory.source,
+        "to": memory.target,
+        "backend": memory.settings,
+        "how": asdict(recovery),
+    }
+    squad.write(target, {**document, "translation": settings})
+    return {target.relative_to(folder).as_posix(): {"source": path.name, **settings, **counts}}
+
+
+def _told(language: str, memory: TranslationMemory) -> str:
+    """The note on a language that is done."""
+    told = f"{language}: {memory.added:,} texts translated; {memory.known:,} were known before"
+    if memory.lacking:
+        told += f"; {memory.lacking:,} have no translation, and are tried again by the same command"
+    return told
 
 
 def _refuse_foreign_files(targets: Iterable[Path]) -> None:

@@ -12,7 +12,7 @@ from lbkd.graphemes import widen
 from lbkd.recovery.sentences import cut
 from lbkd.recovery.tally import Tally
 from lbkd.recovery.words import Span
-from lbkd.scripts import UNSPACED_LANGUAGES
+from lbkd.scripts import has_spaces
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class _TranslatedPassage:
     text: str
     starts: Mapping[Span, int]
     """First character in `text` of each sentence, by the sentence's span in the source passage."""
+    equal: bool
+    """Whether the translation is the source, and has letters."""
 
 
 class Translated:
@@ -68,9 +70,9 @@ class Translated:
             document: the source file's JSON value; unknown fields are copied.
 
         Raises:
-            DataError: no question could be kept.
+            DataError: no question could be kept, or every passage came back as it was.
         """
-        kept = {"passages": 0, "questions": 0}
+        kept, equal = {"passages": 0, "questions": 0}, 0
         questions = iter(self._data.questions)
 
         def change(paragraph: dict[str, Any], number: int) -> dict[str, Any] | None:
@@ -80,6 +82,10 @@ class Translated:
             qas = [record for record in asked if record]
             if not (passage.text.strip() and qas):
                 return None
+            nonlocal equal
+            if passage.equal:
+                equal += 1
+                self._tally.remark("passages equal to their source", {"passage": passage.text})
             kept["passages"] += 1
             kept["questions"] += len(qas)
             return {**paragraph, "context": passage.text, "qas": qas}
@@ -89,7 +95,12 @@ class Translated:
             reasons = ", ".join(f"{reason}: {count}" for reason, count in self._tally.lost.items())
             raise DataError(
                 f"{self._data.path}: no question could be kept in {self._memory.target!r} ({reasons}). "
-                "Nothing was written; try other --markers or --methods, or another --backend."
+                "Try other --markers or --methods, or another --backend."
+            )
+        if equal == kept["passages"]:
+            raise DataError(
+                f"{self._data.path}: the backend gave back every passage as it was, which is no translation "
+                f"into {self._memory.target!r}. Check the backend's settings, or take another --backend."
             )
         totals = {"passages": len(self._data.passages), "questions": len(self._data.questions)}
         counts = {
@@ -112,11 +123,18 @@ class Translated:
         for span in self._sentences[row]:
             between = source[end : span.start]
             end = span.end
-            if translation := self._memory[source[slice(*span)]]:
-                text += between or (" " if text and self._memory.target[:2] not in UNSPACED_LANGUAGES else "")
+            sentence = source[slice(*span)]
+            if self._memory.in_parts(sentence):
+                self._tally.remark("sentences translated in parts", {"sentence": sentence})
+            if translation := self._memory[sentence]:
+                text += between or (" " if text and has_spaces(self._memory.target) else "")
                 starts[span] = len(text)
                 text += translation
-        return _TranslatedPassage(text + source[end:], starts)
+            else:
+                self._tally.remark("sentences without translation", {"sentence": sentence})
+        text += source[end:]
+        same = text.split() == source.split() and any(map(str.isalpha, text))
+        return _TranslatedPassage(text, starts, same)
 
     def _question(
         self, record: Mapping[str, Any], question: Question, passage: _TranslatedPassage

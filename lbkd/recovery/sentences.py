@@ -1,10 +1,12 @@
-"""Passages split into sentences; no character but white space lies outside the sentences."""
+"""Passages split into sentences, and long sentences into halves; only white space lies outside the pieces."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from sentencex import segment
 
 from lbkd.recovery.words import Span
+from lbkd.scripts import is_unspaced
 
 _BLOCK = 10_000
 """Characters that are split at once: the cost of sentencex grows with the square of a text's length."""
@@ -33,6 +35,31 @@ def cut(text: str, language: str, whole: Sequence[Span] = ()) -> list[Span]:
             reach = max(reach, kept[number].end)
             number += 1
     return joined
+
+
+_SHORTEST = 20
+"""Characters below which a text is not halved."""
+_CLAUSE = re.compile(r"(?<=[,;:،؛])\s+|(?<=[、，；：。！？।])\s*|\s+(?=[(–—-])")
+"""Place after a mark of a clause, or before a dash or a bracket."""
+
+
+def halves(text: str) -> tuple[str, str] | None:
+    """A text cut near its middle, without the white space at the cut; None for a text that cannot be cut.
+
+    The cut is at the mark of a clause nearest to the middle; if the middle half of the text has none, at the
+    nearest white space, else between two characters of a script that is written without spaces.
+    """
+    if len(text) < _SHORTEST:
+        return None
+    middle, first, last = len(text) // 2, len(text) // 4, len(text) - len(text) // 4
+    for found in (_CLAUSE, re.compile(r"\s+")):
+        spans = (Span(*match.span()) for match in found.finditer(text, first, last))
+        near = min(spans, key=lambda span: abs(span.start - middle), default=None)
+        if near is not None:
+            return text[: near.start], text[near.end :]
+    places = (place for place in range(first, last) if all(map(is_unspaced, text[place - 1 : place + 1])))
+    place = min(places, key=lambda place: abs(place - middle), default=None)
+    return None if place is None else (text[:place], text[place:])
 
 
 def _pieces(text: str, language: str) -> Iterator[Span]:

@@ -9,8 +9,16 @@ _EXAMPLES = 3
 """Examples kept for each method and each reason, from the beginning of the file."""
 
 
+def is_report(value: Any) -> bool:
+    """Whether a JSON value is a report of translated or repaired files: file to `Tally.result` and more."""
+    kinds = {"answers", "markers", "methods", "reasons"}
+    return isinstance(value, dict) and all(
+        isinstance(entry, dict) and entry.keys() >= kinds for entry in value.values() or ("",)
+    )
+
+
 class Tally:
-    """Counts the answers of a file and keeps the first examples of each result."""
+    """Counts the answers of a file and keeps the first examples of each result and remark."""
 
     def __init__(self) -> None:
         self.kept: Counter[str] = Counter()
@@ -19,6 +27,7 @@ class Tally:
         """Answers by the reason why no method recovered them."""
         self.markers: Counter[str] = Counter()
         """Distinct answers by the state of their markers after translation: `sound`, or the fault."""
+        self._remarks: Counter[str] = Counter()
         self._scores: defaultdict[str, float] = defaultdict(float)
         self._examples: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
@@ -33,6 +42,11 @@ class Tally:
         """Count an answer of question `id` that was not recovered; `text` is where it was sought."""
         self.lost[reason] += 1
         self._example(reason, {"id": id, "answer": answer, "text": text})
+
+    def remark(self, what: str, example: dict[str, Any]) -> None:
+        """Count something that no question is discarded for, such as `passages equal to their source`."""
+        self._remarks[what] += 1
+        self._example(what, example)
 
     def result(self) -> dict[str, Any]:
         """The counts as a JSON value: methods in the order of `METHODS`, reasons by falling counts."""
@@ -51,6 +65,10 @@ class Tally:
             "reasons": {
                 name: {"answers": count, "examples": self._examples[name]}
                 for name, count in sorted(self.lost.items(), key=lambda item: (-item[1], item[0]))
+            },
+            "remarks": {
+                name: {"number": count, "examples": self._examples[name]}
+                for name, count in sorted(self._remarks.items())
             },
         }
 

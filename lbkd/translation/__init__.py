@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from inspect import signature
 from typing import Any
 
-from lbkd.registry import Registry
+from lbkd.registry import Registry, is_secret
 
 
 class Translator(ABC):
@@ -22,7 +22,8 @@ class Translator(ABC):
             the order is not checked.
         A translation is complete or empty, never cut: not checked.
         `fingerprint` changes with everything that changes translations, such as options and weights: not
-            checked. Stored translations of an equal fingerprint are used again.
+            checked, but for the value of a secret, which is refused. Stored translations of an equal
+            fingerprint and of the same package, version and source are used again.
         `check` raises ConfigError for a pair of languages that cannot be translated: not checked.
     """
 
@@ -30,6 +31,8 @@ class Translator(ABC):
     """Number of texts a call of `translate`; an interruption loses at most one batch."""
     sentences: bool = True
     """True: passages are translated sentence by sentence; False: as a whole."""
+    markers: bool = True
+    """False: no translation keeps markers round words, so that no marked text is given to `translate`."""
 
     @abstractmethod
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
@@ -42,14 +45,16 @@ class Translator(ABC):
 
         Returns:
             One translation for each text, in order; empty for a text that cannot be translated completely.
+            Such a text is halved, and the halves are given to `translate`.
         """
 
     def fingerprint(self, source: str, target: str) -> dict[str, Any]:
         """A JSON-like value that determines the translation of a text: options, hashes of models, versions.
 
-        By default the constructor's arguments, which the instance must keep as attributes of equal names.
+        By default the constructor's arguments without secrets (`lbkd.registry.is_secret`); the instance must
+        keep them as attributes of equal names.
         """
-        return {name: vars(self)[name] for name in signature(type(self)).parameters}
+        return {name: vars(self)[name] for name in signature(type(self)).parameters if not is_secret(name)}
 
     def check(self, source: str, target: str) -> None:  # noqa: B027, most translators have nothing to check
         """Prepare for a pair of languages; called before any text is translated.
@@ -65,6 +70,10 @@ _UNRELATED = 10_000
 """Distance of languages that do not match; the largest distance of langcodes is smaller."""
 
 
+_SCRIPTS = {"Hang": "Kore"}
+"""Code of a script to the code that langcodes has for it: Hangul alone, and Hangul with Han characters."""
+
+
 def nearest_code(language: str, codes: Iterable[str]) -> str | None:
     """The code of a model that means a language; None if there is none.
 
@@ -72,18 +81,23 @@ def nearest_code(language: str, codes: Iterable[str]) -> str | None:
         language: ISO 639 code.
         codes: the model's codes, of ISO 639-1 or 639-3, with or without script or country (`es`, `spa`,
             `spa_Latn`, `es_XX`). The usual member of a macrolanguage matches: `zho_Hans` for `zh`, `nob` for
-            `no`.
+            `no`. The script must be the same, where a code without a script means the language's usual one:
+            neither `zho_Hans` nor `zh` matches `zh-TW`.
     """
     from langcodes import Language, tag_distance
     from langcodes.tag_parser import LanguageTagError
 
+    def script(language: Language) -> str | None:
+        return _SCRIPTS.get(language.script or "", language.script)
+
     def distance(code: str) -> int:
         try:
-            same = Language.get(code).language == Language.get(language).language
+            own, asked = Language.get(code).maximize(), Language.get(language).maximize()
             far = tag_distance(language, code)
         except LanguageTagError:
             return _UNRELATED
-        return far if same or far <= 1 else _UNRELATED
+        same = script(own) == script(asked) and (own.language == asked.language or far <= 1)
+        return far if same else _UNRELATED
 
     def rank(code: str) -> tuple[int, int, str]:
         """The language's own code first, then by distance; the shorter of equally distant codes first."""

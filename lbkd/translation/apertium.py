@@ -3,12 +3,16 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from lbkd.corpus.check import shown
 from lbkd.errors import ConfigError
 from lbkd.translation import Translator, nearest_code
 from lbkd.workspace import file_hash, fingerprint
@@ -17,6 +21,10 @@ _RESERVED = re.compile(r"[\[\]{}^$/\\@<>]")
 """Characters that are escaped in a stream between Apertium's programs."""
 _END = ".[]"
 """End of every text, as in Apertium's deformatter: the tagger decides ambiguous words at a full stop."""
+_PATIENCE = 60.0
+"""Seconds that Apertium gets for one call, and a second more for each `_SPEED` characters."""
+_SPEED = 1000
+"""Characters that even a slow machine translates in a second; usual are some 20,000."""
 _REMEDY = (
     "On Debian and Ubuntu, install the packages apertium and that of the pair, for English and Spanish "
     "`apt-get install apertium apertium-eng-spa`; `apt-cache search ^apertium-` lists the pairs."
@@ -45,15 +53,17 @@ class Apertium(Translator):
         stream = "".join(f"{_escaped(text)}{_END}\0" for text in texts)
         # -f none: the stream is not reformatted; -z: null characters flush; -u: unknown words are not marked.
         done = _run("-u", "-z", "-f", "none", mode, given=stream)
-        found = done.stdout.split("\0")
-        if done.returncode or len(found) < len(texts):
-            reason = (done.stderr or done.stdout).strip().rpartition("\n")[2]
-            raise ConfigError(
-                f"apertium {mode}: gave {len(found) - 1} of {len(texts)} translations (exit code "
-                f"{done.returncode}): {reason or 'no message'} "
-                f"If `echo Hello | apertium {mode}` fails too, install the package of this pair again."
-            )
-        return [_plain(text) for text in found[: len(texts)]]
+        # At the end of their input, the programs add null characters: more, empty texts.
+        found = list(takewhile(lambda text: text.endswith("[]"), done.stdout.split("\0")))
+        if done.returncode == 0 and len(found) == len(texts):
+            return [_plain(text) for text in found]
+        # A translation is held back until the next one begins: that of `first` may only not be seen.
+        first = texts[min(len(found), len(texts) - 1)]
+        raise ConfigError(
+            f"apertium {mode}: gave {len(found)} of {len(texts)} translations; {done.fault}. The first text "
+            f"without translation is {shown(first)}. If `echo Hello | apertium {mode}` fails too, install "
+            "the package of this pair again; else leave out this text or, if it is not the cause, the next."
+        )
 
     def fingerprint(self, source: str, target: str) -> dict[str, Any]:
         mode = _mode(source, target)
@@ -61,7 +71,7 @@ class Apertium(Translator):
         pipeline = (folder / "modes" / f"{mode}.mode").read_text(encoding="utf-8")
         data = [Path(name) for name in re.findall("'([^']+)'", pipeline)]
         return {
-            "version": _run("-V").stdout.strip(),
+            "version": _ask("-V").strip(),
             "mode": mode,
             "data": fingerprint([pipeline, *(file_hash(path) for path in data if path.is_file())]),
         }
@@ -74,7 +84,7 @@ def _mode(source: str, target: str) -> str:
     """The installed mode (`eng-spa`) that translates `source` to `target`."""
     if shutil.which("apertium") is None:
         raise ConfigError(f"translator 'apertium': the program apertium is not installed. {_REMEDY}")
-    modes = [line.strip().partition("-") for line in _run("-l").stdout.splitlines()]
+    modes = [line.strip().partition("-") for line in _ask("-l").splitlines()]
     first = nearest_code(source, {mode[0] for mode in modes})
     second = nearest_code(target, {mode[2] for mode in modes if mode[0] == first})
     if first is None or second is None:
@@ -85,16 +95,56 @@ def _mode(source: str, target: str) -> str:
     return f"{first}-{second}"
 
 
-def _run(*arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":
-    """Run Apertium in a UTF-8 locale, which its script needs, whatever the user's locale is."""
-    return subprocess.run(
+def _ask(option: str) -> str:
+    """What Apertium says of itself."""
+    done = _run(option)
+    if done.returncode != 0:
+        raise ConfigError(f"apertium {option}: {done.fault}. {_REMEDY}")
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What a run of Apertium gave."""
+
+    stdout: str
+    stderr: str
+    returncode: int | None
+    """The exit code, of the pipeline's last program that failed; None for a run that took too long."""
+
+    @property
+    def fault(self) -> str:
+        """What went wrong, for messages."""
+        if self.returncode is None:
+            return "it gave nothing more for a long time, and was ended"
+        return f"exit code {self.returncode}: {self.stderr.strip().rpartition(chr(10))[2] or 'no message'}"
+
+
+def _run(*arguments: str, given: str = "") -> _Done:
+    """Run Apertium in a UTF-8 locale, which its script needs, whatever the user's locale is.
+
+    The pipeline's programs are children of several shells, which would hide that one of them failed
+    (`pipefail`), and would leave all of them behind if they alone were ended (the session).
+    """
+    with subprocess.Popen(
         ["apertium", *arguments],
-        input=given,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
-    )
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "LC_ALL": "C.UTF-8", "SHELLOPTS": "pipefail"},
+        start_new_session=True,
+    ) as process:
+        code = None
+        try:
+            output, errors = process.communicate(given.encode(), timeout=_PATIENCE + len(given) / _SPEED)
+            code = process.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output, errors = process.communicate()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return _Done(output.decode(errors="replace"), errors.decode(errors="replace"), code)
 
 
 def _escaped(text: str) -> str:

@@ -26,6 +26,7 @@ class Files(Translator):
 
     batch = 4096
     sentences = False
+    markers = False
 
     def __init__(self, path: Path) -> None:
         if "{language}" not in str(path):

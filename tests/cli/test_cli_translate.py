@@ -211,3 +211,17 @@ def test_repair(lbkd: Callable[..., Any], wrote: Callable[[str, Any], Path]) -> 
     report = lbkd("data", "repair", path, "--json").json
     assert report[str(path)]["written"] == str(path.parent / "repaired" / "es.json")
     assert lbkd("data", "check", path.parent / "repaired" / "es.json").code == 0
+
+
+@pytest.mark.usefixtures("_damaging")
+def test_check_passes_over_reports(lbkd: Callable[..., Any], corpus: Path) -> None:
+    options = ("--corpus", corpus, "--to", "es", "--split", "test", "--backend", "damaging")
+    assert lbkd("translate", *options).code == 0
+    report = corpus / "translation-report.json"
+    done = lbkd("data", "check", report, corpus / "test.es.json")
+    assert done.code == 0, done.out
+    assert "translation-report.json: a report of lbkd, no data file; passed over" in done.out
+    rows = lbkd("data", "check", report, "--json").json
+    assert rows == [{"file": str(report), "faults": [], "report": True}]
+    report.write_text('{"test.es.json": {"answers": {}}}')
+    assert lbkd("data", "check", report).code == 2

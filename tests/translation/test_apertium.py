@@ -125,8 +125,59 @@ def test_a_pipeline_that_fails(apertium: Apertium, tmp_path: Path, monkeypatch: 
     (tmp_path / "modes").mkdir()
     (tmp_path / "modes" / "eng-spa.mode").write_text("lt-proc 'no-such-file.bin'")
     monkeypatch.setenv("APERTIUM_DATADIR", str(tmp_path))
-    with pytest.raises(ConfigError, match=r"apertium eng-spa: gave \d+ of 2 translations .*no-such-file"):
+    with pytest.raises(ConfigError, match=r"apertium eng-spa: gave 0 of 2 translations; .*no-such-file"):
         apertium.translate(["one", "two"], "en", "es")
+
+
+@pytest.mark.parametrize(
+    ("program", "place", "said"),
+    [
+        # The last program dies when it has said everything.
+        ("cat; kill -KILL $$", "end", r"gave 3 of 3 translations; exit code 137: .*is 'three'"),
+        # A program in the middle dies inside the last text; those after it end it as if it were complete.
+        ("head -c 250; kill -SEGV $$", "middle", r"gave 2 of 3 translations; exit code 139: .*is 'three'"),
+        # The same, without an exit code: `<` remains of `<=`.
+        ("head -c 27 && cat > /dev/null", "end", r"gave 1 of 3 translations; .*is 'two big dogs <= 3'"),
+    ],
+)
+def test_a_program_of_the_pipeline_that_dies(
+    apertium: Apertium,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+    place: str,
+    said: str,
+) -> None:
+    pipe(tmp_path, monkeypatch, program, place)
+    with pytest.raises(ConfigError, match=said):
+        apertium.translate(["one", "two big dogs <= 3", "three"], "en", "es")
+
+
+def test_a_pipeline_that_hangs(apertium: Apertium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/id; head -c 30; exec sleep 100", "end")
+    mode = _mode("en", "es")
+    monkeypatch.setattr("lbkd.translation.apertium._mode", lambda *_: mode)
+    monkeypatch.setattr("lbkd.translation.apertium._PATIENCE", 5.0)
+    with pytest.raises(
+        ConfigError, match=r"gave 1 of 2 translations; it gave nothing more .* is 'two big dogs <= 3'"
+    ):
+        apertium.translate(["one", "two big dogs <= 3"], "en", "es")
+    number = int((tmp_path / "id").read_text())
+    state = Path(f"/proc/{number}/stat")
+    assert not state.exists() or state.read_text().split()[2] == "Z"  # ended, with all the others
+
+
+def pipe(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str, place: str) -> None:
+    """Put a shell's program at the end or in the middle of Apertium's pipeline."""
+    mode = Path("/usr/share/apertium/modes/eng-spa.mode").read_text().strip()
+    script = folder / "program.sh"
+    script.write_text(f"#!/bin/sh\n{program}\n")
+    script.chmod(0o755)
+    middle = "| apertium-postchunk"
+    changed = mode.replace(middle, f"| {script} {middle}") if place == "middle" else f"{mode} | {script}"
+    (folder / "modes").mkdir()
+    (folder / "modes" / "eng-spa.mode").write_text(changed)
+    monkeypatch.setenv("APERTIUM_DATADIR", str(folder))
 
 
 def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

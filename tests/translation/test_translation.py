@@ -17,6 +17,7 @@ ISO3 = [
     "zsm",
     "deu_Latn",
     "srp_Cyrl",
+    "kor_Hang",
 ]
 
 
@@ -57,6 +58,12 @@ def test_options_are_the_fingerprint_unless_it_says_more() -> None:
         "de": "deu_Latn",
         "sr": "srp_Cyrl",
         "zho_Hant": "zho_Hant",
+        "zh-Hant": "zho_Hant",
+        "zh-TW": "zho_Hant",
+        "zh-HK": "zho_Hant",
+        "zh-CN": "zho_Hans",
+        "sr-Cyrl": "srp_Cyrl",
+        "ko": "kor_Hang",
     }.items(),
 )
 def test_nearest_code(language: str, code: str) -> None:
@@ -67,6 +74,31 @@ def test_nearest_code(language: str, code: str) -> None:
 def test_no_code_is_near(language: str) -> None:
     assert nearest_code(language, ISO3) is None
     assert nearest_code(language, []) is None
+
+
+@pytest.mark.parametrize(
+    ("language", "codes"),
+    [
+        ("sr-Latn", ["srp_Cyrl"]),
+        ("sr-Latn", ["sr"]),
+        ("zh-Hant", ["zh"]),
+        ("zh-TW", ["zh_CN"]),
+        ("zh", ["zho_Hant"]),
+    ],
+)
+def test_another_script_is_no_match(language: str, codes: list[str]) -> None:
+    assert nearest_code(language, codes) is None
+    assert nearest_code(codes[0], codes) == codes[0]
+
+
+def test_a_secret_is_not_in_the_fingerprint() -> None:
+    class Paid(Shout):
+        """Needs a key."""
+
+        def __init__(self, url: str, api_key: str) -> None:
+            self.url, self.api_key = url, api_key
+
+    assert Paid("u", "k").fingerprint("en", "es") == {"url": "u"}
 
 
 def test_codes_that_are_no_tags_are_passed_over() -> None:
