@@ -1,7 +1,7 @@
 """Repair of files whose answers are not at their offsets, or cut inside a character.
 
 <folder>/repaired/<file>                the file with corrected answers
-<folder>/repaired/repair-report.json    counts, examples and moved answers for each repaired file of the folder
+<folder>/repaired/repair-report.json    counts and moved answers of each repaired file of the folder
 """
 
 from collections.abc import Mapping, Sequence

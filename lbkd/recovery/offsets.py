@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from unicodedata import normalize
 
 from lbkd.graphemes import starts
@@ -33,22 +33,27 @@ def character(text: str, offset: int, unit: str) -> int:
 
 
 def unit_of(answers: Iterable[tuple[str, str, int]]) -> str:
-    """The unit in which the most answers stand at their offsets, up to case and composition.
+    """The unit in which the answers stand at their offsets, up to case and composition.
 
-    Answers for which the units give the same character do not count. Of several units, the first of `UNITS`.
+    A unit other than characters must give more answers their places than characters do, and at least half of
+    those whose place it changes.
 
     Args:
         answers: passage, wording and offset of each answer.
     """
-    hits = Counter({CHARACTERS: 0})
+    changed: Counter[str] = Counter()
+    gained: Counter[str] = Counter()
     for passage, text, offset in answers:
-        if offset <= 0 or not text or passage.isascii():
+        if offset <= 0 or passage.isascii():
             continue
-        at = {unit: character(passage, offset, unit) for unit in UNITS}
-        if len(set(at.values())) > 1:
-            right = {place: _stands(passage, text, place) for place in set(at.values())}
-            hits.update(unit for unit in UNITS if right[at[unit]])
-    return max(UNITS, key=lambda unit: hits[unit])
+        right = {offset: _stands(passage, text, offset)}
+        for unit in UNITS:
+            place = character(passage, offset, unit)
+            if place != offset:
+                changed[unit] += 1
+                gained[unit] += right.setdefault(place, _stands(passage, text, place)) - right[offset]
+    best = max(UNITS, key=lambda unit: gained[unit])
+    return best if gained[best] > 0 and 2 * gained[best] >= changed[best] else CHARACTERS
 
 
 def _stands(passage: str, text: str, place: int) -> bool:
@@ -62,7 +67,5 @@ def _stands(passage: str, text: str, place: int) -> bool:
 @lru_cache(maxsize=64)
 def _measured(text: str, unit: str) -> tuple[int, ...]:
     """Offset in a unit of each grapheme cluster of a text, and of the text's end."""
-    first = starts(text)
-    measure = UNITS[unit]
-    sizes = (measure(text[start:end]) for start, end in zip(first, (*first[1:], len(text)), strict=True))
+    sizes = (UNITS[unit](text[start:end]) for start, end in pairwise((*starts(text), len(text))))
     return tuple(accumulate(sizes, initial=0))

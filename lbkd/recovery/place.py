@@ -13,17 +13,15 @@ MIN_SCORE = 0.4
 
 _HALF = 200
 """Distance in characters at which a score is half of that at the stated place."""
-_RESPELT, _TRIMMED, _LOOK_ALIKE = 0.95, 0.85, 0.6
-"""Likeness of texts that are equal but for case, width, composition, dashes, white space and entities; but for
-punctuation at their ends, too; but for accents and all punctuation."""
-_OTHER_CAPITALS = 0.5
+_RESPELT, _TRIMMED, _LOOK_ALIKE = 0.98, 0.85, 0.6
+"""Likeness of texts that are equal but for case, width, composition, dashes, white space and HTML entities;
+but for punctuation at their ends, too; but for accents and all punctuation."""
+_OTHER_CAPITALS = 0.42
 """Factor for a short word in capitals and the same letters as a common word: WHO and who."""
 _OTHER_NUMBERS = 0.5
 """Factor for texts whose numbers have other values: -5 and 5, 3:30 and 330."""
-_CUT_WORD = 0.95
-"""Factor for each end of an occurrence that lies inside a word."""
-_CUT_WORD_ANYWHERE = 0.7
-"""The same for an occurrence that no stated place supports."""
+_CUT_WORD, _CUT_SHORT_WORD, _SHORT = 0.9, 0.7, 4
+"""Factors for each end of an occurrence that lies inside a word; the second is for up to four characters."""
 _ANYWHERE = 0.75
 """Factor for a single occurrence that no stated place supports."""
 
@@ -35,10 +33,13 @@ _GROUPING = re.compile(r"[.'’٬](?=\d{3}(?!\d))")
 def by_place(answer: str, text: str, near: int, min_score: float = MIN_SCORE) -> RecoveredAnswer | None:
     """Recover the occurrence of an answer that a stated place means, whole words or not.
 
-    The score is the product of likeness (1 for a verbatim occurrence), of 0.95 for each end inside a word and of
-    200 / (200 + distance in characters). The best score wins, then the smallest distance. Where no place is
-    stated (`near` is 0 or negative), the last factor is 1/2 + 1/4n for n equally good occurrences, the first of
-    which is taken, and an end inside a word counts 0.7; an occurrence at 0 counts as one at a stated place.
+    The occurrence with the greatest likeness * 200 / (200 + distance in characters) is taken. Likeness is
+    1 for a verbatim occurrence, less for another spelling. The score is this figure and, unless the
+    occurrence is at the place, times 0.9 for each end inside a word, 0.7 if it has at most four characters.
+
+    Where no place is stated (`near` is 0 or negative), the first occurrence with the greatest likeness is
+    taken, whole words before others, and 1/2 + 1/4n for n such occurrences stands for the distance. An
+    occurrence at 0 counts as one at a stated place.
 
     Args:
         answer: the answer's wording.
@@ -49,25 +50,23 @@ def by_place(answer: str, text: str, near: int, min_score: float = MIN_SCORE) ->
     Returns:
         The occurrence, widened to whole grapheme clusters; None if no occurrence has the score.
     """
-    reach = int(_HALF * (1 / min_score - 1)) if near > 0 and min_score > 0 else len(text)
-    found = _likeness_of_occurrences(answer, text, Span(max(0, near - reach), near + reach))
-    scores = {}
-    for span, alike in found.items():
-        cuts = 2 - word_ends(text, span.start) - word_ends(text, span.end)
-        distance = abs(span.start - near)
-        if near > 0 or distance == 0:
-            scores[span] = alike * _CUT_WORD**cuts * _HALF / (_HALF + distance)
-        else:
-            scores[span] = alike * _CUT_WORD_ANYWHERE**cuts * _ANYWHERE
-    if not scores:
+    reach = round(_HALF * (1 / min_score - 1)) if near > 0 and min_score > 0 else near + len(text)
+    found = _likeness_of_occurrences(answer, text, Span(max(0, near - reach), max(0, near + reach)))
+    if not found:
         return None
-    best = min(scores, key=lambda span: (-scores[span], abs(span.start - near)))
-    score, stated = scores[best], near > 0 or best.start == near
-    if not stated:
-        score *= (2 + 1 / list(scores.values()).count(score)) / 3
+    whole = {span: 1.0 if span.start == near else _wholeness(text, span) for span in found}
+    far = {span: abs(span.start - near) if near > 0 or span.start == near else None for span in found}
+    value = {
+        span: alike
+        * (_ANYWHERE * whole[span] if (distance := far[span]) is None else _HALF / (_HALF + distance))
+        for span, alike in found.items()
+    }
+    best = max(found, key=lambda span: (value[span], -abs(span.start - near), whole[span]))
+    equal = list(value.values()).count(value[best])
+    score = value[best] * ((2 + 1 / equal) / 3 if far[best] is None else whole[best])
     if score < min_score:
         return None
-    return RecoveredAnswer(best, _method(found[best]), score, abs(best.start - near) if stated else None)
+    return RecoveredAnswer(best, _method(found[best]), score, far[best])
 
 
 def likeness(answer: str, wording: str) -> float:
@@ -94,7 +93,9 @@ def _likeness_of_occurrences(answer: str, text: str, window: Span) -> dict[Span,
     """Verbatim and folded occurrences that begin in a window, widened to whole grapheme clusters."""
     found: dict[Span, float] = {}
     for spelling in dict.fromkeys((answer, html.unescape(answer), html.escape(answer, quote=False))):
-        spans = {Span(*widen(text, place, place + len(spelling))) for place in places(text, spelling, *window)}
+        spans = {
+            Span(*widen(text, place, place + len(spelling))) for place in places(text, spelling, *window)
+        }
         for form in (fold, fold_loosely):
             spans.update(form(text).occurrences(form(spelling).text, *window))
         for span in spans:
@@ -102,6 +103,13 @@ def _likeness_of_occurrences(answer: str, text: str, window: Span) -> dict[Span,
             alike = likeness(spelling, wording) * (1 if spelling == answer else _RESPELT)
             found[span] = max(alike, found.get(span, 0))
     return found
+
+
+def _wholeness(text: str, span: Span) -> float:
+    """1 for whole words, less for ends inside words; letters may follow digits, as in 45th."""
+    cuts = sum(not word_ends(text, end) and text[end - 1].isdigit() == text[end].isdigit() for end in span)
+    factor: float = (_CUT_SHORT_WORD if span.end - span.start <= _SHORT else _CUT_WORD) ** cuts
+    return factor
 
 
 def _is_acronym(text: str) -> bool:

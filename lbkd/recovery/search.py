@@ -90,13 +90,13 @@ def fold(text: str) -> FoldedText:
 
     Invisible format characters are left out.
     """
-    return _joined(((_plain(text[slice(*span)]), span) for span in _clusters(text)))
+    return _joined((_plain(text[slice(*span)]), span) for span in _clusters(text))
 
 
 @lru_cache(maxsize=64)
 def fold_loosely(text: str) -> FoldedText:
     """`fold` without accents, spaces and punctuation: letters, digits, symbols and the marks of scripts."""
-    return _joined(((_bare(text[slice(*span)]), span) for span in _clusters(text)))
+    return _joined((_bare(text[slice(*span)]), span) for span in _clusters(text))
 
 
 def _clusters(text: str) -> Iterator[Span]:
