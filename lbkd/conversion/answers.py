@@ -30,11 +30,12 @@ def answers_of(record: Mapping[str, Any]) -> list[RawAnswer]:
 
 def _detected(found: Any) -> list[RawAnswer]:
     """One answer for each span of MRQA's detected answers; spans include their last character."""
+    answers = [answer for answer in found if isinstance(answer, dict)] if isinstance(found, list) else []
     return [
         RawAnswer(answer.get("text"), span[0], span[1] + 1)
-        for answer in found or ()
-        for span in answer.get("char_spans") or ()
-        if len(span) == 2 and type(span[0]) is type(span[1]) is int
+        for answer in answers
+        for span in (answer["char_spans"] if isinstance(answer.get("char_spans"), list) else [])
+        if isinstance(span, list) and [type(end) for end in span] == [int, int]
     ]
 
 

@@ -36,7 +36,9 @@ class FieldReader:
         """The value of a field; for a missing field or another type, None after noting a fault."""
         if name not in record:
             message = f"there is no field {name!r}"
-            remedy = f"{CONVERT} {_MADE[name]}" if name in _MADE else f"add {name!r}, {_TYPES[kind]}"
+            made = name in _MADE or (name == "answers" and record.get("is_impossible") is True)
+            does = _MADE.get(name, "adds an empty list")
+            remedy = f"{CONVERT} {does}" if made else f"add {name!r}, {_TYPES[kind]}"
             self.note("missing field", where, id, message, remedy)
             return None
         value = record[name]

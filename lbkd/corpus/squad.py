@@ -225,8 +225,9 @@ class _Walk(FieldReader):
         text = self.text(record, "text", where, id)
         start = self.field(record, "answer_start", int, where, id)
         if start is not None and start < 0:
+            does = "finds the text in the passage" if text else "leaves out empty answers"
             message = f"'answer_start' is negative, found {shown(start)}"
-            self.note("negative start", where, id, message, f"{CONVERT} finds the text in the passage")
+            self.note("negative start", where, id, message, f"{CONVERT} {does}")
         elif text and passage and start is not None and passage[start : start + len(text)] != text:
             there = shown(passage[start : start + len(text)]) if start < len(passage) else "the passage's end"
             message = f"{shown(text)} is not at character {shown(start)}, where {there} stands"

@@ -182,10 +182,11 @@ def test_what_check_says_names_the_command(tmp_path: Path) -> None:
         question(id="c", answers=["niño"]),
         {"question": "¿Qué?", "answers": [{"text": "niño"}]},
         question(id="a"),
+        {"id": "d", "question": "¿Qué?", "is_impossible": True},
     ]
     path.write_text(json.dumps(nested(*asked)))
     _, faults = inspect_file(path, "")
-    assert len(faults) == 9
+    assert len(faults) == 10
     assert {
         fault.id or fault.where for fault in faults if "`lbkd data convert FILE" not in fault.remedy
     } == set()
