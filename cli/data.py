@@ -12,7 +12,7 @@ from lbkd.corpus.check import shown
 from lbkd.errors import ConfigError
 
 from .console import Reporter, err, out, print_json, stoppable, table
-from .options import Json, names, with_settings
+from .options import Json, Overwrite, names, with_settings
 from .running import running
 from .translate import show
 
@@ -185,9 +185,12 @@ def split(
     every: Annotated[
         int, typer.Option(min=2, help="One of this number of articles goes to the test split.")
     ] = 4,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Split files by article into training and test files, with equal articles in every language.
+
+    Files that lbkd did not write, or that were changed since, are replaced only with --overwrite.
 
     Example: lbkd data split 'xquad/xquad.{language}.json' --languages en,es,de --out xquad-split
     """
@@ -201,7 +204,11 @@ def split(
     if source not in chosen:
         raise ConfigError(f"--source {source!r} is not among --languages {languages!r}.")
     written = split_files(
-        {name: Path(pattern.replace("{language}", name)) for name in chosen}, source, out_dir, every
+        {name: Path(pattern.replace("{language}", name)) for name in chosen},
+        source,
+        out_dir,
+        every,
+        overwrite,
     )
     rows = [{"file": str(f.path), "articles": f.articles, "questions": f.questions} for f in written]
     if json:
@@ -220,18 +227,27 @@ def download(
         str | None,
         typer.Option(help="Address or folder that has the files under their official names."),
     ] = None,
+    languages: Annotated[
+        str | None, typer.Option(help="Languages to download, e.g. es,de. \\[default: all]")
+    ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Download a public dataset into the data folder and check every file by sha256.
 
-    Complete files are not fetched again; an interrupted download is continued.
+    Complete files are not fetched again; an interrupted download is continued. Files that were changed since
+    their download are replaced only with --overwrite.
 
     Example: lbkd data download squad
+
+    Example: lbkd data download xquad --languages es,de
     """
     from lbkd.datasets import sources
     from lbkd.datasets.download import download as fetch_all
 
     dataset = sources.dataset(name)
+    if languages is not None:
+        dataset = dataset.only(names(languages) or [])
     reporter = Reporter(None)
 
     def kilobytes(file: str, done: int, size: int, numbers: Mapping[str, float]) -> None:
@@ -239,7 +255,7 @@ def download(
         reporter.progress(f"{file} kB", total if done == size else done // 1000, total, numbers)
 
     with stoppable(reporter, "stopped; what has arrived is kept: the same command goes on after it"):
-        files = fetch_all(dataset, folder, mirror, kilobytes)
+        files = fetch_all(dataset, folder, mirror, kilobytes, overwrite)
     if json:
         rows = [{"file": str(f.path), "size": f.size, "sha256": f.sha256, "state": f.state} for f in files]
         print_json({"dataset": name, "licence": dataset.licence, "files": rows})

@@ -47,6 +47,8 @@ class TranslationMemory:
         self.sentences = backend.translator.sentences
         """Whether passages are translated sentence by sentence."""
         settings = {"backend": backend.name, **backend.translator.fingerprint(source, target)}
+        if not self.sentences:
+            settings["line breaks"] = "kept"
         self.settings: dict[str, Any] = json.loads(json.dumps(settings, default=str))
         self._source = source
         self._translator = backend.translator
@@ -119,7 +121,8 @@ class TranslationMemory:
                 f"returned {len(found)} values, which must be as many texts. Tell its author."
             )
         # A lone surrogate cannot be written as UTF-8.
-        return [" ".join(text.encode(errors="replace").decode().split()) for text in found]
+        plain = [text.encode(errors="replace").decode().strip() for text in found]
+        return [" ".join(text.split()) for text in plain] if self.sentences else plain
 
     def _add(self, texts: list[str], translations: list[str]) -> None:
         pairs = list(zip(texts, translations, strict=True))

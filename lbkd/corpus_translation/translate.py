@@ -4,8 +4,8 @@
 <folder>/translation-report.json    settings, counts and examples for each of these files
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,28 @@ from lbkd.corpus.check import load
 from lbkd.corpus_translation.locate import RecoverySettings
 from lbkd.corpus_translation.memory import Backend, TranslationMemory
 from lbkd.corpus_translation.translated import Translated
-from lbkd.errors import ConfigError, DataError
+from lbkd.errors import ConfigError
+from lbkd.outputs import replacing_files
 from lbkd.progress import Listener
 from lbkd.workspace import add_to_json
 
 REPORT = "translation-report.json"
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """Files that a translation writes."""
+
+    folder: Path
+    """Folder of the report."""
+    files: Mapping[Path, Mapping[str, Path]]
+    """Source file to the file to write for each language."""
+    overwrite: bool = False
+    """Replace files that lbkd did not write, or that were changed since, such as corrected translations."""
+
+
 def translate(
-    folder: Path,
-    files: Mapping[Path, Mapping[str, Path]],
+    outputs: Outputs,
     source: str,
     backend: Backend,
     recovery: RecoverySettings,
@@ -32,9 +44,10 @@ def translate(
 ) -> dict[str, Any]:
     """Translate files and return the report on them; texts in the translation memory cost nothing.
 
+    All files are written at the end, or none.
+
     Args:
-        folder: where the report is written.
-        files: source file to the file to write for each language.
+        outputs: source files, and the files to write.
         source: language of the source files, an ISO code.
         backend: the translator.
         recovery: markers and methods that locate the answers.
@@ -43,46 +56,44 @@ def translate(
 
     Raises:
         ConfigError: the backend cannot translate a pair of languages.
-        DataError: a source file is faulty, no question of a file could be kept, or a file to write exists and
-            was not written by this function.
+        DataError: a source file is faulty, no question of a file could be kept, or a file would be replaced
+            that lbkd did not write, or that was changed since (see `replacing_files`).
     """
+    files = outputs.files
     languages = list(dict.fromkeys(language for targets in files.values() for language in targets))
     if source in languages:
         raise ConfigError(f"--to {source!r} is the language to translate from; leave it out.")
     for language in languages:
         backend.translator.check(source, language)
-    _refuse_foreign_files(target for targets in files.values() for target in targets.values())
     read = {path: squad.read(path, source) for path in files}
-    report = {}
-    for language in languages:
-        memory = TranslationMemory(store, backend, source, language, listener.progress)
-        for path, differing in memory.others():
-            listener.note(f"{path} is not used: its translations were made with other settings ({differing})")
-        with memory.opened():
-            for path, targets in files.items():
-                target = targets[language]
-                work = Translated(read[path], source, memory, recovery, target.name)
-                document, counts = work.document(load(path)[0])
-                settings = {
-                    "from": source,
-                    "to": language,
-                    "backend": memory.settings,
-                    "how": asdict(recovery),
-                }
-                squad.write(target, {**document, "translation": settings})
-                report[target.relative_to(folder).as_posix()] = {"source": path.name, **settings, **counts}
-        listener.note(f"{language}: {memory.added:,} texts translated; {memory.known:,} were known before")
-    add_to_json(folder / REPORT, report)
-    return report
-
-
-def _refuse_foreign_files(targets: Iterable[Path]) -> None:
-    """Raise DataError for an existing file without the field `translation`."""
-    for path in targets:
-        if path.exists():
-            document, _ = load(path)
-            if not (isinstance(document, dict) and "translation" in document):
-                raise DataError(
-                    f"{path} is in the way: `lbkd translate` did not write it. "
-                    "Move it away, or copy the source file to a folder of its own and name that as --corpus."
+    targets = [target for targets in files.values() for target in targets.values()]
+    with replacing_files(targets, outputs.overwrite) as fresh:
+        report = {}
+        for language in languages:
+            memory = TranslationMemory(store, backend, source, language, listener.progress)
+            for path, differing in memory.others():
+                listener.note(
+                    f"{path} is not used: its translations were made with other settings ({differing})"
                 )
+            with memory.opened():
+                for path in files:
+                    target = files[path][language]
+                    work = Translated(read[path], source, memory, recovery, target.name)
+                    document, counts = work.document(load(path)[0])
+                    settings = {
+                        "from": source,
+                        "to": language,
+                        "backend": memory.settings,
+                        "how": asdict(recovery),
+                    }
+                    squad.write(fresh[target], {**document, "translation": settings})
+                    report[target.relative_to(outputs.folder).as_posix()] = {
+                        "source": path.name,
+                        **settings,
+                        **counts,
+                    }
+            listener.note(
+                f"{language}: {memory.added:,} texts translated; {memory.known:,} were known before"
+            )
+    add_to_json(outputs.folder / REPORT, report)
+    return report
