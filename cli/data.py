@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,16 +34,20 @@ def check(
 ) -> None:
     """Report every fault of data files with its kind, place and remedy.
 
-    The exit code is 2 if any file has a fault.
+    Files that share question ids, such as those of several languages, are held against each other: ids that
+    one of them lacks are told, and are no fault. The exit code is 2 if any file has a fault.
 
     Example: lbkd data check train.en.json train.es.json
     """
+    from lbkd.corpus.parallel import lacking_ids
     from lbkd.corpus.squad import inspect_file
 
-    rows = []
+    rows: list[dict[str, Any]] = []
+    good = []
     for file in files:
         data, faults = inspect_file(file, "")
-        rows.append({"file": str(file), "faults": [fault._asdict() for fault in faults]})
+        rows.append({"file": str(file), "faults": [fault._asdict() for fault in faults], "lacks": []})
+        good += [data] if data is not None else []
         if json:
             continue
         if data is not None:
@@ -57,6 +61,12 @@ def check(
             out.print(f"    -> {fault.remedy}")
         if len(faults) > most:
             out.print(f"... and {len(faults) - most} more; --most {len(faults)} shows all")
+    for lack in lacking_ids(good):
+        entry = {"of": str(lack.other), "questions": lack.of, "ids": lack.ids}
+        next(row for row in rows if row["file"] == str(lack.path))["lacks"].append(entry)
+        if not json:
+            ids = ", ".join(map(shown, lack.ids[:3])) + (", ..." if len(lack.ids) > 3 else "")
+            out.print(f"{lack.path} lacks {len(lack.ids)} of the {lack.of} questions of {lack.other}: {ids}")
     if json:
         print_json(rows)
     if any(row["faults"] for row in rows):

@@ -35,6 +35,10 @@ WeightingName = Annotated[
     typer.Option(help="Weights of the teachers: see `lbkd list weighting`. \\[default: impurity]"),
 ]
 
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
+]
+
 Overwrite = Annotated[
     bool,
     typer.Option(

@@ -14,6 +14,7 @@ from lbkd.errors import ConfigError
 from lbkd.features.dataset import FeatureSet
 from lbkd.planning import speed as speed_module
 from lbkd.planning.advice import advise
+from lbkd.planning.disk import token_tables
 from lbkd.planning.estimate import Estimator
 from lbkd.planning.hardware import GIB, Hardware, hardware
 from lbkd.planning.jobs import Job, jobs_of, jobs_of_all
@@ -57,7 +58,7 @@ def test_all_of_the_way_by_hand(tmp_path: Path) -> None:
     assert student.hours == pytest.approx(student.flops / (0.4 * 8 * 989e12) / 3600)
     assert student.gigabytes == 4e-9 * KNOWN["xlm-roberta-base"].parameters
     assert logits.gigabytes == pytest.approx(2e-9 * (8 * 4000 + 1.5 * 400_000))
-    assert estimator.token_tables() == pytest.approx(2e-9 * (12 * (200 * 80 + 1000 * 16) + 8 * 1200))
+    assert token_tables(estimator) == pytest.approx(2e-9 * (12 * (200 * 80 + 1000 * 16) + 8 * 1200))
 
 
 def test_steps_that_end_within_an_epoch(tmp_path: Path) -> None:
