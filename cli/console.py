@@ -152,8 +152,10 @@ def _whole(drawn: Table, *, fold: bool = False) -> None:
 def scores_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """EM / F1: one line a model, one column a language.
 
-    An asterisk marks zero-shot languages: in the heading those of all models, in a cell those of some.
+    An asterisk marks zero-shot languages: in the heading those of all models, in a cell those of some. Where
+    columns rest on different questions, the headings have their numbers.
     """
+    counts = _question_counts(rows)
     languages: dict[str, list[bool]] = {}
     for row in rows:
         languages.setdefault(row["language"], []).append(bool(row["zero_shot"]))
@@ -161,8 +163,9 @@ def scores_table(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         mark = "*" if row["zero_shot"] and not all(languages[row["language"]]) else ""
         cells[row["model"], row["language"]] = f"{row['exact_match']:.1f} / {row['f1']:.1f}{mark}"
+    marks = {language: "*" if all(zero) else "" for language, zero in languages.items()}
     table(
-        ["EM / F1", *(f"{language}{'*' if all(zero) else ''}" for language, zero in languages.items())],
+        ["EM / F1", *(f"{language}{mark}{counts.get(language, '')}" for language, mark in marks.items())],
         [
             [model, *(cells.get((model, language), "") for language in languages)]
             for model in dict.fromkeys(row["model"] for row in rows)
@@ -170,6 +173,22 @@ def scores_table(rows: Sequence[Mapping[str, Any]]) -> None:
     )
     if any(any(zero) for zero in languages.values()):
         out.print("* zero-shot: no training data in this language", style="dim")
+    if counts:
+        out.print(f"Columns rest on different questions, (n) of them; {_shared(rows)}.", style="dim")
+
+
+def _question_counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Language -> number of questions in brackets; empty if all columns rest on the same questions."""
+    counts: dict[str, set[int]] = {}
+    for row in rows:
+        counts.setdefault(row["language"], set()).add(row["questions"])
+    if all(row["questions"] == row["shared_questions"] for row in rows):
+        return {}
+    return {language: f" ({', '.join(map(str, sorted(some)))})" for language, some in counts.items()}
+
+
+def _shared(rows: Sequence[Mapping[str, Any]]) -> str:
+    return f"only {min(row['shared_questions'] for row in rows)} are asked in every language"
 
 
 def costs_table(costs: "Sequence[Cost]") -> None:
@@ -207,6 +226,9 @@ def matrix_table(rows: Sequence[Mapping[str, Any]]) -> None:
             cells = [_heat(value, low, high) for value in [*found, sum(there) / len(there)]]
             drawn.add_row(passage, *cells)
         _whole(drawn)
+    asked = [row["questions"] for row in rows]
+    if _question_counts(rows):
+        out.print(f"A cell rests on {min(asked)} to {max(asked)} questions; {_shared(rows)}.", style="dim")
 
 
 def _heat(value: float | None, low: float, high: float) -> Text:

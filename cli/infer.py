@@ -13,7 +13,16 @@ from lbkd.corpus.check import load, shown
 from lbkd.errors import ConfigError, DataError
 
 from .console import err, json_only, matrix_table, print_json, scores_table, table
-from .options import Json, Ranks, Workspace, make_settings, model_folder, names, with_settings
+from .options import (
+    Json,
+    Ranks,
+    TrustRemoteCode,
+    Workspace,
+    make_settings,
+    model_folder,
+    names,
+    with_settings,
+)
 from .running import running
 
 if TYPE_CHECKING:
@@ -151,9 +160,7 @@ def predict(
         str | None, typer.Option(help="Language of the questions. \\[default: --lang]")
     ] = None,
     workspace: Workspace = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
-    ] = False,
+    trust_remote_code: TrustRemoteCode = False,
     json: Json = False,
 ) -> None:
     """Answer questions: text, probability and character offsets of the best answers.

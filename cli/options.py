@@ -35,6 +35,18 @@ WeightingName = Annotated[
     typer.Option(help="Weights of the teachers: see `lbkd list weighting`. \\[default: impurity]"),
 ]
 
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
+]
+
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace files that lbkd did not write, or that were changed since lbkd wrote them.",
+    ),
+]
+
 Workspace = Annotated[Path | None, typer.Option(help="Folder of all results. \\[default: lbkd-work]")]
 
 RANKS = ("nproc", "zero_stage", "deepspeed")

@@ -11,7 +11,7 @@ import typer
 from lbkd.errors import ConfigError
 
 from .console import costs_table, out, print_json, table
-from .options import Json, Ranks, as_arguments, given, with_settings
+from .options import CriterionName, Json, Ranks, WeightingName, as_arguments, given, with_settings
 from .running import running
 from .train import check_options
 
@@ -29,6 +29,10 @@ _REPEATED = (
     "model",
     "workspace",
     "seed",
+    "criterion",
+    "weighting",
+    "select_on",
+    "overwrite",
     "deepspeed",
     "set_",
 )
@@ -47,6 +51,8 @@ def plan(
         typer.Option(help="Task to plan, with its teachers, e.g. branch-mrc. \\[default: all of `lbkd run`]"),
     ] = None,
     lang: Annotated[str | None, typer.Option(help="Passage language, for tasks that take one.")] = None,
+    criterion: CriterionName = None,
+    weighting: WeightingName = None,
     hardware: Annotated[
         str | None, typer.Option(help="Machine by name, e.g. h100x8. \\[default: this machine, measured]")
     ] = None,
@@ -74,6 +80,8 @@ def plan(
     json: Json = False,
 ) -> None:
     """Estimate windows, tokens, FLOPs, hours, memory and disk of a training; nothing is started.
+
+    What `lbkd run`, or with --task `lbkd train`, would refuse is refused, as far as the corpus is there.
 
     Speed is measured by a few real steps on this machine; for other machines, a share of the peak is assumed.
 
@@ -108,23 +116,33 @@ def plan(
         raise ConfigError(f"--lang {lang} goes with --task; leave it out for all languages.")
     with running(settings, ranks, json) as project:
         from lbkd.planning.advice import advise
+        from lbkd.planning.disk import Disk
         from lbkd.planning.estimate import Estimator, as_rows, texts_at_hand
         from lbkd.planning.jobs import jobs_of, jobs_of_all
+        from lbkd.training.check import check_components, checked_run, checked_runs
+        from lbkd.training.run import Components
 
         if size is not None and texts_at_hand(project):
             place = settings.corpus.dir
             raise ConfigError(f"--questions {questions}: the texts are there, in {place}; leave it out.")
+        components = Components.from_settings(settings, task or "distill", options, criterion, weighting)
+        if not texts_at_hand(project):
+            check_components(project, components)
+        elif task is None:
+            checked_runs(project, components)
+        else:
+            checked_run(project, components)
         if task is None:
             jobs = jobs_of_all(project)
         else:
             jobs = jobs_of(project, task, {**settings.task.options(task), **options})
         estimator = Estimator(project, size, where)
-        costs = estimator.costs(jobs)
-        evaluation = estimator.evaluation(len(jobs) if task is None else 1)
-        costs += [evaluation] if evaluation is not None else []
+        scored = len(jobs) if task is None else 1
+        costs = [*estimator.costs(jobs), *estimator.scorings(jobs, scored)]
         advice = advise(estimator, jobs[-1])
         drawn = advice.settings.get("training.question_languages_per_example")
-        then = estimator.drawing(int(drawn)).costs(jobs) if drawn is not None else costs
+        drawing = estimator if drawn is None else estimator.drawing(int(drawn))
+        then = costs if drawn is None else [*drawing.costs(jobs), *drawing.scorings(jobs, scored)]
     if project.rank:
         return
     stage = advice.chosen.stage if advice.chosen is not None else 0
@@ -136,13 +154,13 @@ def plan(
         "speed": asdict(estimator.speed),
         "steps": as_rows(costs),
         "hours": sum(cost.hours for cost in costs),
-        "disk": _disk(estimator, costs, stage),
+        "disk": asdict(Disk.of(estimator, costs, stage)),
         "memory": [asdict(stage) | {"total": stage.total} for stage in advice.stages],
         "recommended": {
             "fits": advice.chosen is not None,
             "settings": advice.settings,
             "hours": sum(cost.hours for cost in then),
-            "gigabytes": sum(_disk(estimator, then, stage).values()),
+            "gigabytes": Disk.of(estimator, then, stage).total,
             "command": join(_command(context, estimator, advice.settings)),
         },
     }
@@ -155,18 +173,6 @@ def _with_languages(settings: "Settings", count: int) -> "Settings":
     names = (source, *(f"{source}-{n}" for n in range(2, count + 1)))
     corpus = settings.corpus.model_copy(update={"languages": names})
     return settings.model_copy(update={"corpus": corpus})
-
-
-def _disk(estimator: "Estimator", costs: "Sequence[Cost]", stage: int) -> dict[str, float]:
-    """Kind of file -> gigabytes on disk."""
-    logits = sum(cost.gigabytes for cost in costs if not cost.steps)
-    models = sum(cost.gigabytes for cost in costs if cost.steps)
-    return {
-        "tokens": estimator.token_tables(),
-        "logits": logits,
-        "models": models + estimator.prepared_model(),
-        "checkpoints": estimator.checkpoints(costs, stage),
-    }
 
 
 def _command(context: typer.Context, estimator: "Estimator", advice: dict[str, str]) -> Iterator[str]:

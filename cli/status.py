@@ -47,8 +47,8 @@ def check(
     Example: lbkd check --corpus my-data --languages en,es,de
     """
     with running(settings, None, json, trains=False) as project:
+        from lbkd.training.check import checked_runs
         from lbkd.training.run import Components
-        from lbkd.training.steps import checked_runs
 
         student = Components.from_settings(settings, "distill", None, criterion, weighting)
         names = [run.name for run in checked_runs(project, student)]

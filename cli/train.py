@@ -177,8 +177,9 @@ def example(settings: "Settings") -> str:
     from lbkd.corpus.squad import read
 
     corpus = settings.corpus
-    language = (corpus.zero_shot or corpus.languages)[-1]
-    data = read(settings.path(corpus.test, language), language)
+    paths = {name: settings.path(corpus.test, name) for name in (*corpus.languages, *corpus.zero_shot)}
+    language = [name for name, path in paths.items() if path.exists()][-1]
+    data = read(paths[language], language)
     asked = min(data.questions, key=lambda each: len(each.text) + len(data.passages[each.passage]))
     return f"--question {quote(asked.text)} --passage {quote(data.passages[asked.passage])}"
 
@@ -210,17 +211,16 @@ def _train(
         weightings.registry.origin(weighting)  # an unknown name is refused for tasks without teachers too
     with running(settings, ranks, json) as project:
         from lbkd.evaluation.evaluate import evaluate
-        from lbkd.training.check import check_run
+        from lbkd.training.check import checked_run
         from lbkd.training.run import Components
-        from lbkd.training.steps import train
+        from lbkd.training.steps import train_run
 
         components = Components.from_settings(settings, task, options, criterion, weighting)
-        check_run(project)
-        folder = train(project, components)
+        folder = train_run(checked_run(project, components))
         rows = evaluate(project, folder) if project.has_test else []
         if not rows:
             split = settings.corpus.test
-            project.listener.note(f"no scores: {settings.corpus.dir} lacks {split} files of some language")
+            project.listener.note(f"no scores: {settings.corpus.dir} has no {split} file in any language")
     if project.rank == 0:
         if not json:
             out.print(f"model: {folder}/model")

@@ -9,7 +9,7 @@ import typer
 from lbkd.errors import ConfigError
 
 from .console import Reporter, err, out, print_json, stoppable, table
-from .options import Json, make_settings, names
+from .options import Json, Overwrite, make_settings, names
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
@@ -39,11 +39,13 @@ def translate(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="e.g. translation.seq2seq.beams=4; repeatable."),
     ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Translate a folder's passages and questions, and locate the answers in the translations.
 
     Writes <split>.<language>.json beside the source file, with its question ids, and translation-report.json.
+    Files that lbkd did not write, or that were changed since, are replaced only with --overwrite.
 
     Every distinct text is translated once; after an interruption the same command goes on with the next text.
 
@@ -51,7 +53,7 @@ def translate(
     """
     from lbkd.corpus_translation.locate import RecoverySettings
     from lbkd.corpus_translation.memory import create_backend
-    from lbkd.corpus_translation.translate import REPORT
+    from lbkd.corpus_translation.translate import REPORT, Outputs
     from lbkd.corpus_translation.translate import translate as translate_files
     from lbkd.recovery.markers import check_style
     from lbkd.recovery.recover import check_methods
@@ -77,8 +79,7 @@ def translate(
     reporter = Reporter(settings.workspace / "log.txt")
     with stoppable(reporter, "stopped; finished translations are kept: the same command goes on after them"):
         report = translate_files(
-            settings.corpus.dir,
-            files,
+            Outputs(settings.corpus.dir, files, overwrite),
             source,
             translator,
             RecoverySettings(markers, tuple(chosen)),

@@ -9,7 +9,7 @@ import typer
 from lbkd.errors import ConfigError, DataError
 
 from .console import Reporter, out, print_json, stoppable, table
-from .options import Json, Workspace, make_settings
+from .options import Json, TrustRemoteCode, Workspace, make_settings
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
@@ -41,13 +41,16 @@ def trim(
         typer.Option(min=0, help="Number of most frequent pieces to keep as well. \\[default: 20000]"),
     ] = None,
     workspace: Workspace = None,
+    trust_remote_code: TrustRemoteCode = False,
     json: Json = False,
 ) -> None:
     """Cut a model's vocabulary to the pieces that texts use; answers to these texts stay the same.
 
-    Works for unigram, BPE and WordPiece vocabularies; keeps special tokens, single characters and the head.
+    Works for unigram, BPE and WordPiece vocabularies; keeps special tokens, single characters and a head for
+    question answering.
 
-    Checks that all texts give the same pieces, and a sample of texts the same logits.
+    Checks that all texts give the same pieces, and a sample of texts the same logits. Tells what other texts
+    cost: pieces per character of a sentence in each of fifteen languages, before and after.
 
     Example: lbkd trim distill.combined.impurity --corpus my-data --out small
 
@@ -68,7 +71,7 @@ def trim(
         count = FREQUENT_PIECES if frequent is None else frequent
         name = str(run) if (run / "run.json").exists() else model
         device = "cuda" if is_available() else "cpu"
-        report = trim_to(name, sorted(found), count, out_, reporter.progress, device)
+        report = trim_to(name, sorted(found), count, out_, reporter.progress, device, trust_remote_code)
     if json:
         print_json({"model": model, "out": str(out_), "frequent": count, **report})
     else:
@@ -88,6 +91,17 @@ def _show(report: dict[str, Any]) -> None:
     out.print(
         f"the same: the pieces of all {checked['texts']:,} texts, and the {checked['what']} of "
         f"{checked['windows']} of them (largest difference {checked['largest_difference']:.2g})"
+    )
+    if report["left_out"]:
+        out.print(f"left out: the language-modelling head of the {report['left_out']}")
+    out.print()
+    before, after = (report[part]["pieces_per_character"] for part in ("whole", "trimmed"))
+    table(
+        ["pieces per character", "whole", "trimmed", "ratio"],
+        [
+            [language, f"{before[language]:.2f}", f"{after[language]:.2f}", f"{ratio:.2f}"]
+            for ratio, language in sorted(((after[k] / before[k], k) for k in before), reverse=True)
+        ],
     )
 
 

@@ -7,7 +7,6 @@ from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import uuid4
 
 from lbkd.config import Settings
 from lbkd.corpus.parallel import ParallelCorpus
@@ -56,23 +55,31 @@ class Project:
                 f"{self.world_size} ranks."
             )
         if self.world_size > 1:
-            self._share_workspace()
+            collectives.check_shared(self.settings.workspace, self.rank)
 
     @cached_property
     def train_corpus(self) -> ParallelCorpus:
         """Training texts."""
-        return self._corpus(self.settings.corpus.train, self.settings.corpus.languages)
+        corpus = self.settings.corpus
+        return self._corpus(corpus.train, corpus.languages, corpus.source)
 
     @cached_property
     def test_corpus(self) -> ParallelCorpus:
-        """Test texts, zero-shot languages included."""
-        return self._corpus(self.settings.corpus.test, self._test_languages)
+        """Test texts, zero-shot languages included, in the languages that have a test file.
+
+        Raises:
+            DataError: a faulty file, or no file in any language.
+        """
+        found, source = self._tested or self._test_languages, self.settings.corpus.source
+        if lacking := [language for language in self._test_languages if language not in found]:
+            files = ", ".join(str(self.settings.path(self.settings.corpus.test, name)) for name in lacking)
+            self.listener.note(f"no scores in {', '.join(lacking)}: there is no {files}")
+        return self._corpus(self.settings.corpus.test, found, source if source in found else found[0])
 
     @property
     def has_test(self) -> bool:
-        """True if the corpus has test files in all languages."""
-        split = self.settings.corpus.test
-        return all(self.settings.path(split, language).exists() for language in self._test_languages)
+        """True if the corpus has a test file in some language."""
+        return bool(self._tested)
 
     @cached_property
     def commit(self) -> str | None:
@@ -228,6 +235,12 @@ class Project:
         return tuple(dict.fromkeys((*self.settings.corpus.languages, *self.settings.corpus.zero_shot)))
 
     @property
+    def _tested(self) -> tuple[str, ...]:
+        """The languages that have a test file."""
+        split = self.settings.corpus.test
+        return tuple(name for name in self._test_languages if self.settings.path(split, name).exists())
+
+    @property
     def _corpora(self) -> list[ParallelCorpus]:
         """The corpora whose texts a cut vocabulary must read without loss.
 
@@ -253,10 +266,9 @@ class Project:
                 yield from data.passages
                 yield from data.question_texts
 
-    def _corpus(self, split: str, languages: tuple[str, ...]) -> ParallelCorpus:
+    def _corpus(self, split: str, languages: tuple[str, ...], source: str) -> ParallelCorpus:
         paths = {language: self.settings.path(split, language) for language in languages}
-        folder = self.settings.workspace / "corpus"
-        source, limit = self.settings.corpus.source, self.settings.corpus.limit
+        folder, limit = self.settings.workspace / "corpus", self.settings.corpus.limit
         return self.made_once(folder, lambda: ParallelCorpus.read(paths, source, limit, folder))
 
     def _features(
@@ -271,30 +283,3 @@ class Project:
         return self.made_once(
             folder, lambda: FeatureSet.build(corpus, tokenizer, hashed, folder, windows, languages)
         )
-
-    def _share_workspace(self) -> None:
-        """Check that all ranks see one workspace folder.
-
-        Raises:
-            ConfigError: on every rank, if a host has a folder of its own.
-        """
-        token = self.settings.workspace.absolute() / str(
-            collectives.broadcast_object(f".shared-{uuid4().hex}")
-        )
-
-        def look() -> None:
-            if not token.exists():
-                raise ConfigError(
-                    f"rank {self.rank} on {socket.gethostname()} does not see what rank 0 writes in "
-                    f"{token.parent}: put the --workspace on a disk that all hosts share, at the same path."
-                )
-
-        if self.rank == 0:
-            token.parent.mkdir(parents=True, exist_ok=True)
-            token.touch()
-        collectives.barrier()
-        try:
-            collectives.raise_on_all_ranks(look)
-        finally:
-            if self.rank == 0:
-                token.unlink()

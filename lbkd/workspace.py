@@ -130,9 +130,18 @@ def add_to_json(path: Path, entries: Mapping[str, Any]) -> None:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """Yield a fresh folder to fill; it takes the place of `folder` when the block ends without an error.
+    """Yield a fresh folder to fill; it takes the place of `folder` when the block ends without an error."""
+    with fresh_folder(folder) as beside:
+        yield beside
+        sync_tree(beside)
+        put_in_place(beside, folder)
 
-    Folders that were left by processes which are gone are removed.
+
+@contextmanager
+def fresh_folder(folder: Path) -> Iterator[Path]:
+    """Yield a fresh hidden folder beside `folder`, which is removed when the block ends.
+
+    Those that were left by processes which are gone are removed too.
     """
     beside = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.new")
     lock = FileLock(beside)
@@ -141,15 +150,13 @@ def replacing(folder: Path) -> Iterator[Path]:
         _remove_abandoned(folder)
         beside.mkdir()
         yield beside
-        sync_tree(beside)
-        put_in_place(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         lock.release()
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove what `replacing(folder)` left beside it in processes that are gone."""
+    """Remove what `fresh_folder(folder)` left beside it in processes that are gone."""
     hidden = f".{escape(folder.name)}.????????"
     for lock_file in folder.parent.glob(f".{hidden}.new.lock"):
         left = folder.parent / lock_file.name.removeprefix(".").removesuffix(".lock")

@@ -28,7 +28,7 @@ LAYERS = (
     ("translation", "recovery", "corpus", "datasets", "phrases"),
     ("distributed",),
     (
-        *("workspace", "locks", "config", "settings", "registry", "provenance", "options"),
+        *("workspace", "outputs", "locks", "config", "settings", "registry", "provenance", "options"),
         *("progress", "errors", "scripts", "graphemes"),
     ),
 )

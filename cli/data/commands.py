@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from lbkd.corpus.check import shown
 from lbkd.errors import ConfigError
 
 from ..console import Reporter, err, out, print_json, stoppable, table
-from ..options import Json, names, with_settings
+from ..options import Json, Overwrite, names, with_settings
 from ..running import running
 from ..translate import show
 
@@ -27,21 +27,26 @@ def check(
 ) -> None:
     """Report every fault of data files with its kind, place and remedy.
 
-    The exit code is 2 if any file has a fault. The reports of `translate` and `data repair` are passed over.
+    Files that share question ids, such as those of several languages, are held against each other: ids that
+    one of them lacks are told, and are no fault. Reports of `translate` and `data repair` are passed over.
+    The exit code is 2 if any file has a fault.
 
     Example: lbkd data check train.en.json train.es.json
     """
+    from lbkd.corpus.parallel import lacking_ids
     from lbkd.corpus.squad import inspect_file
 
-    rows = []
+    rows: list[dict[str, Any]] = []
+    good = []
     for file in files:
         data, faults = inspect_file(file, "")
         if faults and _is_report(file):
-            rows.append({"file": str(file), "faults": [], "report": True})
+            rows.append({"file": str(file), "faults": [], "lacks": [], "report": True})
             if not json:
                 out.print(f"{file}: a report of lbkd, no data file; passed over")
             continue
-        rows.append({"file": str(file), "faults": [fault._asdict() for fault in faults]})
+        rows.append({"file": str(file), "faults": [fault._asdict() for fault in faults], "lacks": []})
+        good += [data] if data is not None else []
         if json:
             continue
         if data is not None:
@@ -55,6 +60,12 @@ def check(
             out.print(f"    -> {fault.remedy}")
         if len(faults) > most:
             out.print(f"... and {len(faults) - most} more; --most {len(faults)} shows all")
+    for lack in lacking_ids(good):
+        entry = {"of": str(lack.other), "questions": lack.of, "ids": lack.ids}
+        next(row for row in rows if row["file"] == str(lack.path))["lacks"].append(entry)
+        if not json:
+            ids = ", ".join(map(shown, lack.ids[:3])) + (", ..." if len(lack.ids) > 3 else "")
+            out.print(f"{lack.path} lacks {len(lack.ids)} of the {lack.of} questions of {lack.other}: {ids}")
     if json:
         print_json(rows)
     if any(row["faults"] for row in rows):
@@ -196,9 +207,12 @@ def split(
     every: Annotated[
         int, typer.Option(min=2, help="One of this number of articles goes to the test split.")
     ] = 4,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Split files by article into training and test files, with equal articles in every language.
+
+    Files that lbkd did not write, or that were changed since, are replaced only with --overwrite.
 
     Example: lbkd data split 'xquad/xquad.{language}.json' --languages en,es,de --out xquad-split
     """
@@ -212,7 +226,11 @@ def split(
     if source not in chosen:
         raise ConfigError(f"--source {source!r} is not among --languages {languages!r}.")
     written = split_files(
-        {name: Path(pattern.replace("{language}", name)) for name in chosen}, source, out_dir, every
+        {name: Path(pattern.replace("{language}", name)) for name in chosen},
+        source,
+        out_dir,
+        every,
+        overwrite,
     )
     rows = [{"file": str(f.path), "articles": f.articles, "questions": f.questions} for f in written]
     if json:
@@ -230,18 +248,27 @@ def download(
         str | None,
         typer.Option(help="Address or folder that has the files under their official names."),
     ] = None,
+    languages: Annotated[
+        str | None, typer.Option(help="Languages to download, e.g. es,de. \\[default: all]")
+    ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Download a public dataset into the data folder and check every file by sha256.
 
-    Complete files are not fetched again; an interrupted download is continued.
+    Complete files are not fetched again; an interrupted download is continued. Files that were changed since
+    their download are replaced only with --overwrite.
 
     Example: lbkd data download squad
+
+    Example: lbkd data download xquad --languages es,de
     """
     from lbkd.datasets import sources
     from lbkd.datasets.download import download as fetch_all
 
     dataset = sources.dataset(name)
+    if languages is not None:
+        dataset = dataset.only(names(languages) or [])
     reporter = Reporter(None)
 
     def kilobytes(file: str, done: int, size: int, numbers: Mapping[str, float]) -> None:
@@ -249,7 +276,7 @@ def download(
         reporter.progress(f"{file} kB", total if done == size else done // 1000, total, numbers)
 
     with stoppable(reporter, "stopped; what has arrived is kept: the same command goes on after it"):
-        files = fetch_all(dataset, folder, mirror, kilobytes)
+        files = fetch_all(dataset, folder, mirror, kilobytes, overwrite)
     if json:
         rows = [{"file": str(f.path), "size": f.size, "sha256": f.sha256, "state": f.state} for f in files]
         print_json({"dataset": name, "licence": dataset.licence, "files": rows})

@@ -93,6 +93,41 @@ class ParallelCorpus:
         return workspace.fingerprint([self.source, list(content.items())])
 
 
+@dataclass(frozen=True)
+class LackingIds:
+    """Question ids of one file that another file with translations of its questions lacks."""
+
+    path: Path
+    """The file that lacks them."""
+    other: Path
+    """The file that has them."""
+    of: int
+    """Number of questions in `other`."""
+    ids: tuple[str, ...]
+    """In the order of `other`."""
+
+
+def lacking_ids(datasets: Sequence[Dataset]) -> list[LackingIds]:
+    """The ids that files with the same questions lack; files belong together if they share an id.
+
+    The file with most questions stands for those that belong together: the others are held against it, and
+    it against each of them.
+    """
+    found: list[LackingIds] = []
+    groups: list[Dataset] = []
+    for data in sorted(datasets, key=lambda each: -len(each.questions)):
+        ids = set(data.ids)
+        largest = next((other for other in groups if not ids.isdisjoint(other.ids)), None)
+        if largest is None:
+            groups.append(data)
+            continue
+        for one, other in ((data, largest), (largest, data)):
+            own = set(one.ids)
+            if missing := tuple(id for id in other.ids if id not in own):
+                found.append(LackingIds(one.path, other.path, len(other.questions), missing))
+    return found
+
+
 def _distinct(datasets: Mapping[str, Dataset]) -> dict[str, Sequence[str]]:
     """The different lists of question ids, each under its name."""
     return {_name(dataset): dataset.ids for dataset in datasets.values()}

@@ -10,6 +10,7 @@ from lbkd.corpus.check import load, shown
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.corpus.squad import Dataset
 from lbkd.errors import ConfigError, DataError
+from lbkd.outputs import replacing_files
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class SplitFile:
     """Number of questions in the file."""
 
 
-def split(paths: Mapping[str, Path], source: str, outdir: Path, every: int = 4) -> tuple[SplitFile, ...]:
+def split(
+    paths: Mapping[str, Path], source: str, outdir: Path, every: int = 4, overwrite: bool = False
+) -> tuple[SplitFile, ...]:
     """Write `train.<language>.json` and `test.<language>.json` for each language.
 
     The last of each `every` source articles goes to the test file: with 4, the articles whose index % 4 is 3.
@@ -39,11 +42,13 @@ def split(paths: Mapping[str, Path], source: str, outdir: Path, every: int = 4) 
         source: the language whose articles are counted.
         outdir: folder of the new files.
         every: one article of so many is for testing.
+        overwrite: replace files that are there, whoever wrote them.
 
     Raises:
         ConfigError: `every` is below 2.
         DataError: a file is faulty, a split of a language would be empty, an article mixes questions of two
-            source articles, or an input file would be overwritten.
+            source articles, an input file would be overwritten, or a file that lbkd did not write, or that
+            was changed since, would be (see `replacing_files`).
     """
     if every < 2:
         raise ConfigError(f"Every how many articles is one for testing? At least 2, not {every}.")
@@ -66,10 +71,11 @@ def split(paths: Mapping[str, Path], source: str, outdir: Path, every: int = 4) 
     inputs = {path.resolve() for path in paths.values()}
     if taken := [str(file.path) for file in files if file.path.resolve() in inputs]:
         raise DataError(f"{', '.join(taken)} would be overwritten by a part of it; choose another folder.")
-    for file, rows in zip(files, articles, strict=True):
-        document, _ = load(paths[file.language])
-        document["data"] = [document["data"][n] for n in rows]
-        squad.write(file.path, document)
+    with replacing_files([file.path for file in files], overwrite) as fresh:
+        for file, rows in zip(files, articles, strict=True):
+            document, _ = load(paths[file.language])
+            document["data"] = [document["data"][n] for n in rows]
+            squad.write(fresh[file.path], document)
     return tuple(files)
 
 

@@ -176,7 +176,8 @@ class TranslationMemory:
                 f"returned {len(found)} values, which must be as many texts. Tell its author."
             )
         # A lone surrogate cannot be written as UTF-8.
-        return [" ".join(text.encode(errors="replace").decode().split()) for text in found]
+        plain = [text.encode(errors="replace").decode().strip() for text in found]
+        return [" ".join(text.split()) for text in plain] if self.sentences else plain
 
     def _add(self, texts: list[str], translations: list[str]) -> None:
         pairs = list(zip(texts, translations, strict=True))
@@ -219,6 +220,8 @@ class TranslationMemory:
 def _settings(backend: Backend, source: str, target: str) -> dict[str, Any]:
     """All that determines a translation beside the text, as a JSON value without secrets."""
     given = backend.translator.fingerprint(source, target)
+    if not backend.translator.sentences:
+        given = {**given, "line breaks": "kept"}
     text = json.dumps({"backend": backend.name, **backend.code, **given}, default=str, ensure_ascii=False)
     if any(json.dumps(secret, ensure_ascii=False)[1:-1] in text for secret in backend.secrets):
         raise ConfigError(

@@ -4,8 +4,9 @@
 <folder>/translation-report.json    settings, counts and examples for each of these files
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,28 @@ from lbkd.corpus.check import load
 from lbkd.corpus_translation.locate import RecoverySettings
 from lbkd.corpus_translation.memory import Backend, TranslationMemory
 from lbkd.corpus_translation.translated import Translated
-from lbkd.errors import ConfigError, DataError, LbkdError
+from lbkd.errors import ConfigError, LbkdError
+from lbkd.outputs import replacing_files
 from lbkd.progress import Listener
 from lbkd.workspace import add_to_json
 
 REPORT = "translation-report.json"
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """Files that a translation writes."""
+
+    folder: Path
+    """Folder of the report."""
+    files: Mapping[Path, Mapping[str, Path]]
+    """Source file to the file to write for each language."""
+    overwrite: bool = False
+    """Replace files that lbkd did not write, or that were changed since, such as corrected translations."""
+
+
 def translate(
-    folder: Path,
-    files: Mapping[Path, Mapping[str, Path]],
+    outputs: Outputs,
     source: str,
     backend: Backend,
     recovery: RecoverySettings,
@@ -32,9 +45,10 @@ def translate(
 ) -> dict[str, Any]:
     """Translate files and return the report on them; texts in the translation memory cost nothing.
 
+    All files are written at the end, or none.
+
     Args:
-        folder: where the report is written.
-        files: source file to the file to write for each language.
+        outputs: source files, and the files to write.
         source: language of the source files, an ISO code.
         backend: the translator.
         recovery: markers and methods that locate the answers.
@@ -44,64 +58,46 @@ def translate(
     Raises:
         ConfigError: the backend cannot translate a pair of languages.
         DataError: a source file is faulty, no question of a file could be kept, a file came back as it was,
-            or a file to write exists and was not written by this function.
-        Either names the files that were written before, and `report` on these is written.
+            or a file would be replaced that lbkd did not write, or that was changed since (see `outputs`).
     """
+    files = outputs.files
     languages = list(dict.fromkeys(language for targets in files.values() for language in targets))
     if source in languages:
         raise ConfigError(f"--to {source!r} is the language to translate from; leave it out.")
     for language in languages:
         backend.translator.check(source, language)
-    _refuse_foreign_files(target for targets in files.values() for target in targets.values())
     read = {path: squad.read(path, source) for path in files}
+    targets = [target for targets in files.values() for target in targets.values()]
     report: dict[str, Any] = {}
-    try:
+    with replacing_files(targets, outputs.overwrite) as fresh, _none_written():
         for language in languages:
             memory = TranslationMemory(store, backend, source, language, listener.progress)
             for path, differing in memory.others():
                 listener.note(
                     f"{path} is not used: its translations were made with other settings ({differing})"
                 )
+            settings = {"from": source, "to": language, "backend": memory.settings, "how": asdict(recovery)}
             with memory.opened():
-                for path, targets in files.items():
-                    work = Translated(read[path], source, memory, recovery, targets[language].name)
-                    report |= _write(work, memory, recovery, (path, targets[language]), folder)
+                for path in files:
+                    target = files[path][language]
+                    work = Translated(read[path], source, memory, recovery, target.name)
+                    document, counts = work.document(load(path)[0])
+                    squad.write(fresh[target], {**document, "translation": settings})
+                    name = target.relative_to(outputs.folder).as_posix()
+                    report[name] = {"source": path.name, **settings, **counts}
             listener.note(_told(language, memory))
-    except LbkdError as error:
-        written = f"Written before that: {', '.join(report)}." if report else "No file was written."
-        raise type(error)(f"{error}\n{written}") from error
-    finally:
-        if report:
-            add_to_json(folder / REPORT, report)
+    add_to_json(outputs.folder / REPORT, report)
     return report
 
 
-def _write(
-    work: Translated,
-    memory: TranslationMemory,
-    recovery: RecoverySettings,
-    paths: tuple[Path, Path],
-    folder: Path,
-) -> dict[str, Any]:
-    """Write a translated file, and return its entry in the report of `folder`.
-
-    Args:
-        work: the translation.
-        memory: the translations of its texts.
-        recovery: markers and methods that located the answers.
-        paths: the source file, and the file to write.
-        folder: the files in the report are named from here.
-    """
-    path, target = paths
-    document, counts = work.document(load(path)[0])
-    settings = {
-        "from": memory.source,
-        "to": memory.target,
-        "backend": memory.settings,
-        "how": asdict(recovery),
-    }
-    squad.write(target, {**document, "translation": settings})
-    return {target.relative_to(folder).as_posix(): {"source": path.name, **settings, **counts}}
+@contextmanager
+def _none_written() -> Iterator[None]:
+    """Add to an error that no file was written."""
+    try:
+        yield
+    except LbkdError as error:
+        kept = "finished translations of texts are kept for the next command"
+        raise type(error)(f"{error}\nNo file was written; {kept}.") from error
 
 
 def _told(language: str, memory: TranslationMemory) -> str:
@@ -110,15 +106,3 @@ def _told(language: str, memory: TranslationMemory) -> str:
     if memory.lacking:
         told += f"; {memory.lacking:,} have no translation, and are tried again by the same command"
     return told
-
-
-def _refuse_foreign_files(targets: Iterable[Path]) -> None:
-    """Raise DataError for an existing file without the field `translation`."""
-    for path in targets:
-        if path.exists():
-            document, _ = load(path)
-            if not (isinstance(document, dict) and "translation" in document):
-                raise DataError(
-                    f"{path} is in the way: `lbkd translate` did not write it. "
-                    "Move it away, or copy the source file to a folder of its own and name that as --corpus."
-                )

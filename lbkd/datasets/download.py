@@ -17,9 +17,10 @@ from typing import IO
 
 from pydantic import TypeAdapter, ValidationError
 
-from lbkd.datasets.fetch import fetch
+from lbkd.datasets.fetch import LackingError, fetch
 from lbkd.datasets.sources import PublicDataset, Source
 from lbkd.errors import DataError
+from lbkd.outputs import check_replaceable
 from lbkd.progress import Progress
 from lbkd.workspace import file_hash, sync_folder, write_json, write_text
 
@@ -49,32 +50,47 @@ class DownloadedFile:
     """Bytes."""
     sha256: str
     state: str
-    """`kept`: the file existed; `new`: it did not; `repaired`: it had other bytes than the manifest says."""
+    """`kept`: the file existed; `new`: it did not; `replaced`: it had other bytes."""
 
 
 def download(
-    dataset: PublicDataset, out: Path, mirror: str | None, progress: Progress
+    dataset: PublicDataset, out: Path, mirror: str | None, progress: Progress, overwrite: bool = False
 ) -> tuple[DownloadedFile, ...]:
     """Download a dataset into a folder; complete files that the folder has already are not fetched.
+
+    A source that the mirror lacks does not keep the others from being downloaded.
 
     Args:
         dataset: the dataset.
         out: the data folder.
         mirror: an address or a folder that has the files under their official names; None: the official ones.
         progress: called after every piece with the file's name, the bytes received and the size in bytes.
+        overwrite: replace files that no download wrote, or that were changed since.
 
     Raises:
         ConfigError: the mirror is neither a folder nor an address.
-        DataError: a file cannot be fetched or has a wrong checksum, the disk is full, or a file that was not
-            downloaded has the name of one to write. Files completed before the error stay.
+        DataError: a file cannot be fetched or has a wrong checksum, or the disk is full; files completed
+            before the error stay. Or a file to write is there and would be lost: nothing is fetched then.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
         manifest = out / f"{dataset.name}.manifest.json"
         entries = _read(manifest)
+        check_replaceable(
+            {
+                out / place: {source.sha256} | ({entries[place].sha256} if place in entries else set())
+                for source in dataset.sources
+                for place in source.places.values()
+            },
+            overwrite,
+        )
         states: dict[str, str] = {}
+        lacking: list[str] = []
         for source in dataset.sources:
-            states |= _bring(source, out, manifest, entries, mirror, progress)
+            try:
+                states |= _bring(source, out, manifest, entries, mirror, progress)
+            except LackingError as error:
+                lacking.append(f"  {', '.join(source.places.values())}: {error}")
         for place, text in dataset.settings.items():
             if not (out / place).exists():
                 write_text(out / place, text)
@@ -84,6 +100,9 @@ def download(
             f"{error.filename or out}: {error.strerror or error}. Files of up to {most:,} bytes, and what is "
             "packed in them, must fit into this folder; what has arrived is kept: the same command goes on."
         ) from error
+    if lacking:
+        there = f"the other {len(states)} files of {dataset.name} are in {out}. " if states else ""
+        raise DataError("\n".join([f"{there}What could not be fetched:", *lacking]))
     return tuple(
         DownloadedFile(out / place, entries[place].size, entries[place].sha256, state)
         for place, state in states.items()
@@ -100,7 +119,7 @@ def _bring(
 ) -> dict[str, str]:
     """Fetch the missing and damaged files of a source, list all its files in the manifest; place to state."""
     states = {
-        place: _state(out / place, member, source, entries.get(place))
+        place: _state(out / place, entries[place].sha256 if member and place in entries else source.sha256)
         for member, place in source.places.items()
     }
     part = out / f"{source.name}.part"
@@ -125,19 +144,11 @@ def _bring(
     return states
 
 
-def _state(path: Path, member: str, source: Source, entry: ManifestEntry | None) -> str:
-    """The state of a file before the download, see `DownloadedFile.state`."""
+def _state(path: Path, expected: str) -> str:
+    """The state of a file whose sha256 should be `expected`, see `DownloadedFile.state`."""
     if not path.exists():
         return "new"
-    expected = (entry and entry.sha256) if member else source.sha256
-    if file_hash(path) == expected:
-        return "kept"
-    if entry is None:
-        raise DataError(
-            f"{path} is in the way: no download put it there, and it is not {source.name}'s. "
-            "Move it away, or name another folder with --out."
-        )
-    return "repaired"
+    return "kept" if file_hash(path) == expected else "replaced"
 
 
 def _unpack(archive: Path, wanted: Mapping[str, Path]) -> None:

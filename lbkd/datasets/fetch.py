@@ -22,6 +22,10 @@ _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 """HTTP statuses after which another attempt may succeed."""
 
 
+class LackingError(DataError):
+    """The mirror or the official address does not have a file, or has another one of its name."""
+
+
 def fetch(source: Source, part: Path, mirror: str | None, progress: Progress) -> None:
     """Fetch a source into the file `part`, or complete a `part` that an earlier call left incomplete.
 
@@ -33,7 +37,8 @@ def fetch(source: Source, part: Path, mirror: str | None, progress: Progress) ->
 
     Raises:
         ConfigError: the mirror is neither a folder nor an address.
-        DataError: the file cannot be fetched, or its size or checksum is wrong.
+        DataError: the file cannot be fetched.
+        LackingError: there is no such file, or its size or checksum is wrong.
     """
     if mirror is None or mirror.startswith(("http://", "https://")):
         address = source.address if mirror is None else f"{mirror.rstrip('/')}/{source.name}"
@@ -47,12 +52,12 @@ def fetch(source: Source, part: Path, mirror: str | None, progress: Progress) ->
 
 def _copy(file: Path, source: Source, part: Path) -> None:
     if not file.is_file():
-        raise DataError(f"{file}: no such file. The mirror must have {source.name} under this name.")
+        raise LackingError(f"{file}: no such file. The mirror must have {source.name} under this name.")
     shutil.copyfile(file, part)
     found = f"{part.stat().st_size:,} bytes, sha256 {file_hash(part)}"
     if found != (wanted := f"{source.size:,} bytes, sha256 {source.sha256}"):
         part.unlink()
-        raise DataError(_other(str(file), found, wanted))
+        raise LackingError(_other(str(file), found, wanted))
 
 
 def _download(address: str, source: Source, part: Path, progress: Progress) -> None:
@@ -77,7 +82,7 @@ def _download(address: str, source: Source, part: Path, progress: Progress) -> N
             if (
                 in_one_piece or not again
             ):  # the pieces may come from two versions: fetch once more from byte 0
-                raise DataError(_other(address, f"sha256 {found}", f"sha256 {source.sha256}"))
+                raise LackingError(_other(address, f"sha256 {found}", f"sha256 {source.sha256}"))
 
 
 def _complete(client: "httpx2.Client", address: str, source: Source, part: Path, progress: Progress) -> bool:
@@ -123,7 +128,7 @@ def _receive(client: "httpx2.Client", address: str, source: Source, part: Path, 
                     have += len(piece)
                     if have > source.size:
                         part.unlink()
-                        raise DataError(_other(address, "more", f"{source.size:,} bytes"))
+                        raise LackingError(_other(address, "more", f"{source.size:,} bytes"))
                     file.write(piece)
                     file.flush()
                     progress(source.name, have, source.size, {})
@@ -139,15 +144,15 @@ def _check_response(response: "httpx2.Response", source: Source, start: int) -> 
     address = str(response.url)
     if not response.is_success:
         message = f"{address}: the answer was {_status(response)}."
-        raise DataError(f"{message} --mirror names another address, or a folder that has {source.name}.")
+        raise LackingError(f"{message} --mirror names another address, or a folder that has {source.name}.")
     if response.headers.get("Content-Type", "").startswith("text/html"):
-        raise DataError(
+        raise LackingError(
             f"{address}: a web page came instead of {source.name}, from a login or an error page perhaps. "
             "Open the address in a browser, or name a --mirror."
         )
     length = response.headers.get("Content-Length", "")
     if length.isdecimal() and start + int(length) != source.size:
-        raise DataError(_other(address, f"{start + int(length):,} bytes", f"{source.size:,} bytes"))
+        raise LackingError(_other(address, f"{start + int(length):,} bytes", f"{source.size:,} bytes"))
 
 
 def _other(where: str, found: str, expected: str) -> str:

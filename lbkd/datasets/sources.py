@@ -4,8 +4,9 @@ Sizes and checksums of SQuAD, XQuAD and MLQA are from TensorFlow Datasets, those
 Hugging Face Datasets, and those of XQuAD's Romanian file, which is in neither list, from XQuAD's repository.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from lbkd.errors import ConfigError, nearest
 
@@ -36,6 +37,41 @@ class PublicDataset:
     sources: tuple[Source, ...]
     settings: Mapping[str, str]
     """Place in the data folder to text of a settings file, which is written unless it exists already."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Languages of the files, in the files' order."""
+        places = [place for source in self.sources for place in source.places.values()]
+        return tuple(dict.fromkeys(language for place in places for language in languages_of(place)))
+
+    def only(self, languages: Collection[str]) -> "PublicDataset":
+        """The dataset without the files of other languages; a file of a pair needs both.
+
+        Raises:
+            ConfigError: no language, or one that the dataset lacks.
+        """
+        if not languages:
+            raise ConfigError(f"no language is named; {self.name} has {', '.join(self.languages)}.")
+        for language in languages:
+            if language not in self.languages:
+                raise ConfigError(f"{self.name} has no {language!r}; {nearest(language, self.languages)}")
+        wanted = [
+            replace(
+                source,
+                places={
+                    member: place
+                    for member, place in source.places.items()
+                    if languages_of(place) <= set(languages)
+                },
+            )
+            for source in self.sources
+        ]
+        return replace(self, sources=tuple(source for source in wanted if source.places))
+
+
+def languages_of(place: str) -> set[str]:
+    """The languages that a place names, as in `squad/dev.es.json` and `…/dev-context-de-question-es.json`."""
+    return {*re.findall(r"[.-]([a-z]{2})(?=[.-])", place)}
 
 
 MLQA_LANGUAGES = ("en", "es", "de", "ar", "hi", "vi", "zh")

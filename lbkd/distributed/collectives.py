@@ -3,14 +3,17 @@
 Every rank must call a collective operation, in the same order.
 """
 
+import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import torch
 import torch.distributed as dist
 
 from lbkd.distributed.group import world_size
-from lbkd.errors import LbkdError
+from lbkd.errors import ConfigError, LbkdError
 
 T = TypeVar("T")
 
@@ -64,3 +67,29 @@ def all_reduce_max(*numbers: int) -> list[int]:
     if world_size() > 1:
         dist.all_reduce(found, dist.ReduceOp.MAX)
     return [int(number) for number in found]
+
+
+def check_shared(folder: Path, rank: int) -> None:
+    """Check that all ranks see one folder, the workspace; every rank calls this.
+
+    Raises:
+        ConfigError: on every rank, if a host has a folder of its own.
+    """
+    token = folder.absolute() / str(broadcast_object(f".shared-{uuid4().hex}"))
+
+    def look() -> None:
+        if not token.exists():
+            raise ConfigError(
+                f"rank {rank} on {socket.gethostname()} does not see what rank 0 writes in {token.parent}: "
+                "put the --workspace on a disk that all hosts share, at the same path."
+            )
+
+    if rank == 0:
+        token.parent.mkdir(parents=True, exist_ok=True)
+        token.touch()
+    barrier()
+    try:
+        raise_on_all_ranks(look)
+    finally:
+        if rank == 0:
+            token.unlink()

@@ -43,7 +43,8 @@ def evaluate(
     Returns:
         Rows with `model` (name of the folder), `task`, `language` (the passages'), `question_language`,
         `zero_shot` (the run's corpus has no training data in the passages' language), `exact_match` and `f1`
-        (percent), `questions`, and the metric's extras.
+        (percent), `questions`, `shared_questions` (those that every language of the set has), and the
+        metric's extras.
     """
     evaluation_set = evaluation_set or own_test_set(project)
     with project.locked(model / "eval"):
@@ -56,7 +57,8 @@ def evaluate(
             f"{model / 'run.json'}: not written by this version of lbkd, or damaged."
         ) from error
     run = {"model": model.name, "task": about.get("task", "")}
-    return [{**run, **row, "zero_shot": row["language"] not in learnt} for row in rows]
+    shared = {"shared_questions": evaluation_set.shared}
+    return [{**run, **row, **shared, "zero_shot": row["language"] not in learnt} for row in rows]
 
 
 def _rows(project: Project, model: Path, evaluation_set: EvaluationSet) -> list[dict[str, Any]]:

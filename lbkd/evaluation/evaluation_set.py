@@ -47,6 +47,12 @@ class EvaluationSet:
             if item.id in asked
         }
 
+    @property
+    def shared(self) -> int:
+        """Number of questions that every language has."""
+        ids = [set(data.ids) for data in self.corpus.datasets.values()]
+        return len(set.intersection(*ids))
+
 
 def own_test_set(project: Project) -> EvaluationSet:
     """The corpus's own test split."""

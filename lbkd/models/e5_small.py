@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from transformers import BertModel, PreTrainedTokenizerFast
 
 NAME = "e5-small"
+VOCABULARY = 250_037
+"""Number of word vectors."""
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 
 _HEADER = np.dtype(

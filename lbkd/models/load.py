@@ -81,10 +81,16 @@ def load_encoder(name: str, trust: bool = False) -> "tuple[PreTrainedModel, PreT
     from transformers import AutoModel, AutoModelForQuestionAnswering
 
     config = load_config(name, trust)
-    headed = any("QuestionAnswering" in kind for kind in config.architectures or ())
-    kind = AutoModelForQuestionAnswering if headed else AutoModel
+    kind = AutoModelForQuestionAnswering if has_span_head(config) else AutoModel
     model = _load(kind, name, trust, config=config, use_safetensors=True)
     return model, load_tokenizer(name, trust)
+
+
+def has_span_head(config: "PreTrainedConfig") -> bool:
+    """True if a model was saved with start and end logits, by a class of transformers or of its own."""
+    own = (getattr(config, "auto_map", None) or {}).get("AutoModelForQuestionAnswering", "")
+    kinds = config.architectures or ()
+    return any("QuestionAnswering" in kind or own.endswith(f".{kind}") for kind in kinds)
 
 
 def load_span_model(

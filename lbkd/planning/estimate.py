@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from lbkd.features.dataset import LanguagePair
+from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.evaluation.selection import selection_set
+from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.windows import WindowRule, window_settings
 from lbkd.models import e5_small
 from lbkd.planning.hardware import Hardware, this_machine
@@ -76,16 +78,16 @@ class Estimator:
     def __init__(self, project: Project, size: Size | None = None, hardware: Hardware | None = None) -> None:
         self.project = project
         self.settings = project.settings
-        self._assumed_size = None if texts_at_hand(project) else size
+        self.assumed_size = None if texts_at_hand(project) else size
         self._named_hardware = hardware
-        if self._assumed_size is None:
+        if self.assumed_size is None:
             _ = project.train_features  # raises the error that tells which file is missing
         self._workloads: dict[tuple[LanguagePair, ...], RunWorkload] = {}
 
     @property
     def at_hand(self) -> bool:
         """True if the texts are there, so that nothing is assumed of their number and length."""
-        return self._assumed_size is None
+        return self.assumed_size is None
 
     def costs(self, jobs: Sequence[Job]) -> list[Cost]:
         """Costs of all jobs in their order; a teacher's scoring comes before the first job that needs it."""
@@ -116,7 +118,7 @@ class Estimator:
             tokens=round(read.tokens),
             flops=flops,
             hours=flops / self.speed.training / 3600,
-            gigabytes=4e-9 * self.model_size.parameters,
+            gigabytes=4e-9 * self.saved_parameters,
         )
 
     def _scoring(self, teacher: Job, distinct: Workload) -> Cost:
@@ -124,15 +126,40 @@ class Estimator:
         done = teacher.done and teacher.scored
         return self._forward(f"logits of {teacher.name}", distinct, done=done, gigabytes=gigabytes)
 
+    def scorings(self, jobs: Sequence[Job], models: int) -> list[Cost]:
+        """Costs of selection and of evaluating `models` models, where the texts are at hand."""
+        found = self.selection(jobs), self.evaluation(models)
+        return [cost for cost in found if cost is not None]
+
     def evaluation(self, models: int) -> Cost | None:
         """Cost of evaluating `models` models on the corpus's test split; None if that is not at hand."""
         if not self.at_hand or not self.project.has_test:
             return None
-        project = self.project
-        windows = window_settings(self.settings.model)
-        texts = Texts.of(project.test_features(project.test_corpus, project.encoder, windows))
-        pairs = [(language, language) for language in project.test_corpus.languages]
+        texts = Texts.of(self.features_of(self.project.test_corpus))
+        pairs = [(language, language) for language in self.project.test_corpus.languages]
         return self._forward(f"evaluation of {models}", texts.epoch(pairs) * models)
+
+    def selection(self, jobs: Sequence[Job]) -> Cost | None:
+        """Cost of scoring the split `training.select_on` after each epoch of the jobs; None without a split.
+
+        Rank 0 scores while the others wait. None, too, if the texts are not at hand.
+
+        Raises:
+            ConfigError: see `selection_set`.
+        """
+        split = self.settings.training.select_on
+        if split is None or not self.at_hand:
+            return None
+        corpus = selection_set(self.project, split).corpus
+        times = sum(self._workload(job.pairs).epochs for job in jobs if not job.done)
+        read = Texts.of(self.features_of(corpus)).epoch([(corpus.source, corpus.source)]) * times
+        found = self._forward(f"selection on {split}, {times} times", read)
+        return replace(found, hours=found.hours * self.hardware.ranks)
+
+    def features_of(self, corpus: ParallelCorpus) -> FeatureSet:
+        """Windows of test or selection texts, by the encoder's tokenizer."""
+        project = self.project
+        return project.test_features(corpus, project.encoder, window_settings(self.settings.model))
 
     def _forward(self, name: str, read: Workload, *, done: bool = False, gigabytes: float = 0) -> Cost:
         """Cost of forward passes over the windows `read`."""
@@ -159,39 +186,6 @@ class Estimator:
         other.settings, other._workloads = other.project.settings, {}
         return other
 
-    def token_tables(self) -> float:
-        """Gigabytes of token tables: 12 bytes a token (id and two offsets) and 8 bytes a text."""
-        if self._assumed_size is not None:
-            size = self._assumed_size
-            tokens = size.passages * size.passage_tokens + size.questions * size.question_tokens
-            texts = size.passages + size.questions
-            return 1e-9 * len(self.settings.corpus.languages) * (12 * tokens + 8 * texts)
-        features = self.project.train_features
-        tables = [*features.passages.values(), *features.questions.values()]
-        return 1e-9 * sum(12 * int(table.rows[-1]) + 8 * len(table.rows) for table in tables)
-
-    def prepared_model(self) -> float:
-        """Gigabytes of the encoder's copy in the workspace; 0 unless the vocabulary is trimmed."""
-        model = self.settings.model
-        copied = model.name == e5_small.NAME or model.trim is not None
-        return 4e-9 * self.model_size.parameters if copied else 0
-
-    def checkpoints(self, costs: Sequence[Cost], stage: int) -> float:
-        """Gigabytes of the checkpoints of a run: two, and one that is being written.
-
-        Args:
-            costs: costs of all steps; 0 is returned if no training takes `training.checkpoint_minutes`.
-            stage: ZeRO stage.
-        """
-        training, model_size = self.settings.training, self.model_size
-        minutes = max((60 * cost.hours for cost in costs if cost.steps and not cost.done), default=0.0)
-        if not 0 < training.checkpoint_minutes <= minutes:
-            return 0.0
-        copies = 2 if training.select_on else 1  # the best weights so far beside the last ones
-        frozen = model_size.word_vectors if training.freeze_embeddings else 0
-        optimizer = (12 if stage in (1, 2) else 8) * (model_size.parameters - frozen)
-        return 3e-9 * (4 * copies * model_size.parameters + optimizer)
-
     def longest(self, job: Job) -> int:
         """Tokens of the job's longest window; `model.max_length` if the texts are not at hand."""
         return self.texts.epoch(job.pairs).longest if self.at_hand else self.settings.model.max_length
@@ -217,12 +211,20 @@ class Estimator:
         return model_size_of(self.project.encoder if self.at_hand else model.name, model.trust_remote_code)
 
     @cached_property
+    def saved_parameters(self) -> int:
+        """Parameters of a saved model, which has its encoder's whole vocabulary (see `trimming.restore`)."""
+        size, model = self.model_size, self.settings.model
+        if model.name != e5_small.NAME or model.trim is not None:
+            return size.parameters
+        return size.parameters + (e5_small.VOCABULARY - size.vocabulary) * size.hidden
+
+    @cached_property
     def texts(self) -> Texts:
         """Lengths of the training texts."""
-        if self._assumed_size is None:
+        if self.assumed_size is None:
             return Texts.of(self.project.train_features)
         rule = WindowRule(*window_settings(self.settings.model), specials=_SPECIALS)
-        return Texts.assumed(self._assumed_size, self.settings.corpus.languages, rule)
+        return Texts.assumed(self.assumed_size, self.settings.corpus.languages, rule)
 
     def _workload(self, pairs: Sequence[LanguagePair]) -> RunWorkload:
         key = tuple(pairs)

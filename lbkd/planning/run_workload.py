@@ -19,6 +19,8 @@ class RunWorkload:
 
     steps: int
     """Optimizer steps."""
+    epochs: int
+    """Epochs, a last one that is cut short included."""
     read: Workload
     """All windows, over all epochs."""
     distinct: Workload
@@ -27,10 +29,12 @@ class RunWorkload:
 
 def counted_workload(features: FeatureSet, pairs: Sequence[LanguagePair], settings: Settings) -> RunWorkload:
     """Count the windows of a run's own batches, one batch after another."""
-    batches = [ids for _, ids in Schedule(features, pairs, settings)]
+    schedule = list(Schedule(features, pairs, settings))
+    batches = [ids for _, ids in schedule]
     read = np.concatenate([np.zeros(0, dtype=np.int64), *batches])
     return RunWorkload(
         steps=len(batches),
+        epochs=math.ceil(schedule[-1][0]) if schedule else 0,
         read=_workload_of(features, read),
         distinct=_workload_of(features, np.unique(read)),
     )
@@ -50,6 +54,7 @@ def expected_workload(texts: Texts, pairs: Sequence[LanguagePair], training: Tra
     seen = 1 - (1 - share) ** full * (1 - rest * share)
     return RunWorkload(
         steps=training.max_steps or training.epochs * steps_per_epoch,
+        epochs=math.ceil(epochs),
         read=drawn * epochs,
         distinct=whole * seen,
     )

@@ -1,4 +1,4 @@
-"""Everything that settings and files tell of a run's evaluation, checked before the first step."""
+"""Everything that settings and files tell of runs and their evaluation, checked before the first step."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,44 @@ from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
 from lbkd.evaluation.normalize import tokenizer
 from lbkd.project import Project
-from lbkd.training.run import read_run
+from lbkd.training.run import Components, Run, read_run
+
+
+def checked_runs(project: Project, student: Components) -> list[Run]:
+    """The runs of `lbkd run` in their order, once all that settings and files tell is checked.
+
+    Raises:
+        ConfigError: components or options that do not fit, a finished run that would be replaced, or see
+            `check_run`.
+        DataError: no test file; see `check_run` and `read_run`.
+    """
+    check_run(project, own_test_set(project))
+    run = Run.of(project, student)
+    runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
+    for each in runs:
+        each.check_replaces_nothing()
+    return runs
+
+
+def checked_run(project: Project, components: Components) -> Run:
+    """The run of `lbkd train`, once all that settings and files tell is checked.
+
+    Errors are those of `checked_runs`; a corpus without test files is no error here.
+    """
+    check_run(project)
+    run = Run.of(project, components)
+    run.check_replaces_nothing()
+    return run
+
+
+def check_components(project: Project, components: Components) -> None:
+    """Refuse components and options that do not fit, for a corpus whose files are not there.
+
+    Raises:
+        ConfigError: see `Run.of`.
+    """
+    training = project.settings.training.model_copy(update={"select_on": None})
+    Run.of(project.altered(training=training), components)
 
 
 def check_run(project: Project, evaluation_set: EvaluationSet | None = None) -> None:

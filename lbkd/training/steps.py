@@ -17,7 +17,6 @@ from lbkd.distributed import collectives, group
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
-from lbkd.evaluation.evaluation_set import own_test_set
 from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
 from lbkd.features.windows import window_settings
@@ -27,7 +26,7 @@ from lbkd.progress import Listener
 from lbkd.project import Project
 from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
-from lbkd.training.check import check_run
+from lbkd.training.check import checked_runs
 from lbkd.training.checkpoints import Checkpoints
 from lbkd.training.engine import import_deepspeed
 from lbkd.training.loop import Report, TrainingLoop, Weights, seed_everything
@@ -223,22 +222,6 @@ def logits_store(
         "precision": str(compute_dtype(project.settings.runtime.precision)),
     }
     return LogitsStore(folder, windows, lengths), provenance
-
-
-def checked_runs(project: Project, student: Components) -> list[Run]:
-    """The runs of `run_all` in their order, once all that settings and files tell is checked.
-
-    Raises:
-        ConfigError: components or options that do not fit, a finished run that would be replaced, or see
-            `check_run`.
-        DataError: see `check_run` and `read_run`.
-    """
-    check_run(project, own_test_set(project))
-    run = Run.of(project, student)
-    runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
-    for each in runs:
-        each.check_replaces_nothing()
-    return runs
 
 
 def run_all(project: Project, student: Components) -> list[dict[str, Any]]:

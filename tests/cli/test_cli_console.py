@@ -19,6 +19,8 @@ def rows(*models: str) -> list[Mapping[str, Any]]:
             "zero_shot": n > 2,
             "exact_match": 51.24,
             "f1": 60.25 + n,
+            "questions": 30,
+            "shared_questions": 30,
         }
         for model in models
         for n, language in enumerate(("en", "es", "de", "ar", "hi", "vi"))
@@ -58,6 +60,21 @@ def test_a_language_that_only_some_models_learnt(capsys: pytest.CaptureFixture[s
     assert cells == ["60.2", "61.2", "62.2", "63.2*", "64.2*", "65.2"]
     assert "*" not in more
     assert "zero-shot" in last
+
+
+def test_columns_that_rest_on_different_questions(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = {"en": 54, "es": 33, "de": 30}
+    some = [{**row, "questions": counts[row["language"]], "shared_questions": 30} for row in rows("a")[:3]]
+    console.scores_table(some)
+    head, _, last = capsys.readouterr().out.splitlines()
+    assert head.split() == ["EM", "/", "F1", "en", "(54)", "es", "(33)", "de", "(30)"]
+    assert last == "Columns rest on different questions, (n) of them; only 30 are asked in every language."
+    equally_many = [{**row, "questions": 30, "shared_questions": 20} for row in some]
+    console.scores_table(equally_many)
+    assert "only 20 are asked in every language" in capsys.readouterr().out
+    console.matrix_table([{**row, "question_language": row["language"]} for row in some])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "A cell rests on 30 to 54 questions; only 30 are asked in every language."
 
 
 def test_only_about_is_folded_and_only_on_a_terminal(

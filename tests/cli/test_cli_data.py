@@ -62,7 +62,35 @@ def test_check_good_files(lbkd: Callable[..., Any]) -> None:
     assert (done.code, done.err) == (0, "")
     assert [line.split(": ")[0] for line in done.out.splitlines()] == [*map(str, files)]
     assert f"{BUILTIN_CORPUS / 'train.en.json'}: good, 42 passages, 126 questions" in done.out
-    assert lbkd("data", "check", files[0], "--json").json == [{"file": str(files[0]), "faults": []}]
+    assert lbkd("data", "check", files[0], "--json").json == [
+        {"file": str(files[0]), "faults": [], "lacks": []}
+    ]
+
+
+def test_check_tells_which_ids_a_language_lacks(lbkd: Callable[..., Any], tmp_path: Path) -> None:
+    """Of files that share ids the largest is what the others are held against, and the other way round."""
+
+    def named(file: str, *ids: str) -> Path:
+        content = document()
+        [asked] = content["data"][0]["paragraphs"][0]["qas"]
+        content["data"][0]["paragraphs"][0]["qas"] = [{**asked, "id": id} for id in ids]
+        (tmp_path / file).write_text(json.dumps(content), encoding="utf-8")
+        return tmp_path / file
+
+    en, es = named("train.en.json", "a", "b", "c", "d", "e"), named("train.es.json", "b", "x")
+    files = [es, en, named("test.en.json", "t"), named("test.es.json", "t")]
+    done = lbkd("data", "check", *files)
+    assert done.code == 0
+    assert done.out.splitlines()[4:] == [
+        f"{es} lacks 4 of the 5 questions of {en}: 'a', 'c', 'd', ...",
+        f"{en} lacks 1 of the 2 questions of {es}: 'x'",
+    ]
+    found = {row["file"]: row["lacks"] for row in lbkd("data", "check", *files, "--json").json}
+    assert found == {
+        str(es): [{"of": str(en), "questions": 5, "ids": ["a", "c", "d", "e"]}],
+        str(en): [{"of": str(es), "questions": 2, "ids": ["x"]}],
+        **{str(file): [] for file in files[2:]},
+    }
 
 
 @pytest.mark.parametrize("kind", FAULTS)

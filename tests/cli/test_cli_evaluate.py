@@ -114,7 +114,23 @@ def test_without_test_files_there_are_no_scores(
     )
     assert done.code == 0
     assert done.out == "model: lbkd-work/runs/branch-mrc.es.seed7/model\n"
-    assert f"no scores: {corpus} lacks test files of some language" in done.err
+    assert f"no scores: {corpus} has no test file in any language" in done.err
+
+
+def test_a_language_without_test_file_costs_the_others_nothing(
+    lbkd: Callable[..., Any], short: list[Any], baseline: Any, tmp_path: Path
+) -> None:
+    """Not even where it is the source."""
+    corpus = tmp_path / "corpus"
+    shutil.copytree(BUILTIN_CORPUS, corpus)
+    expected = {row["language"]: row["f1"] for row in lbkd("evaluate", "baseline", *short, "--json").json}
+    for lacking in ("es", "en"):
+        (corpus / f"test.{lacking}.json").unlink()
+        done = lbkd("evaluate", "baseline", *short, "--corpus", corpus, "--json")
+        expected.pop(lacking)
+        assert {row["language"]: row["f1"] for row in done.json} == expected
+        assert f"there is no {corpus}/test.{lacking}.json" in done.err
+    assert "no scores in en, es: " in done.err
 
 
 @pytest.fixture

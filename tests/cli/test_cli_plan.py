@@ -45,6 +45,23 @@ def test_a_plan_and_the_run(
     assert 0 < planned["disk"]["tokens"] * 1e9 <= tables
 
 
+def test_what_run_refuses_is_refused(
+    refused: Callable[..., str], tiny_model_folder: Path, two_languages: list[str]
+) -> None:
+    """In the words of `lbkd run`; where no text is at hand, components that do not fit."""
+    how = ["--model", tiny_model_folder, *two_languages, "--hardware", "h100"]
+    for options, part in (
+        (["--set", "corpus.test=train", "--set", "corpus.zero_shot="], "are trained on"),
+        (["--select-on", "test"], "training.select_on = 'test'"),
+        (["--set", "corpus.test=none"], "none.en.json"),
+    ):
+        message = refused("plan", *how, *options)
+        assert part in message
+        assert message == refused("run", *how[:-2], *options)
+    message = refused("plan", *NUMBERS, "--task", "baseline", "--criterion", "kd")
+    assert "criterion 'kd' needs teachers" in message
+
+
 def test_a_hundred_languages_from_numbers(lbkd: Callable[..., Any]) -> None:
     found = lbkd("plan", *NUMBERS, "--languages-count", 100, "--json").json
     steps = {step["name"]: step for step in found["steps"]}

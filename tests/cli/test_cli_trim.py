@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from lbkd.config import BUILTIN_CORPUS
+from lbkd.models.trimming.probes import PROBES
 
 PASSAGE = "La construyó la empresa de Gustave Eiffel en 1889."
 QUESTIONS = ["Who built it?", "¿Cuándo?"]
-SIDES = {"pieces", "parameters", "megabytes"}
+SIDES = {"pieces", "parameters", "megabytes", "pieces_per_character"}
 
 
 @pytest.fixture
@@ -29,7 +30,9 @@ def answers(lbkd: Callable[..., Any], model: object, *options: object) -> list[A
 def test_a_table(lbkd: Callable[..., Any], tiny_model_folder: Path, files: list[Any]) -> None:
     done = lbkd("trim", tiny_model_folder, *files, "--frequent", 100, "--out", "small")
     assert done.code == 0, done
-    head, *rows, same, written = done.out.splitlines()
+    shown, price = done.out.split("\n\n")
+    head, *rows, same = shown.splitlines()
+    titles, *prices, written = price.splitlines()
     assert head.split() == ["whole", "trimmed", "ratio"]
     assert [row.rsplit(maxsplit=3)[0] for row in rows] == [*("pieces", "parameters", "megabytes on disk")]
     whole, trimmed, ratio = (float(cell.replace(",", "")) for cell in rows[0].split()[1:])
@@ -40,6 +43,11 @@ def test_a_table(lbkd: Callable[..., Any], tiny_model_folder: Path, files: list[
         "(largest difference 0)"
     )
     assert written == "written: small"
+    assert titles.split() == ["pieces", "per", "character", "whole", "trimmed", "ratio"]
+    assert sorted(line.split()[0] for line in prices) == sorted(PROBES)
+    ratios = [float(line.split()[-1]) for line in prices]
+    assert ratios == sorted(ratios, reverse=True)
+    assert ratios[0] > 1.1
     assert done.err.splitlines()[:2] == ["texts read 3/3", "texts checked 3/3"]
     assert answers(lbkd, "small") == answers(lbkd, tiny_model_folder)
 
@@ -47,7 +55,7 @@ def test_a_table(lbkd: Callable[..., Any], tiny_model_folder: Path, files: list[
 def test_json(lbkd: Callable[..., Any], tiny_model_folder: Path) -> None:
     """Without texts or a corpus, the one that ships, in all its languages."""
     found = lbkd("trim", tiny_model_folder, "--frequent", 0, "--out", "small", "--json").json
-    assert found.keys() == {"model", "out", "frequent", "whole", "trimmed", "checked"}
+    assert found.keys() == {"model", "out", "frequent", "whole", "trimmed", "checked", "left_out"}
     assert found["whole"].keys() == found["trimmed"].keys() == SIDES
     assert (found["frequent"], found["out"]) == (0, "small")
     texts: set[str] = set()

@@ -103,6 +103,21 @@ def test_an_input_is_never_overwritten(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_file_of_somebody_else_is_not_replaced(tmp_path: Path, english: Path) -> None:
+    out = tmp_path / "out"
+    split({"en": english}, "en", out)
+    written = names(out / "train.en.json")
+    split({"en": english}, "en", out, every=3)  # its own files, unchanged, may be replaced
+    assert names(out / "train.en.json") == ["en0", "en1", "en3", "en4"]
+    corrected = write(out / "test.en.json", *ENGLISH).read_bytes()
+    with pytest.raises(DataError, match=r"1 of 2 files are there, .*:\n  .*test\.en\.json\nMove"):
+        split({"en": english}, "en", out)
+    assert names(out / "train.en.json") == ["en0", "en1", "en3", "en4"]  # all files or none
+    assert (out / "test.en.json").read_bytes() == corrected
+    split({"en": english}, "en", out, overwrite=True)
+    assert names(out / "train.en.json") == written
+
+
 def test_one_of_one_is_no_split(tmp_path: Path, english: Path) -> None:
     with pytest.raises(ConfigError, match="At least 2, not 1"):
         split({"en": english}, "en", tmp_path / "out", every=1)

@@ -9,7 +9,7 @@ from translated_files import ALL, Other, asked, document, only, places, run
 from translators import Turned, plain
 
 from lbkd.corpus_translation.memory import Backend, TranslationMemory
-from lbkd.corpus_translation.translate import REPORT, translate
+from lbkd.corpus_translation.translate import REPORT, Outputs, translate
 from lbkd.errors import ConfigError, DataError
 from lbkd.progress import Silent
 from lbkd.recovery.tally import is_report
@@ -171,7 +171,7 @@ def test_a_backend_without_markers_is_given_none(tmp_path: Path) -> None:
     assert (report["markers"], [t for t in translator.asked if "<b>" in t]) == ({}, [])
 
 
-def test_a_language_that_fails_tells_which_were_written(tmp_path: Path) -> None:
+def test_where_a_language_fails_no_file_is_written(tmp_path: Path) -> None:
     class Spanish(Turned):
         """Ends at the first German text."""
 
@@ -184,11 +184,17 @@ def test_a_language_that_fails_tells_which_were_written(tmp_path: Path) -> None:
     source = tmp_path / "train.en.json"
     source.write_text(json.dumps(document((text, [asked("x", text, ("Rome", 0))]))))
     files = {source: {language: tmp_path / f"train.{language}.json" for language in ("es", "de")}}
-    with pytest.raises(ConfigError, match=r"engine is broken\nWritten before that: train\.es\.json\."):
-        translate(tmp_path, files, "en", Backend("t", Spanish()), ALL, tmp_path / "w", Silent())
-    report = json.loads((tmp_path / REPORT).read_text())
-    assert list(report) == ["train.es.json"]
-    assert is_report(report)
+    with pytest.raises(ConfigError, match=r"engine is broken\nNo file was written; finished translations"):
+        translate(Outputs(tmp_path, files), "en", Backend("t", Spanish()), ALL, tmp_path / "w", Silent())
+    assert [path.name for path in tmp_path.glob("*.json")] == ["train.en.json"]
+    [spanish] = (tmp_path / "w").glob("en-es.*.jsonl")
+    assert "emoR" in spanish.read_text()
+
+
+def test_a_report_is_one(tmp_path: Path) -> None:
+    text = "Rome fell."
+    run(tmp_path, document((text, [asked("x", text, ("Rome", 0))])), Turned())
+    assert is_report(json.loads((tmp_path / REPORT).read_text()))
 
 
 @pytest.mark.parametrize("value", [{}, [], {"data": []}, {"x": {}}, {"x": {"answers": 1}}])

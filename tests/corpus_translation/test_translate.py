@@ -45,10 +45,27 @@ def test_files_that_it_did_not_write_are_left_alone(tmp_path: Path) -> None:
     content = document((text, [asked("x", text, ("Rome", 0))]))
     (tmp_path / "train.es.json").write_text(json.dumps(content))
     translator = Damaging()
-    with pytest.raises(DataError, match=r"train\.es\.json is in the way.*Move it away"):
+    with pytest.raises(DataError, match=r"1 of 1 files are there, and not as lbkd wrote them:\n.*train\.es"):
         run(tmp_path, content, translator)
     assert json.loads((tmp_path / "train.es.json").read_text()) == content
     assert not translator.done
+
+
+def test_a_corrected_translation_is_left_alone(tmp_path: Path) -> None:
+    text = "Rome fell."
+    content = document((text, [asked("x", text, ("Rome", 0))]))
+    run(tmp_path, content, Turned())
+    written = (tmp_path / "train.es.json").read_bytes()
+    run(tmp_path, content, Turned())  # its own file, unchanged, may be replaced
+    corrected = written.replace(b"version", b"VERSION")
+    (tmp_path / "train.es.json").write_bytes(corrected)
+    report = (tmp_path / REPORT).read_bytes()
+    with pytest.raises(DataError, match="--overwrite"):
+        run(tmp_path, content, Turned())
+    assert (tmp_path / "train.es.json").read_bytes() == corrected
+    assert (tmp_path / REPORT).read_bytes() == report
+    run(tmp_path, content, Turned(), overwrite=True)
+    assert (tmp_path / "train.es.json").read_bytes() == written
 
 
 def test_reports_on_other_files_stay(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from lbkd.config import BUILTIN_CORPUS
 from lbkd.corpus.squad import read
 from lbkd.corpus_translation.locate import RecoverySettings
 from lbkd.errors import DataError
+from lbkd.translation.files import Files
 
 
 def test_start_end_repeated_and_spanning_answers(tmp_path: Path) -> None:
@@ -252,6 +253,18 @@ def test_a_backend_that_wants_whole_passages(tmp_path: Path) -> None:
     assert only(done)[0] == "Cayó. Roma, Roma."
     assert places(done) == {"x": [("Roma", 12, "answer")]}
     assert report["markers"] == {"missing": 1}
+
+
+def test_paragraph_breaks_of_own_translations_stay(tmp_path: Path) -> None:
+    text = "Rome fell.\n\nRome rose.\n"
+    texts = {"p": text, "q": "Who is x?", "a": "Rome"}
+    spanish = {"p": "Roma cayó.\n\n  Y Roma\tsurgió.\n", "q": "¿Quién es x?", "a": "Roma"}
+    for language, found in (("en", texts), ("es", spanish)):
+        (tmp_path / f"texts.{language}.json").write_text(json.dumps(found), encoding="utf-8")
+    content = document((text, [asked("x", text, ("Rome", 1))]))
+    done, _, _ = run(tmp_path, content, Files(tmp_path / "texts.{language}.json"))
+    assert only(done)[0] == "Roma cayó.\n\n  Y Roma\tsurgió.\n"
+    assert places(done) == {"x": [("Roma", 16, "answer")]}
 
 
 def test_nothing_found(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from translators import Turned
 from lbkd.corpus.squad import read
 from lbkd.corpus_translation.locate import RecoverySettings
 from lbkd.corpus_translation.memory import Backend
-from lbkd.corpus_translation.translate import translate
+from lbkd.corpus_translation.translate import Outputs, translate
 from lbkd.progress import Silent
 from lbkd.recovery.recover import FAMILIES
 from lbkd.translation import Translator
@@ -50,13 +50,14 @@ def run(
     translator: Translator,
     recovery: RecoverySettings = ALL,
     to: str = "es",
+    overwrite: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """The translated file, the report on it, and the notes."""
     source, target = folder / "train.en.json", folder / f"train.{to}.json"
     source.write_text(json.dumps(content), encoding="utf-8")
     listener = Notes()
-    files = {source: {to: target}}
-    report = translate(folder, files, "en", Backend("t", translator), recovery, folder / "w", listener)
+    outputs = Outputs(folder, {source: {to: target}}, overwrite)
+    report = translate(outputs, "en", Backend("t", translator), recovery, folder / "w", listener)
     read(target, to)
     return json.loads(target.read_text(encoding="utf-8")), report[target.name], listener.notes
 

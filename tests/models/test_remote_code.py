@@ -13,6 +13,7 @@ from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.inference import Answerer
 from lbkd.models import load
+from lbkd.models.trimming.trimmed import trim_to
 from lbkd.project import Project
 
 ASKED = {"question": "Who painted it?", "context": "Remedios Varo painted it in 1955."}
@@ -63,6 +64,20 @@ def test_an_answerer_runs_it_only_if_told(remote: Path, tiny_model_folder: Path,
     assert (tmp_path / "ran").exists()
     assert answer == Answerer(tiny_model_folder)(ASKED)
     assert answer == Answerer(tmp_path / "run", trust_remote_code=True)(ASKED)
+
+
+def test_trimming_runs_it_only_if_told(remote: Path, tiny_model_folder: Path, tmp_path: Path) -> None:
+    texts = [*ASKED.values()]
+
+    def trim(trust: bool) -> None:
+        trim_to(str(remote), texts, 0, tmp_path / "small", lambda *_: None, trust=trust)
+
+    with pytest.raises(ConfigError, match="Python code of its own"):
+        trim(False)
+    assert not (tmp_path / "ran").exists()
+    trim(True)
+    answer = Answerer(tmp_path / "small", trust_remote_code=True)(ASKED)
+    assert answer == Answerer(tiny_model_folder)(ASKED)
 
 
 def test_evaluation_runs_it_only_if_told(remote: Path, tiny_model_folder: Path, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 import itertools
+import json
 import math
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,17 +12,21 @@ import numpy as np
 import pytest
 from ranks import Ranks, settings
 
-from lbkd.config import Settings
+from lbkd.config import BUILTIN_CORPUS, Settings
+from lbkd.corpus.packed import packed_place
 from lbkd.errors import ConfigError
+from lbkd.evaluation.selection import selection_set
 from lbkd.features.dataset import FeatureSet
 from lbkd.planning import speed as speed_module
 from lbkd.planning.advice import advise
+from lbkd.planning.disk import Disk, token_tables
 from lbkd.planning.estimate import Estimator
 from lbkd.planning.hardware import GIB, Hardware, hardware
 from lbkd.planning.jobs import Job, jobs_of, jobs_of_all
 from lbkd.planning.model_size import KNOWN
+from lbkd.planning.run_workload import counted_workload, expected_workload
 from lbkd.planning.speed import Speed
-from lbkd.planning.workload import Size
+from lbkd.planning.workload import Size, Texts
 from lbkd.project import Project
 from lbkd.teachers.store import LogitsStore
 from lbkd.training import meter
@@ -57,7 +64,7 @@ def test_all_of_the_way_by_hand(tmp_path: Path) -> None:
     assert student.hours == pytest.approx(student.flops / (0.4 * 8 * 989e12) / 3600)
     assert student.gigabytes == 4e-9 * KNOWN["xlm-roberta-base"].parameters
     assert logits.gigabytes == pytest.approx(2e-9 * (8 * 4000 + 1.5 * 400_000))
-    assert estimator.token_tables() == pytest.approx(2e-9 * (12 * (200 * 80 + 1000 * 16) + 8 * 1200))
+    assert token_tables(estimator) == pytest.approx(2e-9 * (12 * (200 * 80 + 1000 * 16) + 8 * 1200))
 
 
 def test_steps_that_end_within_an_epoch(tmp_path: Path) -> None:
@@ -103,6 +110,13 @@ def test_what_a_run_will_read(over: dict[str, int], tiny_model_folder: Path, wor
     assert student.tokens == project.train_features.lengths(ids).sum()
     assert logits.windows == len(schedule.windows)
     assert logits.tokens == project.train_features.lengths(schedule.windows).sum()
+    epochs = [epoch for epoch, _ in schedule]
+    scored = sum(epoch.is_integer() for epoch in epochs[:-1]) + 1  # see TrainingLoop
+    assert counted_workload(project.train_features, schedule.pairs, project.settings).epochs == scored
+    assert (
+        expected_workload(Texts.of(project.train_features), schedule.pairs, project.settings.training).epochs
+        == scored
+    )
 
 
 def test_jobs_have_the_names_of_their_runs(tiny_model_folder: Path, workspace: Path) -> None:
@@ -115,6 +129,56 @@ def test_jobs_have_the_names_of_their_runs(tiny_model_folder: Path, workspace: P
     ]
     mixed = jobs_of(project, "distill", {"teacher_task": "mix-mrc"})
     assert [job.name for job in mixed] == ["mix-mrc.seed2", "mix-mrc.seed1002", "distill.mix-mrc.seed2"]
+
+
+def test_selection_is_counted(tiny_model_folder: Path, tmp_path: Path) -> None:
+    """Of 21 questions in English, by rank 0 alone, after each epoch of each model that is not done."""
+    for language in ("en", "es"):
+        shutil.copy(BUILTIN_CORPUS / f"train.{language}.json", tmp_path)
+    dev = json.loads((BUILTIN_CORPUS / "test.en.json").read_text(encoding="utf-8"))
+    (tmp_path / "dev.en.json").write_text(json.dumps({**dev, "data": dev["data"][:2]}), encoding="utf-8")
+    over = {"corpus.dir": str(tmp_path), "corpus.zero_shot": "", "training.epochs": 3}
+    project = Project(settings(tiny_model_folder, tmp_path / "w", **over | {"training.select_on": "dev"}))
+    estimator = Estimator(project, None, GPU)
+    corpus = selection_set(project, "dev").corpus
+    features = estimator.features_of(corpus)
+    windows = features.lengths(features.features([("en", "en")]))
+    cost = estimator.selection(jobs_of_all(project))
+    assert cost is not None
+    assert (cost.name, cost.pairs) == ("selection on dev, 12 times", 12 * len(corpus.question_ids))
+    assert (cost.windows, cost.tokens) == (12 * len(windows), 12 * windows.sum())
+    assert cost.hours == pytest.approx(8 * cost.flops / estimator.speed.forward / 3600)
+    done = [replace(job, done=True) for job in jobs_of_all(project)]
+    assert estimator.scorings(done, 4)[0].windows == 0
+    plain = Estimator(Project(settings(tiny_model_folder, tmp_path / "w", **over)), None, GPU)
+    assert plain.scorings(done, 4) == []  # no split to select on, and none to test
+
+
+def test_files_on_disk(tiny_model_folder: Path, workspace: Path) -> None:
+    """Packed texts and token tables are the files themselves; a saved e5-small has its whole vocabulary."""
+    project = Project(settings(tiny_model_folder, workspace))
+    estimator = Estimator(project, None, GPU)
+    found = Disk.of(estimator, estimator.costs(jobs_of_all(project)), 0)
+    packed = {
+        packed_place(data.path, workspace / "corpus") for data in project.train_corpus.datasets.values()
+    }
+    packed |= {
+        packed_place(data.path, workspace / "corpus") for data in project.test_corpus.datasets.values()
+    }
+    assert found.corpus == pytest.approx(1e-9 * sum(place.stat().st_size for place in packed))
+    assert len(packed) == 4  # two languages to learn from, and to test
+    assert found.models == pytest.approx(4 * 4e-9 * estimator.model_size.parameters)
+
+
+def test_e5_small_is_saved_whole(tmp_path: Path) -> None:
+    estimator = assumed(tmp_path, model="e5-small")
+    [cost] = estimator.costs(jobs_of(estimator.project, "baseline", {}))
+    assert cost.gigabytes == 4e-9 * (117_505_920 + 2 * 384 + 2)  # encoder and head
+    assert estimator.model_size.parameters < 0.4 * estimator.saved_parameters
+    cut = assumed(tmp_path, model="e5-small", **{"model.trim": 20_000})
+    assert cut.saved_parameters == cut.model_size.parameters
+    guessed = Disk.of(estimator, [cost], 0)
+    assert guessed.corpus == pytest.approx(1e-9 * 7 * 2 * (200 * 80 + 1000 * 16))
 
 
 JOB = Job("mix-mrc", [("en", "en")])

@@ -80,9 +80,9 @@ def serving(server: FileServer) -> Serving:
     return put
 
 
-def brought(data: PublicDataset, out: Path, mirror: str | None = None) -> list[str]:
+def brought(data: PublicDataset, out: Path, mirror: str | None = None, overwrite: bool = False) -> list[str]:
     """The states of direct.json, a.json and b.json after a download, whose content is checked."""
-    placed = download(data, out, mirror, lambda *_: None)
+    placed = download(data, out, mirror, lambda *_: None, overwrite)
     bodies = [DIRECT, *(FILES[member] for member in PLACES)]
     assert [file.path for file in placed] == [out / "set/c.json", *(out / place for place in PLACES.values())]
     for file, body in zip(placed, bodies, strict=True):
@@ -129,7 +129,7 @@ def test_a_second_call_transfers_nothing_and_changes_nothing(
     assert before == {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.rglob("*.*")}
 
 
-def test_repairs_what_is_missing_or_damaged_and_no_more(
+def test_what_was_changed_is_replaced_if_asked_and_no_more(
     serving: Serving, server: FileServer, tmp_path: Path
 ) -> None:
     data = serving()
@@ -137,14 +137,20 @@ def test_repairs_what_is_missing_or_damaged_and_no_more(
     (tmp_path / "set/deep/b.json").write_bytes(b"damaged")
     untouched = (tmp_path / "set/a.json").stat().st_mtime_ns
     server.log.clear()
-    assert brought(data, tmp_path) == ["kept", "kept", "repaired"]
+    for place in ("set/c.json", "set/a.json"):
+        (tmp_path / place).rename(tmp_path / "aside")
+        with pytest.raises(
+            DataError, match="1 of 3 files are there, and not as lbkd wrote them:\n.*b.json\nMove"
+        ):
+            brought(data, tmp_path)
+        (tmp_path / "aside").rename(tmp_path / place)
+    assert server.log == []  # all files or none
+    assert brought(data, tmp_path, overwrite=True) == ["kept", "kept", "replaced"]
     assert [sent.name for sent in server.log] == ["pack.zip"]
     assert (tmp_path / "set/a.json").stat().st_mtime_ns == untouched
     (tmp_path / "set/c.json").unlink()
     (tmp_path / "set/a.json").unlink()
     assert brought(data, tmp_path) == ["new", "new", "kept"]
-    (tmp_path / "set/c.json").write_bytes(b"damaged")
-    assert brought(data, tmp_path) == ["repaired", "kept", "kept"]
 
 
 def test_a_file_of_somebody_else_is_not_touched(serving: Serving, server: FileServer, tmp_path: Path) -> None:
@@ -152,10 +158,10 @@ def test_a_file_of_somebody_else_is_not_touched(serving: Serving, server: FileSe
         out = tmp_path / place.replace("/", "_")
         (out / place).parent.mkdir(parents=True)
         (out / place).write_text("mine")
-        with pytest.raises(DataError, match=f"{place} is in the way: no download put it there"):
+        with pytest.raises(DataError, match=f"not as lbkd wrote them:\n.*{place}\n"):
             download(serving(), out, None, lambda *_: None)
         assert (out / place).read_text() == "mine"
-    assert [sent.name for sent in server.log] == ["direct.json"]
+    assert server.log == []
 
 
 def test_a_known_file_is_adopted(serving: Serving, server: FileServer, tmp_path: Path) -> None:
@@ -256,6 +262,15 @@ def test_what_unpacks_to_too_much_is_refused(
     assert not [path for path in (tmp_path / "set").rglob("*") if path.is_file() and path.name != "c.json"]
     monkeypatch.setattr(module, "_LARGEST", whole)
     assert brought(data, tmp_path) == ["kept", "new", "new"]
+
+
+def test_what_is_lacking_does_not_stop_the_rest(serving: Serving, server: FileServer, tmp_path: Path) -> None:
+    data = serving()
+    del server.files["direct.json"]
+    with pytest.raises(DataError, match="other 2 files of mine are in .*:\n  set/c.json: "):
+        download(data, tmp_path, None, lambda *_: None)
+    server.files["direct.json"] = DIRECT
+    assert brought(data, tmp_path) == ["new", "kept", "kept"]
 
 
 def test_a_mirror_folder(serving: Serving, server: FileServer, tmp_path: Path) -> None:

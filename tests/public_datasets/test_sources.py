@@ -44,3 +44,45 @@ def test_the_table_has_the_real_xquad(shared_data: Path) -> None:
             len(body),
             hashlib.sha256(body).hexdigest(),
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "places"),
+    [
+        ("xquad", ["es", "de"], ["xquad/xquad.es.json", "xquad/xquad.de.json"]),
+        ("squad", ["en"], ["squad/train.en.json", "squad/dev.en.json"]),
+        ("translate-train", ["es"], ["squad/train.es.json", "squad/dev.es.json"]),
+        (
+            "mlqa",
+            ["de", "es"],
+            [
+                f"mlqa/{split}/{split}-context-{passage}-question-{question}.json"
+                for split in ("dev", "test")
+                for passage in ("es", "de")
+                for question in ("es", "de")
+            ],
+        ),
+    ],
+)
+def test_some_languages(name: str, asked: list[str], places: list[str]) -> None:
+    chosen = dataset(name).only(asked)
+    found = [place for source in chosen.sources for place in source.places.values()]
+    assert sorted(found) == sorted(places)
+
+
+def test_all_languages_are_named() -> None:
+    assert {name: len(data.languages) for name, data in DATASETS.items()} == {
+        "squad": 1,
+        "translate-train": 6,
+        "xquad": 12,
+        "mlqa": 7,
+    }
+    assert DATASETS["mlqa"].only(DATASETS["mlqa"].languages) == DATASETS["mlqa"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"), [(["es", "fr"], "xquad has no 'fr'"), ([], "no language is named")]
+)
+def test_languages_that_it_lacks(asked: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        dataset("xquad").only(asked)

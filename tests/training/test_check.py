@@ -10,9 +10,8 @@ from lbkd.config import BUILTIN_CORPUS
 from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.evaluation_set import own_test_set
 from lbkd.project import Project
-from lbkd.training.check import check_model, check_run
+from lbkd.training.check import check_model, check_run, checked_runs
 from lbkd.training.run import Components
-from lbkd.training.steps import checked_runs
 
 Changed = Callable[..., Project]
 

@@ -7,12 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import (
+    BertForMaskedLM,
+    BertForMultipleChoice,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    PreTrainedModel,
+)
 
 from lbkd.errors import ConfigError, DataError
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.inference import Answerer
-from lbkd.models.load import load_encoder, load_tokenizer, trained
+from lbkd.models.load import load_config, load_encoder, load_tokenizer, trained
 from lbkd.models.trimming.compare import Reader, check, sample
+from lbkd.models.trimming.probes import PROBES
 from lbkd.models.trimming.trim import trim_vocabulary
 from lbkd.models.trimming.trimmed import trim_to
 
@@ -83,6 +91,42 @@ def test_refusals_write_nothing(tiny_model_folder: Path, tiny_xlm_folder: Path, 
         with pytest.raises(ConfigError, match=message):
             trim_to(str(name), texts, 0, tmp_path / out, silent)
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def saved(model: PreTrainedModel, like: Path, folder: Path) -> Path:
+    """The model with the tokenizer of another folder."""
+    model.save_pretrained(folder)
+    load_tokenizer(str(like)).save_pretrained(folder)
+    return folder
+
+
+def test_a_head_of_another_kind_is_refused(tiny_model_folder: Path, tmp_path: Path) -> None:
+    config = load_config(str(tiny_model_folder))
+    for kind in (BertForSequenceClassification, BertForTokenClassification, BertForMultipleChoice):
+        other = saved(kind(config), tiny_model_folder, tmp_path / kind.__name__)
+        with pytest.raises(ConfigError, match=f"is a {kind.__name__}, whose head would be lost"):
+            trim_to(str(other), TEXTS, 0, tmp_path / "out", silent)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_language_modelling_head_is_left_out_and_told(tiny_model_folder: Path, tmp_path: Path) -> None:
+    model = BertForMaskedLM(load_config(str(tiny_model_folder)))
+    whole = saved(model, tiny_model_folder, tmp_path / "whole")
+    assert trim_to(str(whole), TEXTS, 0, tmp_path / "out", silent)["left_out"] == "BertForMaskedLM"
+    assert load_config(str(tmp_path / "out")).architectures == ["BertModel"]
+    assert trim_to(str(tmp_path / "out"), TEXTS, 0, tmp_path / "again", silent)["left_out"] is None
+
+
+def test_the_price_in_pieces_per_character(tiny_model_folder: Path, tmp_path: Path) -> None:
+    """English has no text among those that count; the Spanish probe has one, and loses nothing."""
+    report = trim_to(str(tiny_model_folder), [*TEXTS, PROBES["es"]], 0, tmp_path / "out", silent)
+    for part, folder in (("whole", tiny_model_folder), ("trimmed", tmp_path / "out")):
+        tokenizer = load_tokenizer(str(folder))
+        found = {name: len(tokenizer.tokenize(text)) / len(text) for name, text in PROBES.items()}
+        assert report[part]["pieces_per_character"] == found
+    before, after = (report[part]["pieces_per_character"] for part in ("whole", "trimmed"))
+    assert before["es"] == after["es"]
+    assert before["en"] < after["en"]
 
 
 def test_what_differs_is_found(tiny_model_folder: Path) -> None:
