@@ -39,6 +39,13 @@ def widen(text: str, start: int, end: int) -> tuple[int, int]:
     return first[bisect_right(first, start) - 1], first[after] if after < len(first) else len(text)
 
 
+def readable(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span without white space at its ends, widened to whole clusters."""
+    part = text[start:end]
+    start += len(part) - len(part.lstrip())
+    return widen(text, start, start + len(part.strip()))
+
+
 def _is_edge(text: str, place: int) -> bool:
     """Whether two neighbours alone tell that a cluster begins with character `place`."""
     return not 0 < place < len(text) or _CERTAIN.match(text, place - 1) is not None

@@ -61,8 +61,3 @@ def convert(
         )
     if command := next_command(done):
         err.print(f"answers are left that are not at their place; mend them with `{command}`")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register this module's command."""
-    app.command()(convert)

@@ -21,7 +21,7 @@ from lbkd.corpus import squad
 from lbkd.corpus.squad import Answer, Dataset, Question
 from lbkd.workspace import file_hash, fingerprint, replacing_file
 
-VERSION = 2
+VERSION = 3
 """Version of the packed format, a part of the file's name."""
 T = TypeVar("T")
 

@@ -68,12 +68,16 @@ class Dataset:
 
     @property
     def columns(self) -> npt.NDArray[np.int32]:
-        """(3, Q): row of the passage; start and end (exclusive) of the first answer, -1 without answers."""
+        """(3, Q): row of the passage; start and end (exclusive) of the first answer, -1 without answers.
+
+        White space at the answer's edges is left out, so that labels and answers are what a reader sees.
+        """
         found = np.full((3, len(self.questions)), -1, dtype=np.int32)
         for n, question in enumerate(self.questions):
             found[0, n] = question.passage
             for answer in question.answers[:1]:
-                found[1:, n] = answer.start, answer.start + len(answer.text)
+                start = answer.start + len(answer.text) - len(answer.text.lstrip())
+                found[1:, n] = start, start + len(answer.text.strip())
         return found
 
     @property

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lbkd.features.batches import Batch
 from lbkd.features.dataset import FeatureSet
-from lbkd.graphemes import widen
+from lbkd.graphemes import readable
 from lbkd.models.span import SpanLogits
 
 
@@ -207,8 +207,6 @@ def merge(
 
 
 def _slice(passage: str, begin: int, end: int, probability: float) -> Answer:
-    """The span without white space at its ends, widened to whole grapheme clusters."""
-    text = passage[begin:end]
-    begin += len(text) - len(text.lstrip())
-    begin, end = widen(passage, begin, begin + len(text.strip()))
+    """The span as a reader takes it, see `readable`."""
+    begin, end = readable(passage, begin, end)
     return Answer(passage[begin:end], begin, end, probability)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.errors import ConfigError
 from lbkd.features.addresses import Addressing
-from lbkd.features.clusters import whole_clusters
+from lbkd.features.labels import Ceiling, answer_tokens, ceiling
 from lbkd.features.tokens import Ints, Template, TokenTable, stored_tokens
 from lbkd.features.windows import WindowRule, Windows, WindowSettings
 
@@ -114,33 +114,27 @@ class FeatureSet:
         return self._of_languages(lambda k, language: self.questions[language].lengths[self._rows[k]])
 
     @cached_property
-    def _answer_first(self) -> Ints:
-        """(K, Q) passage token in which the (first) answer begins, -1 where there is none."""
-        return self._answer_tokens(1, ending=False)
+    def _answer(self) -> Ints:
+        """(2, K, Q) passage tokens in which the (first) answer begins and ends, see `answer_tokens`."""
+        found = np.empty((2, *self._rows.T.shape), dtype=np.int32).transpose(0, 2, 1)
+        for k, language in enumerate(self.languages):
+            table = self.passages[language]
+            found[:, k] = answer_tokens(table, *self._columns(k, language))
+            table.release()  # a pass over all languages keeps one table in memory
+        return found
 
-    @cached_property
-    def _answer_last(self) -> Ints:
-        """(K, Q) passage token in which the (first) answer ends, -1 where there is none."""
-        return self._answer_tokens(2, ending=True)
+    def ceilings(self) -> dict[str, Ceiling]:
+        """Language -> how many of its answers are whole tokens."""
+        return {
+            language: ceiling(data, self.passages[language])
+            for language, data in self.corpus.datasets.items()
+        }
 
     def text_lengths(self) -> tuple[Ints, Ints]:
         """(K, Q) tokens of each question's passage, and (K, Q) tokens of each question; -1 where absent."""
         lengths = self._passage_tokens, self._question_tokens
         passages, questions = (np.where(self.present, tokens, -1) for tokens in lengths)
         return passages, questions
-
-    def _answer_tokens(self, column: int, *, ending: bool) -> Ints:
-        def found(k: int, language: str) -> Ints:
-            characters = self._columns(k, language)[column]
-            table = self.passages[language]
-            tokens = table.position(self._passage[k], characters, ending=ending)
-            if ending:
-                passages = self.corpus.datasets[language].passages
-                tokens = whole_clusters(table, passages, self._passage[k], tokens, characters)
-            table.release()  # a pass over all languages keeps one table in memory
-            return np.where(characters >= 0, tokens, -1)
-
-        return self._of_languages(found)
 
     def _columns(self, k: int, language: str) -> Ints:
         """(3, Q) `Dataset.columns` in the order of the corpus's questions."""
@@ -207,7 +201,7 @@ class FeatureSet:
         room, stride = self.rule.room(asked), self.rule.stride(asked)
         start = number * stride
         stop = np.minimum(start + room, passage)
-        first, last = self._answer_first[k, q], self._answer_last[k, q]
+        first, last = self._answer[:, k, q]
         inside = (first >= start) & (last < stop)
         return Windows(
             feature=features,

@@ -5,6 +5,7 @@ import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import distributions
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +17,7 @@ from lbkd.corpus.packed import Texts
 from lbkd.errors import ConfigError
 from lbkd.features.addresses import Ints as Ints
 from lbkd.features.align import align
+from lbkd.features.characters import characters, has_holes
 from lbkd.workspace import damaged, fingerprint, folder_hash, replacing, write_manifest
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 _CHUNK = 4096
-_FORMAT = 1
+_FORMAT = 2
 """Version of the files of token tables."""
 _PACKAGES = {"Mykytea": "kytea"}
 """Name of a module -> name of its package, where the two differ."""
@@ -38,7 +40,7 @@ class TokenTable:
     ids: Ints
     """(T,) int32 token ids."""
     begins: Ints
-    """(T,) int32: first character of each token in its text."""
+    """(T,) int32: first character of each token in its text, see `characters`."""
     ends: Ints
     """(T,) int32: one past the last character."""
 
@@ -90,12 +92,17 @@ def tokenize(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", languag
         if backend is None
         else _encoded(texts, backend)
     )
-    ids, offsets = [np.zeros(0, dtype=np.int32)], [np.zeros((0, 2), dtype=np.int32)]
+    ids: list[Ints] = [np.zeros(0, dtype=np.int32)]
+    offsets: list[Ints] = [np.zeros((0, 2), dtype=np.int32)]
     lengths = np.zeros(len(texts) + 1, dtype=np.int64)
-    for n, (tokens, places) in enumerate(encoded, start=1):
-        lengths[n] = len(tokens)
-        ids.append(np.array(tokens, dtype=np.int32))
-        offsets.append(np.array(places, dtype=np.int32).reshape(-1, 2))
+    for at in range(0, len(texts), _CHUNK):
+        chunk = list(texts[at : at + _CHUNK])
+        places = []
+        for n, (tokens, told) in enumerate(islice(encoded, len(chunk)), start=at + 1):
+            lengths[n] = len(tokens)
+            ids.append(np.array(tokens, dtype=np.int32))
+            places.append(np.array(told, dtype=np.int32).reshape(-1, 2))
+        offsets.append(characters(chunk, lengths[at + 1 : at + 1 + len(chunk)], np.concatenate(places)))
     begins, ends = np.concatenate(offsets).T
     return TokenTable(np.cumsum(lengths), np.concatenate(ids), begins.copy(), ends.copy())
 
@@ -169,9 +176,25 @@ def _backend(tokenizer: "PreTrainedTokenizerBase") -> "Tokenizer | None":
 
 
 def _encoded(texts: Sequence[str], backend: "Tokenizer") -> Iterator[tuple[list[int], npt.ArrayLike]]:
+    """Ids and offsets of texts; of those with holes, the offsets are those before any post-processing.
+
+    A post-processor that trims offsets counts markers of white space, also those that no white space made.
+    """
+    from tokenizers import Tokenizer
+
+    plain = Tokenizer(backend.model)  # lacks added tokens, and is asked for nothing but offsets
+    plain.normalizer, plain.pre_tokenizer = backend.normalizer, backend.pre_tokenizer
     for at in range(0, len(texts), _CHUNK):
-        for encoding in backend.encode_batch(list(texts[at : at + _CHUNK]), add_special_tokens=False):
-            yield encoding.ids, encoding.offsets
+        chunk = list(texts[at : at + _CHUNK])
+        found = backend.encode_batch(chunk, add_special_tokens=False)
+        lengths = np.array([len(encoding) for encoding in found])
+        places = [place for encoding in found for place in encoding.offsets]
+        offsets = np.array(places, dtype=np.int64).reshape(-1, 2)
+        again = np.flatnonzero(has_holes(chunk, lengths, offsets)).tolist()
+        other = dict(zip(again, plain.encode_batch([chunk[n] for n in again]), strict=True))
+        for n, encoding in enumerate(found):
+            same = n in other and other[n].ids == encoding.ids
+            yield encoding.ids, (other[n] if same else encoding).offsets
 
 
 def _aligned(

@@ -20,6 +20,7 @@ from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
 from lbkd.features.windows import window_settings
+from lbkd.models.card import write_card
 from lbkd.models.load import check_sound, load_span_model, save
 from lbkd.models.trimming.restore import cut_again, restore_folder
 from lbkd.progress import Listener
@@ -115,10 +116,11 @@ def _train_model(
 
 
 def _save_model(run: Run, model: "PreTrainedModel", weights: Weights, folder: Path) -> None:
-    """Write model and tokenizer as a plain Hugging Face folder, with the encoder's whole vocabulary."""
+    """Write model, tokenizer and card as a plain Hugging Face folder, with the encoder's whole vocabulary."""
     torch.nn.Module.to(model, "cpu")
     save(model, run.project.tokenizer, folder, weights)
     restore_folder(folder, run.project.encoder)
+    write_card(folder, run.name, run.project.train_features.ceilings())
     write_manifest(folder)
 
 

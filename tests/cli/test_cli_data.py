@@ -149,12 +149,15 @@ def test_stats_of_the_corpus_that_ships(lbkd: Callable[..., Any], tiny_model_fol
     assert [row["language"] for row in found.json] == ["en", "es", "de"]
     for row in found.json:
         assert (row["passages"], row["questions"], row["answers"]) == (42, 126, 126)
+        assert 0.9 < row["whole_answers"] <= 1
         assert row["branch_pairs"] == 3 * 126
         assert row["branch_windows"] >= row["branch_pairs"]
         assert row["branch_tokens"] > 50 * row["branch_windows"]
     head, *lines = lbkd(*options).out.splitlines()
-    assert head.split() == ["language", "passages", "questions", "answers", "pairs", "windows", "tokens"]
-    cells = [[str(v) for v in row.values()] for row in found.json]
+    assert head.split() == (
+        ["language", "passages", "questions", "answers", "whole_answers", "pairs", "windows", "tokens"]
+    )
+    cells = [[f"{v:.1%}" if isinstance(v, float) else str(v) for v in row.values()] for row in found.json]
     assert [line.replace(",", "").split() for line in lines] == cells
 
 

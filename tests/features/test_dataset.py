@@ -197,18 +197,18 @@ def best(token: int, bounds: list[tuple[int, int]]) -> int:
     return scores.index(max(scores))
 
 
-def test_an_answer_that_no_token_covers_is_no_label(
+def test_characters_that_a_tokenizer_drops_belong_to_its_neighbours(
     tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:
-    """As run_qa has it: the answer reaches beyond the first or the last token."""
+    """In run_qa, an answer that begins or ends with one has no label."""
     passage = "\u0007 a b \u0007"
     answers = ("\u0007 a", "b \u0007", "a b")
     data = dataset("en", [passage], *((str(n), "x", 0, answer) for n, answer in enumerate(answers)))
     features = build(ParallelCorpus({"en": data}, "en", ("0", "1", "2")), tokenizer, tmp_path, 12, 4, 3)
     batch = collate(features, features.features([("en", "en")]))
     assert batch.input_ids[0].tolist() == [2, 28, 3, 5, 6, 3]
-    assert batch.starts.tolist() == [0, 0, 3]
-    assert batch.ends.tolist() == [0, 0, 4]
+    assert batch.starts.tolist() == [3, 4, 3]
+    assert batch.ends.tolist() == [3, 4, 4]
 
 
 def test_a_passage_of_too_many_windows(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
