@@ -10,10 +10,11 @@ from lbkd.config import ModelSettings
 from lbkd.errors import ConfigError
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.models import e5_small
-from lbkd.models.load import language_numbers, load_encoder, save, trained
+from lbkd.models.load import language_numbers, load_encoder, save
+from lbkd.models.run_folder import Model, trained
 from lbkd.models.trimming.compare import Progress, Reader, check
 from lbkd.models.trimming.trim import trim_vocabulary
-from lbkd.workspace import read_json, replacing, write_json, write_manifest
+from lbkd.workspace import replacing, write_manifest
 
 
 def trim_to(
@@ -51,8 +52,7 @@ def trim_to(
         raise ConfigError(
             "there are no texts whose pieces are to be kept; name others (--corpus or --texts)."
         )
-    about = read_json(Path(name) / "run.json")
-    folder, settings = (name, ModelSettings()) if name == e5_small.NAME else trained(name)
+    folder, settings, run = Model(name, ModelSettings(), None) if name == e5_small.NAME else trained(name)
     whole, trimmed = (_load(folder) for _ in range(2))
     if whole.model.config.is_encoder_decoder:
         raise ConfigError(f"model {name!r} has a decoder, too; only encoders can be trimmed.")
@@ -61,15 +61,16 @@ def trim_to(
     )
     numbers = [whole.sizes, trimmed.sizes]
     with replacing(out) as new:
-        place = new if about is None else new / "model"
+        place = new if run is None else new / "model"
         save(*trimmed, place)
         trimmed = Reader(*load_encoder(str(place)))
         for reader in (whole, trimmed):
             torch.nn.Module.to(reader.model.train(False), device)
-        if about is not None:
+        if run is not None:
             languages = language_numbers(trimmed.model.config, trimmed.tokenizer)
-            about["provenance"]["tokenizer"] = tokenizer_hash(trimmed.tokenizer, languages)
-            write_json(new / "run.json", about)
+            tokenizer = tokenizer_hash(trimmed.tokenizer, languages)
+            provenance = {**run.provenance, "tokenizer": tokenizer}
+            run.model_copy(update={"provenance": provenance}).write(new)
             write_manifest(place)
         checked = check(whole, trimmed, kept, texts, settings.max_length, progress)
     return {"whole": numbers[0], "trimmed": numbers[1], "checked": checked}
