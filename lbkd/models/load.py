@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lbkd.errors import ConfigError
+from lbkd.errors import ConfigError, out_of_memory
 from lbkd.models import e5_small
 from lbkd.models.span import exact_head
 from lbkd.workspace import read_json, write_json
@@ -186,7 +186,7 @@ def language_numbers(
 
 
 def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
-    """The result of `kind.from_pretrained`; every error becomes a ConfigError."""
+    """The result of `kind.from_pretrained`; every error but a lack of memory becomes a ConfigError."""
     from transformers.utils import logging as transformers_logging
 
     _quiet()
@@ -197,9 +197,9 @@ def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
         options["revision"] = revision
     try:
         return kind.from_pretrained(place, trust_remote_code=trust, **options)
-    except MemoryError:
-        raise
     except Exception as error:  # damaged files raise all sorts, down to a bare Exception
+        if out_of_memory(error):
+            raise
         if isinstance(error, ImportError) and "sacremoses" in str(error):
             raise ConfigError(
                 f"model {name!r}: its tokenizer needs the package sacremoses, which is not installed. "

@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from lbkd.distributed import collectives, group
 from lbkd.distributed.hosts import lost_rank_error
 from lbkd.distributed.interrupts import Interrupts
-from lbkd.errors import ConfigError, LbkdError
+from lbkd.errors import ConfigError, LbkdError, out_of_memory
 from lbkd.progress import Listener
 from lbkd.training.engine import Engine
 from lbkd.training.metrics_log import MetricsLog
@@ -125,10 +125,9 @@ class Checkpoints:
         try:
             engine.load(folder)
             _set_random_state(torch.load(folder / _random_file(rank), weights_only=True))
-        except (OSError, torch.OutOfMemoryError):
-            raise  # the files are sound
         except Exception as error:  # whatever another version of DeepSpeed stumbles over
-            if isinstance(error, RuntimeError) and lost_rank_error(error) is not None:
+            sound = isinstance(error, OSError) or out_of_memory(error) or lost_rank_error(error)
+            if sound:
                 raise
             raise LbkdError(
                 f"{folder} cannot be taken up ({type(error).__name__}; --debug tells more). Remove "
