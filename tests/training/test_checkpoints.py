@@ -7,7 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from lbkd.config import Settings
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.training import loop
+from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.weighting.learned import Learned
 from lbkd.workspace import read_json, write_json
 
@@ -203,6 +204,19 @@ def test_a_fitted_weighting_goes_on(tiny_model_folder: Path, tmp_path: Path) -> 
     assert "the weighting learned" in notes[1]
     check_same_run(run, never)
     assert read_json(run / "weighting.json") == read_json(never / "weighting.json")
+
+
+class Odd(Learned):
+    def fit(self, examples: Iterable[Any]) -> dict[str, float]:
+        self.odd = lambda: 1
+        return {}
+
+
+def test_a_weighting_that_no_checkpoint_can_hold_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match="weighting Odd: checkpoints cannot hold its attributes .*odd: make"
+    ):
+        TeacherLogits({}, Odd()).fit(mock.Mock())
 
 
 def test_a_run_that_was_stopped_at_its_end(how: Settings, run: Path, whole: Path) -> None:

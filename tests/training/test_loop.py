@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from lbkd.config import Settings
-from lbkd.errors import ConfigError, LbkdError
+from lbkd.errors import LbkdError
 from lbkd.features.batches import Epoch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.models.flops import matrix_weights, training_flops
@@ -232,14 +232,6 @@ class Collector(Weighting):
         return {"batches": len(self.seen) / 2}
 
 
-class Odd(Collector):
-    """Learns what no checkpoint can hold."""
-
-    def fit(self, examples: Iterable[tuple[Tensor, TeacherContext]]) -> dict[str, float]:
-        self.odd = lambda: 1
-        return {}
-
-
 def test_a_weighting_learns_from_every_window_in_an_order_of_chance(
     features: FeatureSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,11 +265,6 @@ def test_a_weighting_learns_from_every_window_in_an_order_of_chance(
 
 def test_a_weighting_that_learns_nothing_reads_nothing(features: FeatureSet) -> None:
     assert TeacherLogits({}, Given()).fit(features) is None  # the first look at a store would fail
-
-
-def test_a_weighting_whose_state_no_checkpoint_can_hold_is_refused(features: FeatureSet) -> None:
-    with pytest.raises(ConfigError, match="weighting Odd: checkpoints cannot hold its attributes odd"):
-        TeacherLogits({}, Odd()).fit(features)
 
 
 def test_flops_are_those_that_torch_counts(features: FeatureSet, tiny_model_folder: Path) -> None:
