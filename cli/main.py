@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lbkd import __version__
-from lbkd.errors import LbkdError
+from lbkd.errors import LbkdError, out_of_memory
 
 from . import components, data, infer, plan, reproduce, status, train, translate, trim
 from .console import err
@@ -77,9 +77,12 @@ def main() -> None:
     invocation = Invocation(sys.argv[1:])
     try:
         _command_line().main(invocation.arguments, prog_name="lbkd", obj=invocation)
-    except (LbkdError, OSError) as error:
+    except (LbkdError, OSError, RuntimeError, MemoryError) as error:
+        lack = out_of_memory(error)
+        if lack is None and not isinstance(error, LbkdError | OSError):
+            raise
         if invocation.debug:
             traceback.print_exc()
         err.print("[bold red]error:[/] ", markup=True, end="")
-        err.print((f"rank {rank()}: " if rank() else "") + str(error))
+        err.print((f"rank {rank()}: " if rank() else "") + (lack or str(error)))
         sys.exit(2)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lbkd.errors import ConfigError, LbkdError
+from lbkd.errors import ConfigError, LbkdError, out_of_memory
 
 from .console import Reporter, Terminated, json_only, stoppable
 from .options import Ranks, rank
@@ -31,8 +31,8 @@ def running(
 
     Raises:
         ConfigError: the workspace cannot be written.
-        LbkdError: whatever the command raises, and a rank that is lost. An error that ends several ranks is
-            raised on the first of them; the others exit with code 2.
+        LbkdError: whatever the command raises, a rank that is lost, and memory that ran out. An error that
+            ends several ranks is raised on the first of them; the others exit with code 2.
     """
     if ranks is not None:
         ranks.start()
@@ -55,14 +55,15 @@ def running(
         message = "stopped; finished steps are kept: the same command goes on after them"
         with stoppable(reporter, message), json_only(json):
             yield Project(settings, reporter, ranks.nproc if ranks is not None else None)
-    except RuntimeError as error:
-        lost = hosts.lost_rank_error(error)
-        if lost is None:
+    except (RuntimeError, MemoryError) as error:
+        scarce = _lack_of_memory(settings, error)
+        told = scarce or hosts.lost_rank_error(error)
+        if told is None:
             raise
         group.stop()
-        if hosts.told_by_another(""):
+        if hosts.told_by_another(str(scarce or "")):
             raise typer.Exit(2) from error
-        raise lost from error
+        raise told from error
     except (LbkdError, OSError) as error:
         group.stop()
         if hosts.told_by_another(str(error)):
@@ -71,6 +72,23 @@ def running(
     finally:
         signal.signal(signal.SIGTERM, former)
         group.stop()
+
+
+def _lack_of_memory(settings: "Settings", error: Exception) -> LbkdError | None:
+    """The error to show where memory ran out, with the settings that need less; None for another error."""
+    lack = out_of_memory(error)
+    if lack is None:
+        return None
+    from lbkd.distributed import group
+    from lbkd.training.deepspeed_config import zero_stage
+
+    training, ranks = settings.training, group.world_size()
+    windows = training.micro_batch_size or -(-training.batch_size // ranks)
+    return LbkdError(
+        f"{lack}. Training needs less with a smaller training.micro_batch_size (now {windows}) and, in "
+        f"several ranks, with a higher --zero-stage (now {zero_stage(settings.runtime, ranks)}); scoring, "
+        f"with a smaller evaluation.batch_tokens (now {settings.evaluation.batch_tokens})."
+    )
 
 
 def _terminated(number: int, frame: object) -> None:

@@ -1,7 +1,11 @@
 """Errors that a user can mend: the command line shows their text and exits with code 2."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_LACK = re.compile(r"out of memory|can't allocate memory|ALLOC_FAILED|bad_alloc")
+_ASKED = re.compile(r"(tried|unable) to allocate [\d.]+ \w+", re.IGNORECASE)
 
 
 class LbkdError(Exception):
@@ -14,6 +18,15 @@ class ConfigError(LbkdError):
 
 class DataError(LbkdError):
     """A data file that cannot be used as it is."""
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """What to tell of an error that means a lack of memory, of CPU or GPU; None for another error."""
+    text = str(error)
+    if not isinstance(error, MemoryError) and not _LACK.search(text):
+        return None
+    asked = _ASKED.search(text)
+    return f"memory ran out ({asked[0]})" if asked else "memory ran out"
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

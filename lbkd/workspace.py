@@ -50,10 +50,14 @@ MANIFEST = "MANIFEST.json"
 """File with size and sha256 of all other files of a folder."""
 
 
+_SEAL = "checksum"
+"""Entry with the fingerprint of all others."""
+
+
 def write_manifest(folder: Path) -> None:
     """Write the `MANIFEST` of a folder, by which `damaged` checks the folder's files, in all depths."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    write_json(folder / MANIFEST, {str(path.relative_to(folder)): _described(path) for path in files})
+    write_json(folder / MANIFEST, {str(path.relative_to(folder)): described(path) for path in files})
 
 
 def damaged(folder: Path) -> list[str]:
@@ -61,10 +65,11 @@ def damaged(folder: Path) -> list[str]:
     listed = read_json(folder / MANIFEST)
     if not isinstance(listed, dict) or not listed:
         return [MANIFEST]
-    return [name for name, description in listed.items() if _described(folder / name) != description]
+    return [name for name, description in listed.items() if described(folder / name) != description]
 
 
-def _described(path: Path) -> dict[str, Any] | None:
+def described(path: Path) -> dict[str, Any] | None:
+    """Size and sha256 of a file; None for a file that cannot be read."""
     try:
         return {"size": path.stat().st_size, "sha256": file_hash(path)}
     except OSError:
@@ -120,6 +125,19 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Replace a file atomically by an object and its checksum, for `read_sealed`."""
+    content = json.loads(json.dumps(value))
+    write_json(path, {**content, _SEAL: fingerprint(content)})
+
+
+def read_sealed(path: Path) -> dict[str, Any] | None:
+    """The object in a file of `write_sealed`; None if the file is missing or damaged, or has no checksum."""
+    content = read_json(path)
+    sound = isinstance(content, dict) and content.pop(_SEAL, None) == fingerprint(content)
+    return content if sound else None
 
 
 def add_to_json(path: Path, entries: Mapping[str, Any]) -> None:

@@ -1,18 +1,17 @@
 """Files of a workspace with a flipped bit or a cut tail: noticed, made again or refused by name."""
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from run_folders import as_run
 
 from lbkd.errors import DataError
 from lbkd.features.tokens import stored_tokens, tokenizer_hash
-from lbkd.models.load import load_encoder, save, trained
 from lbkd.models.prepare import prepare
+from lbkd.models.run_folder import read_run, trained
 from lbkd.workspace import MANIFEST, damaged, write_manifest
 
 if TYPE_CHECKING:
@@ -81,13 +80,25 @@ def test_a_damaged_encoder_is_prepared_again(tiny_model_folder: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json", MANIFEST])
 def test_a_damaged_run_is_refused(tiny_model_folder: Path, tmp_path: Path, name: str, damage: Damage) -> None:
-    save(*load_encoder(str(tiny_model_folder)), tmp_path / "run" / "model")
-    write_manifest(tmp_path / "run" / "model")
-    (tmp_path / "run" / "run.json").write_text(json.dumps({"settings": {"model": {}}}))
-    shutil.copytree(tmp_path / "run", tmp_path / "moved")
-    trained(tmp_path / "moved")
-    damage(tmp_path / "moved" / "model" / name)
-    with pytest.raises(DataError, match=f"moved/model/{name} is missing or damaged; remove .*moved"):
-        trained(tmp_path / "moved")
+    run = as_run(tiny_model_folder, tmp_path / "run")
+    trained(run)
+    damage(run / "model" / name)
+    with pytest.raises(DataError, match=f"run/model/{name} is missing or damaged; remove .*run"):
+        trained(run)
+
+
+def other_digit(path: Path) -> None:
+    path.write_text(path.read_text().replace("384", "385"))
+
+
+@pytest.mark.parametrize("damage", [flip, cut, other_digit])
+def test_a_damaged_description_is_refused(tiny_model_folder: Path, tmp_path: Path, damage: Damage) -> None:
+    run = as_run(tiny_model_folder, tmp_path / "run")
+    found = read_run(run)
+    assert found is not None
+    assert found.settings.model.max_length == 384
+    damage(run / "run.json")
+    with pytest.raises(DataError, match=r"run/run\.json: damaged, or not written by this .* Remove .*run to"):
+        trained(run)

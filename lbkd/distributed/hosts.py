@@ -77,7 +77,7 @@ def told_by_another(message: str) -> bool:
     return message in lower or (not message and any(words.values()))
 
 
-def lost_rank_error(error: RuntimeError) -> LbkdError | None:
+def lost_rank_error(error: Exception) -> LbkdError | None:
     """Turn an error of torch that means a lost rank into an error for the user; None for other errors."""
     if not isinstance(error, dist.DistError) and "gloo" not in str(error):
         return None
@@ -111,6 +111,6 @@ def _loopback_note(interface: str | None) -> str:
     return note if interface == "lo" else ""
 
 
-def _reason(error: RuntimeError) -> str:
+def _reason(error: Exception) -> str:
     """First sentence of an error of torch, without the position in torch's source."""
     return re.sub(r"^\[[^]]*\] ", "", str(error)).partition("\n")[0].partition(". ")[0]

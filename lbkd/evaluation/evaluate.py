@@ -1,12 +1,10 @@
 """Scores of a model."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lbkd.distributed import collectives
 from lbkd.distributed.device import compute_dtype, current_device
-from lbkd.errors import ConfigError
 from lbkd.evaluation.answers import Decoding, answers_by_question
 from lbkd.evaluation.decode import Decoded
 from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
@@ -14,9 +12,10 @@ from lbkd.evaluation.metrics import Score
 from lbkd.evaluation.scored import scored
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.windows import WindowSettings, window_settings
-from lbkd.models.load import load_span_model, trained
+from lbkd.models.load import load_span_model
+from lbkd.models.run_folder import Model, trained
 from lbkd.project import Project
-from lbkd.workspace import folder_hash, read_json, write_json
+from lbkd.workspace import described, folder_hash, read_sealed, write_json, write_sealed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -48,34 +47,29 @@ def evaluate(
     """
     evaluation_set = evaluation_set or own_test_set(project)
     with project.locked(model / "eval"):
-        rows = _rows(project, model, evaluation_set)
-    about = read_json(model / "run.json") or {}
-    try:
-        learnt = about["settings"]["corpus"]["languages"] if about else project.settings.corpus.languages
-    except (LookupError, TypeError) as error:
-        raise ConfigError(
-            f"{model / 'run.json'}: not written by this version of lbkd, or damaged."
-        ) from error
-    run = {"model": model.name, "task": about.get("task", "")}
+        found = trained(model, project.settings.model.trust_remote_code)
+        rows = _rows(project, model, found, evaluation_set)
+    learnt = (found.run.settings if found.run else project.settings).corpus.languages
+    run = {"model": model.name, "task": found.run.task if found.run else ""}
     shared = {"shared_questions": evaluation_set.shared}
     return [{**run, **row, **shared, "zero_shot": row["language"] not in learnt} for row in rows]
 
 
-def _rows(project: Project, model: Path, evaluation_set: EvaluationSet) -> list[dict[str, Any]]:
-    """The scores of each pair of languages, from the model's folder where they are still valid."""
-    trust = project.settings.model.trust_remote_code
-    folder, settings = trained(model, trust)
-    windows = window_settings(settings)
-    provenance = _provenance(project, Path(folder), evaluation_set, windows)
-    rows = _former_rows(model / evaluation_set.scores, provenance)
+def _rows(project: Project, place: Path, model: Model, evaluation_set: EvaluationSet) -> list[dict[str, Any]]:
+    """The scores of each pair of languages, from the files in `place` where they are still valid."""
+    windows = window_settings(model.settings)
+    provenance = _provenance(project, Path(model.folder), evaluation_set, windows)
+    rows = _former_rows(place, evaluation_set, provenance)
     if rows is None:
+        scores, trust = place / evaluation_set.scores, project.settings.model.trust_remote_code
         if project.rank == 0:  # answers that are half old must not look valid
-            (model / evaluation_set.scores).unlink(missing_ok=True)
-        network = load_span_model(folder, trust, device=current_device())
-        features = project.test_features(evaluation_set.corpus, folder, windows)
-        rows = _scored(project, model, network, features, evaluation_set)
+            scores.unlink(missing_ok=True)
+        network = load_span_model(model.folder, trust, device=current_device())
+        features = project.test_features(evaluation_set.corpus, model.folder, windows)
+        rows = _scored(project, place, network, features, evaluation_set)
         if project.rank == 0:
-            write_json(model / evaluation_set.scores, {"provenance": provenance, "rows": rows})
+            content = {"provenance": provenance, "answers": _written(place, evaluation_set), "rows": rows}
+            write_sealed(scores, content)
     return rows
 
 
@@ -96,11 +90,21 @@ def _provenance(
     }
 
 
-def _former_rows(path: Path, provenance: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """The rows of an earlier evaluation with the given provenance; None where there are none."""
-    former = collectives.broadcast_object(read_json(path))
-    valid = isinstance(former, dict) and former.get("provenance") == provenance and "rows" in former
-    return former["rows"] if valid else None
+def _former_rows(
+    place: Path, evaluation_set: EvaluationSet, provenance: dict[str, Any]
+) -> list[dict[str, Any]] | None:
+    """The rows of an earlier evaluation of this provenance whose files are sound, or None."""
+    former = read_sealed(place / evaluation_set.scores) or {}
+    expected = provenance, _written(place, evaluation_set)
+    valid = (former.get("provenance"), former.get("answers")) == expected
+    rows: list[dict[str, Any]] | None = collectives.broadcast_object(former["rows"] if valid else None)
+    return rows
+
+
+def _written(place: Path, evaluation_set: EvaluationSet) -> dict[str, Any]:
+    """Sizes and checksums of the files with answers."""
+    names = [evaluation_set.answers(*pair) for pair in evaluation_set.pairs]
+    return {name: described(place / name) for name in names}
 
 
 def _scored(

@@ -14,7 +14,8 @@ from lbkd.evaluation.decode import Decoded
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.tokens import Template, takes_language, tokenize
 from lbkd.features.windows import WindowRule
-from lbkd.models.load import language_numbers, load_span_model, load_tokenizer, longest_input, trained
+from lbkd.models.load import language_numbers, load_span_model, load_tokenizer, longest_input
+from lbkd.models.run_folder import trained
 
 _ANY = "any"
 """Language code of all texts for models without languages."""
@@ -41,10 +42,11 @@ class Answerer:
 
     Raises:
         ConfigError: a model that is missing or cannot be used.
+        DataError: a run folder that is damaged.
     """
 
     def __init__(self, model: str | Path, device: str = "cpu", trust_remote_code: bool = False) -> None:
-        folder, self.settings = trained(model, trust_remote_code)
+        folder, self.settings, _ = trained(model, trust_remote_code)
         self.tokenizer = load_tokenizer(folder, trust_remote_code)
         self.model = load_span_model(folder, trust_remote_code, device=device)
         self.template = Template.of(self.tokenizer, language_numbers(self.model.config, self.tokenizer))

@@ -7,16 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lbkd.config import ModelSettings
-from lbkd.errors import ConfigError, DataError
+from lbkd.errors import ConfigError, out_of_memory
 from lbkd.models import e5_small
 from lbkd.models.span import exact_head
-from lbkd.workspace import (
-    MANIFEST,
-    damaged,
-    read_json,
-    write_json,
-)
+from lbkd.workspace import read_json, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -166,38 +160,6 @@ def load_tokenizer(name: str, trust: bool = False) -> "PreTrainedTokenizerBase":
     return tokenizer
 
 
-def trained(model: str | Path, trust: bool = False) -> tuple[str, ModelSettings]:
-    """Folder or hub id to load, and model settings, of a run folder, a model folder or a hub id.
-
-    Raises:
-        ConfigError: a run.json that is damaged or of another version.
-        DataError: see `check_sound`.
-    """
-    about = Path(model) / "run.json"
-    if not about.exists():
-        most = longest_input(load_config(str(model), trust), load_tokenizer(str(model), trust))
-        return str(model), ModelSettings(max_length=min(ModelSettings().max_length, most))
-    check_sound(Path(model))
-    try:
-        return str(Path(model) / "model"), ModelSettings(**read_json(about)["settings"]["model"])
-    except (LookupError, TypeError, ValueError) as error:
-        raise ConfigError(f"{about}: not written by this version of lbkd, or damaged.") from error
-
-
-def check_sound(run: Path) -> None:
-    """Hold the files of a run's model against their checksums, where the run has some.
-
-    Raises:
-        DataError: a file that is missing or damaged.
-    """
-    folder = run / "model"
-    if (folder / MANIFEST).exists() and (files := damaged(folder)):
-        raise DataError(
-            f"{folder / files[0]} is missing or damaged; remove {run} to train this model anew, or bring the "
-            "folder back from a copy."
-        )
-
-
 def longest_input(config: "PreTrainedConfig", tokenizer: "PreTrainedTokenizerBase") -> int:
     """Most tokens that a model reads at once, special tokens included."""
     limit: int = tokenizer.model_max_length
@@ -230,7 +192,7 @@ def language_numbers(
 
 
 def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
-    """The result of `kind.from_pretrained`; every error becomes a ConfigError."""
+    """The result of `kind.from_pretrained`; every error but a lack of memory becomes a ConfigError."""
     from transformers.utils import logging as transformers_logging
 
     _quiet()
@@ -241,9 +203,9 @@ def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
         options["revision"] = revision
     try:
         return kind.from_pretrained(place, trust_remote_code=trust, **options)
-    except MemoryError:
-        raise
     except Exception as error:  # damaged files raise all sorts, down to a bare Exception
+        if out_of_memory(error):
+            raise
         if isinstance(error, ImportError) and "sacremoses" in str(error):
             raise ConfigError(
                 f"model {name!r}: its tokenizer needs the package sacremoses, which is not installed. "

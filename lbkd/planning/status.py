@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
-from safetensors import SafetensorError, safe_open
-
 from lbkd.config import Settings
 from lbkd.errors import DataError, LbkdError
 from lbkd.features.tokens import Ints
-from lbkd.models.load import check_sound
+from lbkd.models.run_folder import check_sound, read_run
 from lbkd.project import Project
-from lbkd.training.run import Components, Run, read_run
+from lbkd.training.run import Components, Run
 from lbkd.training.schedule import Schedule
 from lbkd.training.steps import all_windows, logits_store
 from lbkd.workspace import fingerprint
@@ -73,18 +70,13 @@ class _Runs:
             about = read_run(folder)
             if about is None:
                 return Status("run", folder.name, "missing", "not finished: the same command goes on")
-            try:
-                settings = Settings.model_validate(about["settings"])
-                components = TypeAdapter(Components).validate_python(about["components"])
-            except (LookupError, TypeError, ValueError) as error:
-                raise DataError(f"{folder / 'run.json'}: not written by this version of lbkd.") from error
             check_sound(folder)
-            with safe_open(folder / "model" / "model.safetensors", "pt"):
-                pass  # a model without checksums: its length is held against its header
-        except (DataError, OSError, SafetensorError) as error:
+        except DataError as error:
             return Status("run", folder.name, "damaged", str(error))
         try:
-            run = self.readable[folder.name] = Run.of(self._project(settings), components)
+            run = self.readable[folder.name] = Run.of(
+                self._project(about.settings), Components(**about.components)
+            )
             lacking = [name for name, teacher in run.teacher_runs().items() if not teacher.weights.exists()]
             if lacking:
                 return Status("run", folder.name, "stale", f"teachers are missing: {', '.join(lacking)}")

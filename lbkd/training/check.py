@@ -1,16 +1,15 @@
 """Everything that settings and files tell of runs and their evaluation, checked before the first step."""
 
 from pathlib import Path
-from typing import Any
 
-from lbkd.config import Settings
 from lbkd.corpus.overlap import SharedQuestion, shared_questions
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
 from lbkd.evaluation.normalize import tokenizer
+from lbkd.models.run_folder import FinishedRun, read_run
 from lbkd.project import Project
-from lbkd.training.run import Components, Run, read_run
+from lbkd.training.run import Components, Run
 
 
 def checked_runs(project: Project, student: Components) -> list[Run]:
@@ -95,23 +94,22 @@ def check_model(folder: Path, evaluation_set: EvaluationSet, *, allow_overlap: b
         ConfigError: the run was trained on questions of the set.
     """
     check_metric(evaluation_set)
-    about = read_run(folder)
-    if about is None or allow_overlap:
+    run = read_run(folder)
+    if run is None or allow_overlap:
         return
-    corpus = _trained_on(about)
+    corpus = _trained_on(run)
     if corpus is not None:
         _refuse(shared_questions(corpus, evaluation_set.corpus), evaluation_set)
 
 
-def _trained_on(about: dict[str, Any]) -> ParallelCorpus | None:
+def _trained_on(run: FinishedRun) -> ParallelCorpus | None:
     """The training corpus of a run; None where the files are gone or changed since."""
-    settings = Settings.model_validate(about["settings"])
-    corpus = settings.corpus
-    paths = {language: settings.path(corpus.train, language) for language in corpus.languages}
+    corpus = run.settings.corpus
+    paths = {language: run.settings.path(corpus.train, language) for language in corpus.languages}
     if not all(path.exists() for path in paths.values()):
         return None
     read = ParallelCorpus.read(paths, corpus.source, corpus.limit)
-    return read if read.fingerprint() == about["provenance"]["corpus"] else None
+    return read if read.fingerprint() == run.provenance["corpus"] else None
 
 
 def _refuse(shared: list[SharedQuestion], evaluation_set: EvaluationSet) -> None:

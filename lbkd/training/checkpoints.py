@@ -4,6 +4,7 @@
     deepspeed/          weights, moments and schedule; each rank's part where ZeRO divides them
     random-0.pt         the random number generators of rank 0; one file a rank
     best.safetensors    the best weights so far, where one selects
+    weighting.pt        the fitted weighting, where it learns something
     metrics.jsonl       the lines logged so far
     state.json          the rest of `TrainingState`, and the provenance of the run
     MANIFEST.json       size and sha256 of every file
@@ -27,10 +28,11 @@ from safetensors.torch import load_file, save_file
 from lbkd.distributed import collectives, group
 from lbkd.distributed.hosts import lost_rank_error
 from lbkd.distributed.interrupts import Interrupts
-from lbkd.errors import ConfigError, LbkdError
+from lbkd.errors import ConfigError, LbkdError, out_of_memory
 from lbkd.progress import Listener
 from lbkd.training.engine import Engine
 from lbkd.training.metrics_log import MetricsLog
+from lbkd.training.teacher_logits import Fitted
 from lbkd.workspace import (
     damaged,
     differences,
@@ -43,7 +45,7 @@ from lbkd.workspace import (
 
 _KEPT = 2
 """Checkpoints kept of a run: if the last is damaged, the one before serves."""
-_STATE, _METRICS, _BEST = "state.json", "metrics.jsonl", "best.safetensors"
+_STATE, _METRICS, _BEST, _FITTED = "state.json", "metrics.jsonl", "best.safetensors", "weighting.pt"
 
 
 @dataclass
@@ -56,6 +58,8 @@ class TrainingState:
     """F1 of the best weights on the selection split."""
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
     """The best weights, on rank 0; none where nothing selects."""
+    fitted: Fitted | None = None
+    """The teachers' weighting, if it learned something."""
 
 
 class Checkpoints:
@@ -125,10 +129,9 @@ class Checkpoints:
         try:
             engine.load(folder)
             _set_random_state(torch.load(folder / _random_file(rank), weights_only=True))
-        except (OSError, torch.OutOfMemoryError):
-            raise  # the files are sound
         except Exception as error:  # whatever another version of DeepSpeed stumbles over
-            if isinstance(error, RuntimeError) and lost_rank_error(error) is not None:
+            sound = isinstance(error, OSError) or out_of_memory(error) or lost_rank_error(error)
+            if sound:
                 raise
             raise LbkdError(
                 f"{folder} cannot be taken up ({type(error).__name__}; --debug tells more). Remove "
@@ -137,6 +140,8 @@ class Checkpoints:
         best = folder / _BEST
         state = TrainingState(**saved["progress"])
         state.weights = load_file(best) if rank == 0 and best.exists() else {}
+        if (fitted := folder / _FITTED).exists():
+            state.fitted = Fitted(*torch.load(fitted, weights_only=True))
         if log is not None:
             log.repeat(folder / _METRICS)
         self._mine, self._began = [folder], self._began - saved["seconds"]
@@ -197,7 +202,9 @@ class Checkpoints:
             if state.weights:
                 save_file(state.weights, self._beside / _BEST)
             shutil.copyfile(log.path, self._beside / _METRICS)
-            counts = {name: value for name, value in vars(state).items() if name != "weights"}
+            if state.fitted is not None:
+                torch.save(tuple(state.fitted), self._beside / _FITTED)
+            counts = {"step": state.step, "best": state.best}
             description = {
                 "progress": counts,
                 "time": time.strftime("%Y-%m-%d %H:%M"),

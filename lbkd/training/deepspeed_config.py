@@ -39,16 +39,11 @@ def deepspeed_config(
     """
     dtype = compute_dtype(runtime.precision)
     half = dtype is torch.float16
-    stage = (
-        runtime.zero_stage
-        if runtime.zero_stage is not None
-        else (2 if division.world_size > 1 and not half else 0)
-    )
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": max(1, training.batch_size // division.micro_batches),
         "gradient_accumulation_steps": division.gradient_accumulation_steps,
         "gradient_clipping": training.max_grad_norm,
-        "zero_optimization": {"stage": stage},
+        "zero_optimization": {"stage": zero_stage(runtime, division.world_size)},
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
         "torch_autocast": {"enabled": dtype is not torch.float32, "dtype": str(dtype).removeprefix("torch.")},
@@ -69,6 +64,13 @@ def deepspeed_config(
             f"precision fp16 goes with ZeRO stage 0 only, not {zero['stage']}; take stage 0, bf16 or fp32."
         )
     return config
+
+
+def zero_stage(runtime: RuntimeSettings, ranks: int) -> int:
+    """ZeRO stage of a run in so many ranks, unless the user's own file names another."""
+    if runtime.zero_stage is not None:
+        return runtime.zero_stage
+    return 2 if ranks > 1 and compute_dtype(runtime.precision) is not torch.float16 else 0
 
 
 def _user_config(path: Path) -> dict[str, Any]:

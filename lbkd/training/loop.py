@@ -119,7 +119,6 @@ class TrainingLoop:
         training, masked = self.settings.training, self.material.masked
         seed_everything(self.settings.seed, self.division.rank)
         self.model.get_input_embeddings().requires_grad_(not training.freeze_embeddings)
-        self._fit_weighting()
         dtype = compute_dtype(self.settings.runtime.precision)
         self.meter = Meter(self.model, masked.model if masked else None, dtype)
         network = MaskedSpanModel(self.model, masked.model) if masked else self.model
@@ -132,6 +131,7 @@ class TrainingLoop:
             if self.checkpoints is not None:
                 resumed = self.checkpoints.resumed(self.engine, self.schedule.steps, self.log)
                 self.state = stack.enter_context(resumed)
+            self._fit_weighting()
             batches = step_batches(
                 self.material, self.schedule, self.division, self.state.step, current_device()
             )
@@ -141,10 +141,15 @@ class TrainingLoop:
             yield ready
 
     def _fit_weighting(self) -> None:
-        """Let the weighting learn from the stored logits, and write down what it learned."""
+        """Let the weighting learn, unless it did before the checkpoint, and write down what it learned."""
         teachers = self.material.teachers
-        learned = teachers.fit(self.material.features) if teachers is not None else {}
-        if learned:
+        if teachers is None:
+            return
+        fitted = self.state.fitted = self.state.fitted or teachers.fit(self.material.features)
+        if fitted is None:
+            return
+        teachers.take(fitted)
+        if learned := fitted.learned:
             shown = ", ".join(f"{name} {value:.3g}" for name, value in learned.items())
             self.report.listener.note(f"{self.report.run_name}: the weighting learned {shown}")
             if self.division.rank == 0:

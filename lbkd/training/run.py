@@ -12,17 +12,18 @@ from lbkd import weighting as weightings
 from lbkd.config import Settings
 from lbkd.criterions import Criterion
 from lbkd.distributed.device import compute_dtype
-from lbkd.errors import ConfigError, DataError
+from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.selection import selection_set
 from lbkd.features.dataset import LanguagePair
+from lbkd.models.run_folder import read_run
 from lbkd.project import Project
 from lbkd.registry import Registry
 from lbkd.tasks import Masking, Task, Teacher
 from lbkd.training.masking import masking_of, masking_provenance, without_place
 from lbkd.training.micro_batches import Division
 from lbkd.weighting import Weighting
-from lbkd.workspace import differences, file_hash, fingerprint, folder_hash, read_json
+from lbkd.workspace import differences, file_hash, fingerprint, folder_hash
 
 _PLAIN = re.compile(r"[\w.+-]{1,20}")
 """Option values that can stand in a folder's name."""
@@ -224,7 +225,7 @@ class Run:
             DataError: see `read_run`.
         """
         found = read_run(self.folder)
-        return None if found is None else differences(found["provenance"], provenance)
+        return None if found is None else differences(found.provenance, provenance)
 
     def check_replaces_nothing(self) -> None:
         """Refuse to train over a finished run of other settings, unless `overwrite` is set.
@@ -237,7 +238,7 @@ class Run:
         if self.project.settings.overwrite or (found := read_run(self.folder)) is None:
             return
         mine = _without_code(self.settings_provenance())
-        theirs = {name: value for name, value in found["provenance"].items() if name in mine}
+        theirs = {name: value for name, value in found.provenance.items() if name in mine}
         theirs = _without_code(theirs)
         if different := differences(theirs, mine):
             raise ConfigError(
@@ -248,27 +249,8 @@ class Run:
     def done(self) -> bool:
         """True if the run, and its teachers before, were trained and are still valid."""
         return (
-            all(run.done() for run in self.teacher_runs().values())
-            and (self.folder / "run.json").exists()
-            and self.changed(self.provenance()) == ""
+            all(run.done() for run in self.teacher_runs().values()) and self.changed(self.provenance()) == ""
         )
-
-
-def read_run(folder: Path) -> dict[str, Any] | None:
-    """The content of a finished run's `run.json`; None where there is no such file.
-
-    Raises:
-        DataError: the file cannot be read, or is not one of this version of lbkd.
-    """
-    path = folder / "run.json"
-    if not path.exists():
-        return None
-    found = read_json(path)
-    if isinstance(found, dict) and isinstance(found.get("provenance"), dict):
-        return found
-    raise DataError(
-        f"{path}: damaged, or not written by this version of lbkd. Remove {folder} to train it anew."
-    )
 
 
 def _without_code(provenance: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
 from lbkd.features.windows import window_settings
 from lbkd.models.card import write_card
-from lbkd.models.load import check_sound, load_span_model, save
+from lbkd.models.load import load_span_model, save
+from lbkd.models.run_folder import FinishedRun, check_sound, read_run
 from lbkd.models.trimming.restore import cut_again, restore_folder
 from lbkd.progress import Listener
 from lbkd.project import Project
@@ -33,7 +34,7 @@ from lbkd.training.engine import import_deepspeed
 from lbkd.training.loop import Report, TrainingLoop, Weights, seed_everything
 from lbkd.training.masking import masked_stream
 from lbkd.training.micro_batches import Material
-from lbkd.training.run import Components, Run, read_run, teacher_run
+from lbkd.training.run import Components, Run, teacher_run
 from lbkd.training.schedule import Schedule
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.workspace import file_hash, write_json, write_manifest
@@ -79,7 +80,7 @@ def _train_run(run: Run) -> Path:
         weights = _train_model(run, model, teachers, folder, checkpoints)
         if project.rank == 0:
             _save_model(run, model, weights, folder / "model")
-            write_json(folder / "run.json", _about(run, provenance, checkpoints.seconds))
+            _about(run, provenance, checkpoints.seconds).write(folder)
     return run.folder
 
 
@@ -124,19 +125,18 @@ def _save_model(run: Run, model: "PreTrainedModel", weights: Weights, folder: Pa
     write_manifest(folder)
 
 
-def _about(run: Run, provenance: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Content of `run.json`."""
-    return {
-        "name": run.name,
-        "task": run.components.task,
-        "seconds": round(seconds, 1),
-        "components": asdict(run.components),
-        "seed": run.project.settings.seed,
-        "ranks": run.project.world_size,
-        "versions": versions(),
-        "settings": run.project.settings.model_dump(mode="json"),
-        "provenance": provenance,
-    }
+def _about(run: Run, provenance: dict[str, Any], seconds: float) -> FinishedRun:
+    return FinishedRun(
+        name=run.name,
+        task=run.components.task,
+        seconds=round(seconds, 1),
+        components=asdict(run.components),
+        seed=run.project.settings.seed,
+        ranks=run.project.world_size,
+        versions=versions(),
+        settings=run.project.settings,
+        provenance=provenance,
+    )
 
 
 def cache_logits(
@@ -269,7 +269,7 @@ def _train_missing(project: Project, teachers: Sequence[tasks.Teacher]) -> None:
     for name, run in runs.items():
         if found[name] is None:
             train_run(run)
-        elif found[name]["provenance"]["tokenizer"] != project.tokenizer_hash:
+        elif found[name].provenance["tokenizer"] != project.tokenizer_hash:
             raise ConfigError(
                 f"{run.folder}: this teacher reads another tokenizer than the student {project.encoder}, "
                 "so that their logits cannot be compared. Train it again with the student's --model, or use "

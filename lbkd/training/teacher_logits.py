@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
+from pickle import UnpicklingError
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from lbkd.distributed import collectives
 from lbkd.distributed.group import rank
+from lbkd.errors import ConfigError
 from lbkd.features.batches import Batch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.models.span import SpanLogits
@@ -16,6 +20,15 @@ from lbkd.weighting import TeacherContext, Weighting, aggregate
 
 _EXAMPLES = 64
 """Windows of one batch while a weighting is fitted."""
+
+
+class Fitted(NamedTuple):
+    """What a weighting learned."""
+
+    attributes: dict[str, Any]
+    """Of the fitted weighting."""
+    learned: dict[str, float]
+    """Numbers by name, for the log."""
 
 
 @dataclass
@@ -41,18 +54,30 @@ class TeacherLogits:
             )
         )
 
-    def fit(self, features: FeatureSet) -> dict[str, float]:
-        """Let the weighting learn from the stored logits; the learned numbers by name.
+    def fit(self, features: FeatureSet) -> Fitted | None:
+        """Let the weighting learn from the stored logits; None for a weighting that learns nothing.
 
-        Rank 0 fits the weighting, and every rank takes over the fitted one: ranks weigh alike, whatever a
-        strategy draws at random or leaves to the order of sums.
+        Rank 0 fits the weighting: ranks weigh alike, whatever a strategy draws at random or leaves to the
+        order of sums.
+
+        Raises:
+            ConfigError: attributes that a checkpoint cannot hold.
         """
+        if type(self.weighting).fit is Weighting.fit:
+            return None
 
-        def fitted() -> tuple[Weighting, dict[str, float]] | None:
-            return (self.weighting, self.weighting.fit(self._examples(features))) if rank() == 0 else None
+        def fitted() -> Fitted | None:
+            if rank() != 0:
+                return None
+            learned = self.weighting.fit(self._examples(features))
+            return Fitted(_storable(self.weighting), learned)
 
-        self.weighting, learned = collectives.broadcast_object(collectives.raise_on_all_ranks(fitted))
-        return dict(learned)
+        found: Fitted = collectives.broadcast_object(collectives.raise_on_all_ranks(fitted))
+        return found
+
+    def take(self, fitted: Fitted) -> None:
+        """Weigh as a weighting that was fitted on another rank, or before a checkpoint."""
+        vars(self.weighting).update(fitted.attributes)
 
     def _examples(self, features: FeatureSet) -> Iterator[tuple[torch.Tensor, TeacherContext]]:
         """All stored windows in one fixed random order, so that the first batches are a sample of all."""
@@ -72,3 +97,18 @@ class TeacherLogits:
                     tuple(self.stores), batch.passage_languages, batch.question_languages, gold, batch.mask
                 ),
             )
+
+
+def _storable(weighting: Weighting) -> dict[str, Any]:
+    """A copy of the attributes, as a checkpoint gives them back."""
+    file = BytesIO()
+    try:
+        torch.save(vars(weighting), file)
+        file.seek(0)
+        attributes: dict[str, Any] = torch.load(file, weights_only=True)
+    except (UnpicklingError, AttributeError, TypeError) as error:
+        raise ConfigError(
+            f"weighting {type(weighting).__name__}: checkpoints cannot hold its attributes "
+            f"{', '.join(vars(weighting))}: make them tensors, numbers, texts, or lists and dicts of these."
+        ) from error
+    return attributes

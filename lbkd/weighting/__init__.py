@@ -63,9 +63,11 @@ class Weighting(ABC):
         """
 
     def fit(self, examples: Iterable[tuple[Tensor, TeacherContext]]) -> dict[str, float]:
-        """Learn from the training data; called once per run, before the first `weights`.
+        """Learn from the training data; called once per run, on rank 0, before the first `weights`.
 
-        Every rank calls this with the same batches in the same order. By default nothing is read or learned.
+        Other ranks, and a run that goes on from a checkpoint, get the attributes of the fitted weighting:
+        tensors, numbers, texts, or lists and dicts of these (checked after the call). By default nothing is
+        read or learned.
 
         Args:
             examples: arguments of `weights` for the windows of the run, in random order, start and end logits

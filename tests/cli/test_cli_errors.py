@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from lbkd.distributed import launch
 from lbkd.errors import ConfigError
@@ -212,6 +214,26 @@ def test_our_own_mistakes_are_not_hidden(lbkd: Callable[..., Any], monkeypatch: 
     monkeypatch.setattr("lbkd_cli.components._registries", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         lbkd("list")
+
+
+@pytest.mark.parametrize("allocate", [torch.empty, np.empty])
+def test_lack_of_memory(
+    refused: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_model_folder: Path,
+    two_languages: list[str],
+    allocate: Callable[[int], Any],
+) -> None:
+    """In training, with the settings that need less; in a command without settings of that kind."""
+    monkeypatch.setattr("lbkd.training.steps.train", lambda *_: allocate(2**58))
+    how = ["--model", tiny_model_folder, *two_languages, "--set", "training.micro_batch_size=7"]
+    message = refused("train", "--task", "baseline", *how)
+    assert "memory ran out" in message
+    for part in ("training.micro_batch_size (now 7)", "--zero-stage (now 0)", "batch_tokens (now 8192)"):
+        assert part in message
+    monkeypatch.setattr("lbkd.inference.answerer.answer", lambda *_: allocate(2**58))
+    question = ["--question", "Who?", "--passage", "Ana."]
+    assert refused("predict", "--model", tiny_model_folder, *question).startswith("error: memory ran out")
 
 
 def test_a_message_is_shown_as_it_is(refused: Callable[..., str]) -> None:

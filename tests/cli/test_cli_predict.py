@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_folders import as_run
 
 PASSAGE = "The cat [b] sat :smile: on\nthe mat in 1843."
 ASKED = {"question": "Who sat?", "passage": PASSAGE}
@@ -147,10 +148,7 @@ def test_workspace_of_the_settings_file(
     lbkd: Callable[..., Any], wrote: Callable[..., Path], tiny_model_folder: Path
 ) -> None:
     wrote("here/lbkd.toml", 'workspace = "mine"')
-    run = Path("mine/runs/baseline")
-    run.mkdir(parents=True)
-    (run / "model").symlink_to(tiny_model_folder)
-    wrote("here/mine/runs/baseline/run.json", {"settings": {"model": {}}})
+    as_run(tiny_model_folder, Path("mine/runs/baseline"))
     assert lbkd("predict", "--model", "baseline", "--question", "Who?", "--passage", PASSAGE).code == 0
 
 
@@ -159,7 +157,7 @@ def test_damaged_run(refused: Callable[..., str], wrote: Callable[..., Path], co
     Path("run").mkdir()
     wrote("here/run/run.json", content)
     message = refused("predict", "--model", "run", "--question", "x", "--passage", "x")
-    assert "run/run.json: not written by this version of lbkd, or damaged" in message
+    assert "run/run.json: damaged, or not written by this version of lbkd" in message
 
 
 def test_damaged_model(refused: Callable[..., str], wrote: Callable[..., Path]) -> None:

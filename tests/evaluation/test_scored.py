@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from ranks import settings
+from run_folders import as_run
 
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.evaluation import evaluate as module
@@ -72,10 +73,7 @@ def test_evaluation_selection_and_answers_files_agree(
     for place in (module, selection):
         monkeypatch.setattr(place, "answers_by_question", lambda *_, **__: iter(FOUND.items()))
     project = Project(settings(tiny_model_folder, tmp_path))
-    run = tmp_path / "run"
-    (run / "model").parent.mkdir()
-    (run / "model").symlink_to(tiny_model_folder)
-    (run / "run.json").write_text(json.dumps({"settings": {"model": {}, "corpus": {"languages": ["en"]}}}))
+    run = as_run(tiny_model_folder, tmp_path / "run", {"corpus": {"languages": ["en"]}})
     [row] = evaluate(project, run, two_questions)
     assert (row["exact_match"], row["f1"]) == (100.0, 100.0)
 
@@ -85,3 +83,30 @@ def test_evaluation_selection_and_answers_files_agree(
     model: Any = torch.nn.Linear(1, 1)
     judge = selection.selector(project, two_questions, model)
     assert judge(model.state_dict()) == 100.0
+
+
+@pytest.mark.parametrize(("name", "old", "new"), [("two", "100.0", "10.0"), ("two.en", "Ann", "Amn")])
+def test_files_that_were_altered_are_made_again(
+    two_questions: EvaluationSet,
+    tiny_model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    old: str,
+    new: str,
+) -> None:
+    asked = []
+    monkeypatch.setattr(
+        module, "answers_by_question", lambda *_, **__: asked.append(1) or iter(FOUND.items())
+    )
+    project = Project(settings(tiny_model_folder, tmp_path))
+    run = as_run(tiny_model_folder, tmp_path / "run")
+    [before] = evaluate(project, run, two_questions)
+    assert [before] == evaluate(project, run, two_questions)
+    assert len(asked) == 1
+    file = run / "eval" / f"{name}.json"
+    sound = file.read_text()
+    file.write_text(sound.replace(old, new))
+    assert file.read_text() != sound
+    assert [before] == evaluate(project, run, two_questions)
+    assert file.read_text() == sound

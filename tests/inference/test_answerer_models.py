@@ -1,30 +1,20 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from asking import LONG, PASSAGE, QUESTION, rule_seen, same
+from run_folders import as_run
 
-from lbkd.config import ModelSettings
-from lbkd.errors import ConfigError
+from lbkd.errors import ConfigError, DataError
 from lbkd.inference import Answerer
-
-
-def run_folder(model: Path, folder: Path, **settings: Any) -> Path:
-    """A run of lbkd with this model."""
-    shutil.copytree(model, folder / "model")
-    about = {"settings": {"model": {**ModelSettings().model_dump(mode="json"), **settings}}}
-    (folder / "run.json").write_text(json.dumps(about))
-    return folder
 
 
 def test_a_run_is_read_as_it_was_trained(
     tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answerer: Answerer
 ) -> None:
-    run = Answerer(
-        run_folder(tiny_model_folder, tmp_path, max_length=96, max_question_tokens=16, window_step=30)
-    )
+    model = {"max_length": 96, "max_question_tokens": 16, "window_step": 30}
+    run = Answerer(as_run(tiny_model_folder, tmp_path, {"model": model}))
     seen = rule_seen(monkeypatch)
     found = run(question=QUESTION, context=LONG)
     assert (seen[0].max_length, seen[0].max_question_tokens, seen[0].step) == (96, 16, 30)
@@ -38,7 +28,7 @@ def test_a_run_is_read_as_it_was_trained(
 )
 def test_damaged_run(tmp_path: Path, content: str) -> None:
     (tmp_path / "run.json").write_text(content)
-    with pytest.raises(ConfigError, match="run.json: not written by this version of lbkd, or damaged"):
+    with pytest.raises(DataError, match="run.json: damaged, or not written by this version of lbkd"):
         Answerer(tmp_path)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from ranks import settings
+from run_folders import as_run
 
-from lbkd.config import ModelSettings, Settings
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.inference import Answerer
@@ -17,6 +17,8 @@ from lbkd.models.trimming.trimmed import trim_to
 from lbkd.project import Project
 
 ASKED = {"question": "Who painted it?", "context": "Remedios Varo painted it in 1955."}
+TRUSTING = {"model": {"trust_remote_code": True}}
+"""Settings in a run.json, which must not be obeyed."""
 CODE = """
 from pathlib import Path
 from transformers import BertConfig, BertForQuestionAnswering
@@ -47,16 +49,8 @@ def remote(tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return folder
 
 
-def as_run(model: Path, folder: Path) -> Path:
-    """A run folder whose run.json says that the code is to be trusted."""
-    shutil.copytree(model, folder / "model")
-    how = Settings(model=ModelSettings(trust_remote_code=True)).model_dump(mode="json")
-    (folder / "run.json").write_text(json.dumps({"task": "baseline", "settings": how}))
-    return folder
-
-
 def test_an_answerer_runs_it_only_if_told(remote: Path, tiny_model_folder: Path, tmp_path: Path) -> None:
-    for model in (remote, as_run(remote, tmp_path / "run")):
+    for model in (remote, as_run(remote, tmp_path / "run", TRUSTING)):
         with pytest.raises(ConfigError, match=r"Python code of its own.*--set model\.trust_remote_code=true"):
             Answerer(model)
     assert not (tmp_path / "ran").exists()
@@ -81,7 +75,7 @@ def test_trimming_runs_it_only_if_told(remote: Path, tiny_model_folder: Path, tm
 
 
 def test_evaluation_runs_it_only_if_told(remote: Path, tiny_model_folder: Path, tmp_path: Path) -> None:
-    run = as_run(remote, tmp_path / "run")
+    run = as_run(remote, tmp_path / "run", TRUSTING)
 
     def project(**over: Any) -> Project:
         return Project(settings(tiny_model_folder, tmp_path / "work", **{"corpus.limit": 1}, **over))

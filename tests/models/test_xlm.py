@@ -31,9 +31,9 @@ from lbkd.models.load import (
     load_span_model,
     load_tokenizer,
     longest_input,
-    trained,
 )
 from lbkd.models.prepare import prepare
+from lbkd.models.run_folder import trained
 from lbkd.models.span import SpanLogits, span_logits
 
 
@@ -142,7 +142,7 @@ def test_what_training_asks_of_a_model(tiny_xlm_folder: Path) -> None:
 def test_longest_input(tiny_xlm_folder: Path) -> None:
     name = str(tiny_xlm_folder)
     assert longest_input(load_config(name), load_tokenizer(name)) == 512
-    folder, settings = trained(name)
+    folder, settings, _ = trained(name)
     assert (folder, settings.max_length) == (name, 384)
 
 

@@ -4,16 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertForQuestionAnswering, PreTrainedTokenizerFast
+from transformers import BertConfig, BertForQuestionAnswering
+from word_features import word_features
 
-from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.corpus.squad import Answer, Dataset, Question
 from lbkd.errors import DataError
 from lbkd.features.batches import collate
 from lbkd.features.dataset import FeatureSet
-from lbkd.features.tokens import tokenizer_hash
-from lbkd.features.windows import WindowSettings
 from lbkd.teachers import store as module
 from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.packing import sizes
@@ -50,28 +47,9 @@ def dataset(language: str, seed: int) -> Dataset:
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory: pytest.TempPathFactory) -> FeatureSet:
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"w{n}" for n in range(WORDS))]
-    tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
-    )
     datasets = {language: dataset(language, seed) for seed, language in enumerate(LANGUAGES)}
-    corpus = ParallelCorpus(datasets, "en", tuple(str(n) for n in range(5)))
-    folder = tmp_path_factory.mktemp("tokens")
-    return FeatureSet.build(
-        corpus,
-        fast,
-        tokenizer_hash(fast),
-        folder,
-        WindowSettings(max_length=32, max_question_tokens=4, step=10),
-    )
+    words = [f"w{n}" for n in range(WORDS)]
+    return word_features(datasets, tmp_path_factory.mktemp("tokens"), words)
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def go(how: Settings, task: str = "mix-mrc", dies_after: int | None = None) -> l
         mock.patch.object(meter, "matmul_peak", lambda *_: 1e10),
         dying_after(dies_after) if dies_after is not None else nullcontext(),
     ):
-        train(Project(how, listener), Components(task))
+        train(Project(how, listener), Components.from_settings(how, task))
     return listener.notes
 
 

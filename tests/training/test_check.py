@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from ranks import settings
+from run_folders import described
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.errors import ConfigError, DataError
@@ -105,19 +106,14 @@ def test_a_language_that_the_metric_does_not_know_is_refused(changed: Changed) -
 
 def test_a_finished_run_is_not_scored_on_its_training_questions(changed: Changed, tmp_path: Path) -> None:
     project = changed(nothing)
-    about = {
-        "settings": project.settings.model_dump(mode="json"),
-        "provenance": {"corpus": project.train_corpus.fingerprint()},
-    }
+    how = project.settings.model_dump(mode="json")
     run = tmp_path / "run"
-    run.mkdir()
-    (run / "run.json").write_text(json.dumps(about))
+    described(how, corpus=project.train_corpus.fingerprint()).write(run)
     corpus = project.settings.corpus.model_copy(update={"test": "train"})
     on_training = own_test_set(Project(project.settings.model_copy(update={"corpus": corpus})))
     check_model(run, own_test_set(project), allow_overlap=False)
     check_model(run, on_training, allow_overlap=True)
     with pytest.raises(ConfigError, match="126 of the 126 test questions"):
         check_model(run, on_training, allow_overlap=False)
-    about["provenance"] = {"corpus": "of other files"}  # the training files were changed since
-    (run / "run.json").write_text(json.dumps(about))
+    described(how, corpus="of other files").write(run)  # the training files were changed since
     check_model(run, on_training, allow_overlap=False)

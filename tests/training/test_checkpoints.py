@@ -7,7 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from safetensors.torch import load_file
 from lbkd.config import Settings
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.training import loop
+from lbkd.training.teacher_logits import TeacherLogits
+from lbkd.weighting.learned import Learned
 from lbkd.workspace import read_json, write_json
 
 
@@ -179,6 +181,34 @@ def test_the_best_weights_so_far_go_on(how: Settings, tmp_path: Path) -> None:
     lines = logged(run)
     told = [(line["step"], line["selection_f1"]) for line in lines if "selection_f1" in line]
     assert told == [(2, 10.0), (4, 30.0), (6, 20.0)]
+
+
+def test_a_fitted_weighting_goes_on(tiny_model_folder: Path, tmp_path: Path) -> None:
+    over = {"weighting.name": "learned", "training.max_steps": 4}
+    how = settings(tiny_model_folder, tmp_path, **STEPS | over)
+    go(how, "distill")
+    run = tmp_path / "runs" / "distill.combined.learned"
+    never = run.rename(tmp_path / "never")
+    go(how, "distill", dies_after=2)
+    with mock.patch.object(Learned, "fit", side_effect=AssertionError("fitted again")):
+        notes = go(how, "distill")
+    assert "going on after step 2 of 4" in notes[0]
+    assert "the weighting learned" in notes[1]
+    check_same_run(run, never)
+    assert read_json(run / "weighting.json") == read_json(never / "weighting.json")
+
+
+class Odd(Learned):
+    def fit(self, examples: Iterable[Any]) -> dict[str, float]:
+        self.odd = lambda: 1
+        return {}
+
+
+def test_a_weighting_that_no_checkpoint_can_hold_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match="weighting Odd: checkpoints cannot hold its attributes .*odd: make"
+    ):
+        TeacherLogits({}, Odd()).fit(mock.Mock())
 
 
 def test_a_run_that_was_stopped_at_its_end(how: Settings, run: Path, whole: Path) -> None:

@@ -150,17 +150,21 @@ def guessed(how: Settings) -> tuple[dict[str, float], float]:
     project = Project(how)
     teachers = TeacherLogits({"en": mock.Mock(), "es": mock.Mock()}, Guess())
     with mock.patch.object(TeacherLogits, "_examples", lambda *_: iter(())):
-        told = teachers.fit(project.train_features)
+        fitted = teachers.fit(project.train_features)
+    assert fitted is not None
+    teachers.take(fitted)
     batch = collate(project.train_features, project.train_features.features([("en", "en")])[:1])
     stored = torch.tensor([0.0, 4.0])[None, :, None, None].expand(2, 2, *batch.mask.shape)
-    return told, float(teachers.logits(batch, stored).start[0, 0])
+    return fitted.learned, float(teachers.logits(batch, stored).start[0, 0])
 
 
 def learned(how: Settings) -> dict[str, float]:
     from lbkd.project import Project
 
     project = Project(how)
-    return made_up(project, "learned").fit(project.train_features)
+    fitted = made_up(project, "learned").fit(project.train_features)
+    assert fitted is not None
+    return fitted.learned
 
 
 def check_shares(alone: Trained, first: Trained, second: Trained, micro: int | None) -> None:

@@ -10,11 +10,12 @@ from lbkd.config import ModelSettings
 from lbkd.errors import ConfigError
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.models import e5_small
-from lbkd.models.load import has_span_head, language_numbers, load_config, load_encoder, save, trained
+from lbkd.models.load import has_span_head, language_numbers, load_config, load_encoder, save
+from lbkd.models.run_folder import Model, trained
 from lbkd.models.trimming.compare import Progress, Reader, check
 from lbkd.models.trimming.probes import pieces_per_character
 from lbkd.models.trimming.trim import trim_vocabulary
-from lbkd.workspace import read_json, replacing, write_json, write_manifest
+from lbkd.workspace import replacing, write_manifest
 
 _LEFT_OUT = ("ForMaskedLM", "ForPreTraining", "LMHeadModel", "ForCausalLM")
 """Ends of the names of models whose head predicts pieces: a plain encoder is what is meant."""
@@ -59,9 +60,9 @@ def trim_to(
         raise ConfigError(
             "there are no texts whose pieces are to be kept; name others (--corpus or --texts)."
         )
-    about = read_json(Path(name) / "run.json")
-    folder, settings = (name, ModelSettings()) if name == e5_small.NAME else trained(name, trust)
-    left_out = None if name == e5_small.NAME else _head_left_out(folder, trust)
+    ours = name == e5_small.NAME
+    folder, settings, run = Model(name, ModelSettings(), None) if ours else trained(name, trust)
+    left_out = None if ours else _head_left_out(folder, trust)
     whole, trimmed = (_load(folder, trust) for _ in range(2))
     if whole.model.config.is_encoder_decoder:
         raise ConfigError(f"model {name!r} has a decoder, too; only encoders can be trimmed.")
@@ -73,15 +74,16 @@ def trim_to(
         for reader in (whole, trimmed)
     ]
     with replacing(out) as new:
-        place = new if about is None else new / "model"
+        place = new if run is None else new / "model"
         save(*trimmed, place)
         trimmed = Reader(*load_encoder(str(place), trust))
         for reader in (whole, trimmed):
             torch.nn.Module.to(reader.model.train(False), device)
-        if about is not None:
+        if run is not None:
             languages = language_numbers(trimmed.model.config, trimmed.tokenizer)
-            about["provenance"]["tokenizer"] = tokenizer_hash(trimmed.tokenizer, languages)
-            write_json(new / "run.json", about)
+            tokenizer = tokenizer_hash(trimmed.tokenizer, languages)
+            provenance = {**run.provenance, "tokenizer": tokenizer}
+            run.model_copy(update={"provenance": provenance}).write(new)
             write_manifest(place)
         checked = check(whole, trimmed, kept, texts, settings.max_length, progress)
     return {"whole": numbers[0], "trimmed": numbers[1], "checked": checked, "left_out": left_out}

@@ -1,12 +1,11 @@
 """Trimmed models in folders of their own, and what is said of them."""
 
-import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
+from run_folders import as_run, described
 from transformers import (
     BertForMaskedLM,
     BertForMultipleChoice,
@@ -18,7 +17,8 @@ from transformers import (
 from lbkd.errors import ConfigError, DataError
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.inference import Answerer
-from lbkd.models.load import load_config, load_encoder, load_tokenizer, trained
+from lbkd.models.load import load_config, load_encoder, load_tokenizer
+from lbkd.models.run_folder import trained
 from lbkd.models.trimming.compare import Reader, check, sample
 from lbkd.models.trimming.probes import PROBES
 from lbkd.models.trimming.trim import trim_vocabulary
@@ -60,23 +60,15 @@ def test_a_model_folder(tiny_model_folder: Path, tmp_path: Path) -> None:
 
 def test_a_run_folder_stays_one(tiny_model_folder: Path, tmp_path: Path) -> None:
     """With its settings, and another tokenizer's fingerprint; its scores are not those of the new model."""
-    run = tmp_path / "run"
-    shutil.copytree(tiny_model_folder, run / "model")
+    how = {"model": {"max_length": 40, "max_question_tokens": 8, "window_step": 5}}
+    hashed = tokenizer_hash(load_tokenizer(str(tiny_model_folder)))
+    run = as_run(tiny_model_folder, tmp_path / "run", how, tokenizer=hashed, corpus="x")
     (run / "eval").mkdir()
-    hashed = tokenizer_hash(load_tokenizer(str(run / "model")))
-    about = {
-        "name": "baseline",
-        "settings": {"model": {"max_length": 40, "max_question_tokens": 8, "window_step": 5}},
-        "provenance": {"tokenizer": hashed, "corpus": "x"},
-    }
-    (run / "run.json").write_text(json.dumps(about))
     trim_to(str(run), TEXTS, 0, tmp_path / "out", silent)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["model", "run.json"]
-    found = json.loads((tmp_path / "out" / "run.json").read_text())
     new = tokenizer_hash(load_tokenizer(str(tmp_path / "out" / "model")))
     assert new != hashed
-    assert found == {**about, "provenance": {"tokenizer": new, "corpus": "x"}}
-    assert trained(tmp_path / "out")[1].max_length == 40
+    assert trained(tmp_path / "out").run == described(how, tokenizer=new, corpus="x")
     assert Answerer(tmp_path / "out")(ASKED, top_k=3) == Answerer(run)(ASKED, top_k=3)
 
 

@@ -1,0 +1,90 @@
+"""The folder of a finished run: `run.json`, and a model whose files have checksums."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from lbkd.config import ModelSettings, Settings
+from lbkd.errors import DataError
+from lbkd.models.load import load_config, load_tokenizer, longest_input
+from lbkd.workspace import damaged, read_sealed, write_sealed
+
+
+class FinishedRun(BaseModel):
+    """Content of `run.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    task: str
+    seconds: float
+    """Of the training."""
+    components: dict[str, Any]
+    """Fields of `training.run.Components`."""
+    seed: int
+    ranks: int
+    versions: dict[str, str]
+    """Package -> its version."""
+    settings: Settings
+    provenance: dict[str, Any]
+    """All that the weights depend on, by name."""
+
+    def write(self, folder: Path) -> None:
+        """Write the `run.json` of a run folder."""
+        write_sealed(folder / "run.json", self.model_dump(mode="json"))
+
+
+class Model(NamedTuple):
+    """A model to load."""
+
+    folder: str
+    """Or a hub id."""
+    settings: ModelSettings
+    run: FinishedRun | None
+    """None for a model that is no run of lbkd."""
+
+
+def read_run(folder: Path) -> FinishedRun | None:
+    """The description of a finished run; None where there is no `run.json`.
+
+    Raises:
+        DataError: the file is damaged, or not written by this version of lbkd.
+    """
+    path = folder / "run.json"
+    if not path.exists():
+        return None
+    try:
+        return FinishedRun.model_validate(read_sealed(path))
+    except ValueError as error:
+        raise DataError(
+            f"{path}: damaged, or not written by this version of lbkd. Remove {folder} to train this model "
+            "anew, or bring the file back from a copy."
+        ) from error
+
+
+def trained(model: str | Path, trust: bool = False) -> Model:
+    """What to load of a run folder, a model folder or a hub id.
+
+    Raises:
+        DataError: see `read_run` and `check_sound`.
+    """
+    run = read_run(Path(model))
+    if run is None:
+        most = longest_input(load_config(str(model), trust), load_tokenizer(str(model), trust))
+        return Model(str(model), ModelSettings(max_length=min(ModelSettings().max_length, most)), None)
+    check_sound(Path(model))
+    return Model(str(Path(model) / "model"), run.settings.model, run)
+
+
+def check_sound(run: Path) -> None:
+    """Hold the files of a run's model against their checksums, which every run has.
+
+    Raises:
+        DataError: a file that is missing or damaged.
+    """
+    folder = run / "model"
+    if files := damaged(folder):
+        raise DataError(
+            f"{folder / files[0]} is missing or damaged; remove {run} to train this model anew, or bring the "
+            "folder back from a copy."
+        )
