@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..console import err, out, print_json, table
-from ..options import Json
+from ..options import Json, Overwrite
 
 
 def convert(
@@ -14,7 +14,7 @@ def convert(
         list[Path], typer.Argument(help="Data files of any shape that is known; packed ones, too.")
     ],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for a file <stem>.json of each file.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Write question answering corpora, as their authors publish them, as SQuAD-format files.

@@ -1,8 +1,7 @@
 """Conversion of data files into SQuAD-format files that the strict reader accepts."""
 
 import shlex
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from lbkd.corpus import squad
 from lbkd.corpus.check import refusal
 from lbkd.corpus.formats import records
 from lbkd.errors import ConfigError, DataError
-from lbkd.workspace import replacing_file
+from lbkd.outputs import replacing_files
 
 _REPAIRED = ("misplaced answer", "negative start", "cut character")
 """Kinds of faults that converted files may have, since `lbkd data repair` mends them."""
@@ -47,40 +46,36 @@ def convert(paths: Sequence[Path], outdir: Path, overwrite: bool = False) -> lis
     Args:
         paths: files of any known shape; the shape is recognised by content.
         outdir: folder of the new files.
-        overwrite: replace files that are there. An input is never replaced.
+        overwrite: replace files that lbkd did not write, or that were changed since; never an input.
 
     Raises:
         ConfigError: two files would get one name.
         DataError: a file's shape is unknown, no question is left, a fault remains that `lbkd data repair`
-            does not mend, or a file would be replaced.
+            does not mend, or a file would be replaced (see `lbkd.outputs`).
     """
-    inputs = {path.resolve() for path in paths}
     converted: dict[Path, Converted] = {}
-    with ExitStack() as written:
-        for path in paths:
-            for target, found, counts in _parts(path, outdir):
-                if earlier := converted.get(target):
-                    message = f"{earlier.source} and {path} would both become {target}"
-                    raise ConfigError(f"{message}; convert them into two folders.")
-                _refuse_replacing(target, inputs, overwrite)
-                value = document(found, counts)
-                converted[target] = done = _checked(path, target, value, counts)
-                if done.questions:
-                    squad.write(written.enter_context(replacing_file(target)), value)
-            parts = [file for file in converted.values() if file.source == path]
-            if not any(file.questions for file in parts):
-                lost = [f"{entry['count']} {kind}" for file in parts for kind, entry in file.counts.items()]
-                reasons = f" ({'; '.join(lost)})" if lost else ""
-                raise DataError(f"{path}: no question with an answer is left{reasons}.")
+    values = {}
+    for path in paths:
+        for target, found, counts in _parts(path, outdir):
+            if earlier := converted.get(target):
+                message = f"{earlier.source} and {path} would both become {target}"
+                raise ConfigError(f"{message}; convert them into two folders.")
+            value = document(found, counts)
+            converted[target] = done = _checked(path, target, value, counts)
+            if done.questions:
+                values[target] = value
+        parts = [file for file in converted.values() if file.source == path]
+        if not any(file.questions for file in parts):
+            lost = [f"{entry['count']} {kind}" for file in parts for kind, entry in file.counts.items()]
+            reasons = f" ({'; '.join(lost)})" if lost else ""
+            raise DataError(f"{path}: no question with an answer is left{reasons}.")
+    inputs = {path.resolve() for path in paths}
+    if own := next((target for target in values if target.resolve() in inputs), None):
+        raise DataError(f"{own} would be replaced by its own conversion; choose another folder.")
+    with replacing_files(values, overwrite) as fresh:
+        for target, value in values.items():
+            squad.write(fresh[target], value)
     return list(converted.values())
-
-
-def _refuse_replacing(target: Path, inputs: Collection[Path], overwrite: bool) -> None:
-    """Raise DataError if a target is an input, or is there already and may not be replaced."""
-    if target.resolve() in inputs:
-        raise DataError(f"{target} would be replaced by its own conversion; choose another folder.")
-    if target.exists() and not overwrite:
-        raise DataError(f"{target} is there already; choose another folder, or replace it (--overwrite).")
 
 
 def _parts(path: Path, outdir: Path) -> Iterator[tuple[Path, list[RawPassage], Counts]]:

@@ -5,8 +5,9 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from lbkd.conversion.counts import Counts
-from lbkd.conversion.offsets import place, unit_of
+from lbkd.conversion.place import place
 from lbkd.conversion.raw import RawAnswer, RawPassage, RawQuestion, text_of, whole
+from lbkd.recovery.offsets import unit_of
 from lbkd.workspace import fingerprint
 
 EMPTY = "empty alternates left out"

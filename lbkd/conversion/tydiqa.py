@@ -53,7 +53,7 @@ def gold_passage(record: Mapping[str, Any], counts: Counts) -> RawPassage | None
             continue
         before, answer = (document[a:b].decode("utf-8", "replace") for a, b in pairwise((first, start, end)))
         answers.append(RawAnswer(answer, len(before)))
-        counts.add("offsets in bytes", id)
+        counts.add("offsets in UTF-8 bytes", id)
     context = document[first:last].decode("utf-8", "replace")
     title = record.get("document_title")
     question = RawQuestion(id, record["question_text"], answers)

@@ -48,7 +48,7 @@ def test_convert_refuses(refused: Callable[..., str], wrote: Callable[[str, Any]
     path = wrote("in.json", [ROW])
     Path("out").mkdir()
     Path("out/in.json").write_text("mine")
-    assert "(--overwrite)" in refused("data", "convert", path, "--out", "out")
+    assert "with --overwrite" in refused("data", "convert", path, "--out", "out")
     assert Path("out/in.json").read_text() == "mine"
     assert "there is no such file" in refused("data", "convert", "nowhere.json", "--out", "out")
     assert "--out" in refused("data", "convert", path)

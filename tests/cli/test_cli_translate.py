@@ -238,6 +238,6 @@ def test_check_passes_over_reports(lbkd: Callable[..., Any], corpus: Path) -> No
     assert done.code == 0, done.out
     assert "translation-report.json: a report of lbkd, no data file; passed over" in done.out
     rows = lbkd("data", "check", report, "--json").json
-    assert rows == [{"file": str(report), "faults": [], "report": True}]
+    assert rows == [{"file": str(report), "faults": [], "lacks": [], "report": True}]
     report.write_text('{"test.es.json": {"answers": {}}}')
     assert lbkd("data", "check", report).code == 2

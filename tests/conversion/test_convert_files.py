@@ -150,7 +150,7 @@ def test_tydiqa_becomes_a_file_a_language(tmp_path: Path) -> None:
         ("dev.th.json", 0),
         ("dev.en.json", 1),
     ]
-    assert {each.name for each in (tmp_path / "out").iterdir()} == {"dev.fi.json", "dev.en.json"}
+    assert {each.name for each in (tmp_path / "out").glob("*.json")} == {"dev.fi.json", "dev.en.json"}
     finnish, english = (read(tmp_path / "out" / f"dev.{code}.json", code) for code in ("fi", "en"))
     assert (finnish.passages, finnish.questions[0].answers) == (("Tää on syksy.",), (("syksy", 7),))
     assert (english.passages, english.questions[0].answers) == (("Één.",), (("Één", 0),))
@@ -210,7 +210,7 @@ def test_all_files_or_none(tmp_path: Path) -> None:
     bad.write_text("[]")
     with pytest.raises(DataError, match=r"bad\.json: no question with an answer is left"):
         convert([good, bad], tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_replaced(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_nothing_is_replaced(tmp_path: Path) -> None:
     path.write_text(json.dumps(FLAT))
     convert([path], tmp_path / "out")
     there.write_text("mine")
-    with pytest.raises(DataError, match="is there already; choose another folder, or replace it"):
+    with pytest.raises(DataError, match="and not as lbkd wrote them"):
         convert([path], tmp_path / "out")
     assert there.read_text() == "mine"
     convert([path], tmp_path / "out", overwrite=True)
