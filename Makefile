@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: help demo quick test test-quick lint bench install apertium clean
 
-BENCHMARKS := start features store decode training distillation peak plan
+BENCHMARKS := start features store decode restoration training distillation peak plan
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'

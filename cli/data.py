@@ -71,25 +71,34 @@ def repair(
         typer.Option(help="File that the files were translated from: tells occurrences apart, aligns words."),
     ] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the files.")] = False,
+    min_score: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Discard answers found with a lower score. \\[default: 0.4]"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Correct answers that are off their offsets or cut inside a character.
 
-    Answers that cannot be found are discarded.
+    The occurrence nearest to the offset is taken; a far one, or another spelling, has a lower score.
+    Offsets in bytes or UTF-16 units are recognised. Answers that are not found are discarded. All files
+    are written, or none.
 
     Writes repaired/<file> and repaired/repair-report.json beside each file.
 
     Example: lbkd data repair train.es.json train.de.json --source train.en.json
     """
-    from lbkd.corpus_translation.repair import repair as repair_file
+    from lbkd.corpus_translation.repair import repair as repair_files
+    from lbkd.recovery.place import MIN_SCORE
 
-    report = {str(path): repair_file(path, source, in_place) for path in files}
+    report = repair_files(files, source, in_place, MIN_SCORE if min_score is None else min_score)
     if json:
         print_json(report)
-    else:
-        show(report)
-        for entry in report.values():
-            err.print(f"written: {entry['written']}")
+        return
+    show(report)
+    for file, entry in report.items():
+        if entry["offsets"] != "characters":
+            out.print(f"{file}: offsets are {entry['offsets']}; now characters")
+        err.print(f"written: {entry['written']}")
 
 
 @app.command()

@@ -16,7 +16,7 @@ from lbkd.corpus.check import Fault, load, refusal, shown
 from lbkd.corpus.differences import difference
 from lbkd.corpus.fields import FieldReader
 from lbkd.graphemes import widen
-from lbkd.recovery.recover import by_place
+from lbkd.recovery.place import by_place
 from lbkd.workspace import fingerprint, write_text
 
 TOLERATED = frozenset({"cut character"})
@@ -234,6 +234,7 @@ def _elsewhere(text: str, start: int, passage: str) -> tuple[str, str]:
     different = difference(text, passage)
     ignored = f", unless differences in {different} are ignored" if different else ""
     message = f"it does not occur in the passage{ignored}"
-    if by_place(text.strip(), passage, start):
-        return message, "`lbkd data repair` takes the passage's wording"
+    if found := by_place(text.strip(), passage, start):
+        there = f"{shown(passage[slice(*found.span)])} at {found.span.start}"
+        return message, f"`lbkd data repair` takes the passage's wording, {there} (score {found.score:.2f})"
     return message, "copy the answer from the passage, or remove it; `lbkd data repair` cannot find it"

@@ -1,10 +1,11 @@
 """Repair of files whose answers are not at their offsets, or cut inside a character.
 
 <folder>/repaired/<file>                the file with corrected answers
-<folder>/repaired/repair-report.json    counts and examples for each repaired file of the folder
+<folder>/repaired/repair-report.json    counts and moved answers of each repaired file of the folder
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +17,13 @@ from lbkd.corpus.squad import Dataset, Question
 from lbkd.errors import DataError
 from lbkd.graphemes import widen
 from lbkd.recovery.aligner import Aligner
-from lbkd.recovery.recover import RecoveredAnswer, by_alignment, by_place, by_string
+from lbkd.recovery.offsets import CHARACTERS, character, unit_of
+from lbkd.recovery.place import MIN_SCORE, by_place, likeness
+from lbkd.recovery.recover import RecoveredAnswer, by_alignment, by_string
 from lbkd.recovery.sentences import cut
 from lbkd.recovery.tally import Tally
 from lbkd.recovery.words import Span
-from lbkd.workspace import add_to_json
+from lbkd.workspace import add_to_json, replacing_file
 
 REPORT = "repair-report.json"
 _MENDABLE = ("misplaced answer", "negative start", "cut character")
@@ -29,55 +32,79 @@ _LANGUAGE = "en"
 """Language whose rules split passages into sentences, since the file's language is unknown."""
 
 
-def repair(path: Path, source: Path | None, in_place: bool = False) -> dict[str, Any]:
-    """Write a file with corrected answers, made of whole characters, and return the report on the answers.
+def repair(
+    paths: Sequence[Path], source: Path | None, in_place: bool = False, min_score: float = MIN_SCORE
+) -> dict[str, Any]:
+    """Write files with corrected answers, made of whole characters: all files, or none if one is refused.
 
     Args:
-        path: the file to repair.
-        source: the file that `path` is a translation of, with equal question ids. The source tells which
+        paths: the files to repair.
+        source: the file that the files are translations of, with equal question ids. The source tells which
             occurrence of an answer is meant, and lets the word aligner find answers that occur nowhere.
-        in_place: replace `path`; by default the result goes into the folder `repaired` beside `path`.
+        in_place: replace the files; by default results go into the folder `repaired` beside each file.
+        min_score: score below which an occurrence is not taken (see `lbkd.recovery.place.by_place`).
+
+    Returns:
+        Each file's path to the place of the result, counts and the answers that moved.
 
     Raises:
-        DataError: the file has faults of another kind, or no answer can be found.
+        DataError: some files have faults of another kind, or no answer that can be found.
     """
-    data = squad.read(path, "", _MENDABLE)
-    work = _Repair(data, squad.read(source, "") if source else None)
-    document, counts = work.document(load(path)[0])
-    target = path if in_place else path.parent / "repaired" / path.name
-    squad.write(target, document)
-    add_to_json(target.parent / REPORT, {path.name: counts})
-    return {"written": str(target), **counts}
+    original = squad.read(source, "") if source else None
+    results, faults = {}, []
+    for path in paths:
+        try:
+            results[path] = _Repair(squad.read(path, "", _MENDABLE), original, min_score).result()
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
+        untouched = f"Nothing was written; these files could be repaired: {', '.join(map(str, results))}."
+        raise DataError("\n".join([*faults, *([untouched] if results else [])]))
+    report = {}
+    with ExitStack() as stack:  # files take their names when all of them are written
+        for path, (document, counts) in results.items():
+            target = path if in_place else path.parent / "repaired" / path.name
+            squad.write(stack.enter_context(replacing_file(target)), document)
+            report[str(path)] = {"written": str(target), **counts}
+    for entry in report.values():
+        target = Path(entry["written"])
+        counts = {name: value for name, value in entry.items() if name != "written"}
+        add_to_json(target.parent / REPORT, {target.name: counts})
+    return report
 
 
 class _Repair:
-    def __init__(self, data: Dataset, source: Dataset | None) -> None:
+    """The repair of one file."""
+
+    def __init__(self, data: Dataset, source: Dataset | None, min_score: float) -> None:
         self._data = data
         self._source = source
+        self._min_score = min_score
         self._originals = {question.id: question for question in source.questions} if source else {}
         if source and not any(question.id in self._originals for question in data.questions):
             raise DataError(f"{data.path}: shares no question id with --source {source.path}.")
         self._tally = Tally()
+        self._moved: list[dict[str, Any]] = []
+        answers = [(data.passages[q.passage], a.text, a.start) for q in data.questions for a in q.answers]
+        misplaced = any(not passage.startswith(text, max(start, 0)) for passage, text, start in answers)
+        self._unit = unit_of(answers) if misplaced else CHARACTERS
 
-    def document(self, document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def result(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The repaired file's JSON value, and the counts for the report."""
-        questions = iter(self._data.questions)
-        kept = 0
-
-        def change(paragraph: dict[str, Any], number: int) -> dict[str, Any] | None:
-            nonlocal kept
-            pairs = zip(paragraph["qas"], questions, strict=False)  # `qas` ends first: no question is skipped
-            asked = [self._question(record, question) for record, question in pairs]
-            qas = [record for record in asked if record]
-            kept += len(qas)
-            return {**paragraph, "qas": qas} if qas else None
-
-        repaired = squad.rebuilt(document, change)
+        document = load(self._data.path)[0]
+        questions, kept = iter(self._data.questions), 0
+        for article in document["data"]:
+            for paragraph in article["paragraphs"]:
+                pairs = zip(paragraph["qas"], questions, strict=False)  # `qas` ends first: none is skipped
+                asked = [self._question(record, question) for record, question in pairs]
+                paragraph["qas"] = [record for record in asked if record]
+                kept += len(paragraph["qas"])
         if not kept:
             raise DataError(f"{self._data.path}: no answer is in its passage; nothing was written.")
         total = len(self._data.questions)
         counts = {"source": total, "kept": kept, "discarded": total - kept}
-        return repaired, {"questions": counts, **self._tally.result()}
+        details = {"offsets": self._unit, "moved": self._moved}
+        return document, {"questions": counts, **self._tally.result(), **details}
 
     def _question(self, record: Mapping[str, Any], question: Question) -> dict[str, Any] | None:
         """A question's JSON object with corrected answers; None if all its answers are lost."""
@@ -90,32 +117,53 @@ class _Repair:
                 continue
             text = passage[slice(*found.span)]
             self._tally.keep(question.id, answer.text, found, text)
-            answers.append(
-                raw if found.method == "in place" else {**raw, **found.fields(text, found.span.start)}
+            if (text, found.span.start) == answer:
+                answers.append(raw)
+                continue
+            answers.append({**raw, **found.fields(text, found.span.start)})
+            self._moved.append(
+                {
+                    "id": question.id,
+                    **{"answer": answer.text, "found": text, "from": answer.start, "to": found.span.start},
+                    **{"distance": found.distance, "method": found.method, "score": round(found.score, 4)},
+                }
             )
         return {**record, "answers": answers} if answers or not question.answers else None
 
     def _recover(self, question: Question, number: int, passage: str) -> RecoveredAnswer | None:
         """Recover answer `number` of a question, widened to whole characters."""
         answer = question.answers[number]
-        if answer.start >= 0 and passage.startswith(answer.text, answer.start):
-            span = Span(answer.start, answer.start + len(answer.text))
-            whole = Span(*widen(passage, *span))
-            return RecoveredAnswer(whole, "in place" if whole == span else "whole characters", 1.0)
-        found = self._find(question, number, passage)
+        near = character(passage, answer.start, self._unit)
+        for place in (near, answer.start):
+            if place >= 0 and passage.startswith(answer.text, place):
+                span = Span(place, place + len(answer.text))
+                whole = Span(*widen(passage, *span))
+                moved = "answer" if place != answer.start else "in place"
+                return RecoveredAnswer(whole, moved if whole == span else "whole characters", 1.0, 0)
+        found = self._find(question, number, near)
         return found and replace(found, span=Span(*widen(passage, *found.span)))
 
-    def _find(self, question: Question, number: int, passage: str) -> RecoveredAnswer | None:
-        """Recover answer `number` of a question; without a source, the occurrence nearest to its offset."""
-        answer = question.answers[number]
+    def _find(self, question: Question, number: int, near: int) -> RecoveredAnswer | None:
+        """Recover answer `number` of a question that is not at its place, the character `near`.
+
+        Another spelling at the place comes first. With a source, the occurrence that corresponds to the
+        source's follows, and where there is none, alignment; else the occurrence nearest to the place.
+        """
+        passage = self._data.passages[question.passage]
+        answer = question.answers[number].text
+        text = answer.strip()
+        near += (len(answer) - len(answer.lstrip())) * (near >= 0)
+        placed = by_place(text, passage, near, self._min_score)
         original = self._originals.get(question.id)
-        if not (self._source and original and original.answers):
-            return by_place(answer.text.strip(), passage, answer.start)
+        if (placed and placed.distance == 0) or not (self._source and original and original.answers):
+            return placed
         model = original.answers[number if len(original.answers) == len(question.answers) else 0]
         source = self._source.passages[original.passage]
         span = Span(model.start, model.start + len(model.text))
-        found = by_string(answer.text.strip(), passage, source, span)
-        return found or self._align(source, span, passage)
+        found = by_string(text, passage, source, span)
+        if found and (alike := likeness(text, passage[slice(*found.span)])) >= self._min_score:
+            return replace(found, score=found.score * alike)
+        return self._align(source, span, passage)
 
     def _align(self, source: str, span: Span, passage: str) -> RecoveredAnswer | None:
         """Align the words of the answer's sentence; of the whole passage if sentences do not correspond."""

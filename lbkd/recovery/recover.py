@@ -15,8 +15,12 @@ from lbkd.recovery.words import Span, word_ends, words
 FAMILIES = ("marked", "answer", "alignment")
 """Choices of `--methods`, in the order in which they are tried on the answers not yet recovered."""
 
-METHODS = ("marked", "marked-normalized", "answer", "answer-normalized", "alignment")
-"""Names of methods in files and reports; `-normalized` where only `search.normalized` finds the string."""
+METHODS = (
+    *("marked", "marked-normalized", "answer", "answer-respelt", "answer-look-alike", "answer-normalized"),
+    "alignment",
+)
+"""Names of methods in files and reports; `-normalized` where only `search.normalized` finds the string,
+`-respelt` and `-look-alike` where `place.by_place` finds another spelling."""
 
 MIN_ALIGNMENT_SCORE = 0.3
 """Score below which an alignment is rejected."""
@@ -34,6 +38,8 @@ class RecoveredAnswer:
     """One of `METHODS`; in repaired files also `in place` and, for a cut answer, `whole characters`."""
     score: float
     """Confidence from 0 to 1; the method's function tells what the score measures."""
+    distance: int | None = None
+    """Characters between the span's start and the place that a file states; None where no place is stated."""
 
     def fields(self, text: str, start: int) -> dict[str, Any]:
         """The fields of the answer in a SQuAD-format file, given its wording and its place in the passage."""
@@ -79,15 +85,6 @@ def by_string(answer: str, text: str, source: str, span: Span) -> RecoveredAnswe
         if spans:
             place = counterpart(spans, text, others, span, source)
             return RecoveredAnswer(place, method, _word_score(text, place) / len(spans))
-    return None
-
-
-def by_place(answer: str, text: str, near: int) -> RecoveredAnswer | None:
-    """Recover the occurrence of an answer that is nearest to character `near`; scored as in `by_string`."""
-    for method, spans in _occurrences(answer, text):
-        if spans:
-            span = min(spans, key=lambda span: abs(span.start - near))
-            return RecoveredAnswer(span, method, _word_score(text, span) / len(spans))
     return None
 
 

@@ -36,3 +36,7 @@ def test_decode(tiny_model_folder: Path) -> None:
 
 def test_store(tiny_model_folder: Path) -> None:
     assert "a teacher's logits" in run("store", "--model", tiny_model_folder)
+
+
+def test_restoration() -> None:
+    assert "shifted by -20" in run("restoration")

@@ -204,10 +204,26 @@ def test_repair(lbkd: Callable[..., Any], wrote: Callable[[str, Any], Path]) -> 
     done = lbkd("data", "repair", path)
     assert done.code == 0, done.err
     rows = [line.split() for line in done.out.splitlines()]
-    assert rows[1][1:] == ["kept", "answer", "1", "50.0%", "1.000"]
+    assert rows[1][1:] == ["kept", "answer", "1", "50.0%", "0.750"]
     assert rows[2][1:] == ["discarded", "not", "in", "the", "passage", "1", "50.0%"]
     assert f"{path}: 1 of 2 questions kept" in done.out
     assert "repaired/es.json" in done.err
     report = lbkd("data", "repair", path, "--json").json
     assert report[str(path)]["written"] == str(path.parent / "repaired" / "es.json")
     assert lbkd("data", "check", path.parent / "repaired" / "es.json").code == 0
+    assert lbkd("data", "repair", path, "--min-score", "0.8").code == 2
+
+
+def test_repair_of_several_files(
+    lbkd: Callable[..., Any], refused: Callable[..., str], wrote: Callable[[str, Any], Path]
+) -> None:
+    qas = [{"id": "q", "question": "?", "answers": [{"text": "Roma", "answer_start": 15}]}]
+    good = wrote("es.json", {"data": [{"paragraphs": [{"context": "Él, ¿nació en Roma?", "qas": qas}]}]})
+    bad = wrote("de.json", {"data": [{"paragraphs": [{"context": "in Rom", "qas": [{"id": 1}]}]}]})
+    message = refused("data", "repair", good, bad)
+    assert "de.json: 3 faults" in message
+    assert f"Nothing was written; these files could be repaired: {good}." in message.replace("\n", " ")
+    assert not (good.parent / "repaired").exists()
+    done = lbkd("data", "repair", good)
+    assert done.code == 0, done.err
+    assert f"{good}: 1 of 1 questions kept" in done.out

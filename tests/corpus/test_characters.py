@@ -48,7 +48,7 @@ def test_cut_characters(tmp_path: Path, passage: str, cut: str, whole: str) -> N
         fault = only_fault(path)
         assert fault.kind == "cut character"
         assert "`lbkd data repair` sets the whole text" in fault.remedy
-    report = repair(path, None)
+    [report] = repair([path], None).values()
     [answer] = read(Path(report["written"]), "").questions[0].answers
     assert answer == (whole, passage.index(whole))
     assert report["methods"].keys() == {"in place" if whole == cut else "whole characters"}
@@ -78,7 +78,7 @@ def test_differences(tmp_path: Path, passage: str, answer: str, name: str, mende
     assert name in fault.message
     assert ("`lbkd data repair` takes" in fault.remedy) is mended
     if mended:
-        repaired = Path(repair(path, None)["written"])
+        repaired = Path(repair([path], None)[str(path)]["written"])
         [answer_found] = read(repaired, "").questions[0].answers
         assert difference(answer_found.text, answer) is not None
 

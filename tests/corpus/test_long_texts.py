@@ -55,7 +55,7 @@ def test_a_long_passage_with_many_wrong_answers(tmp_path: Path, name: str) -> No
         kinds = [fault.kind for fault in inspect_file(path, "")[1]]
     assert kinds.count("misplaced answer") == 100
     with quick(10):
-        assert repair(path, None)["reasons"]["not in the passage"]["answers"] == 100
+        assert repair([path], None)[str(path)]["reasons"]["not in the passage"]["answers"] == 100
 
 
 @pytest.mark.parametrize("work", [lambda text: mine([text]), lambda text: Phrases([text[20:30]]).find(text)])

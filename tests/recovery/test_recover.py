@@ -3,7 +3,7 @@ import pytest
 from lbkd.errors import ConfigError
 from lbkd.recovery.aligner import Aligner
 from lbkd.recovery.markers import Marked, mark, read
-from lbkd.recovery.recover import RecoveredAnswer, by_alignment, by_marker, by_place, by_string, check_methods
+from lbkd.recovery.recover import RecoveredAnswer, by_alignment, by_marker, by_string, check_methods
 from lbkd.recovery.words import Span
 
 
@@ -48,13 +48,6 @@ def test_the_answer_translated_alone() -> None:
         Span(0, 6), "answer", 0.5
     )
     assert by_string("Roma", "en Roma", "in Rome", Span(3, 7)) == RecoveredAnswer(Span(3, 7), "answer", 1.0)
-
-
-def test_the_occurrence_nearest_to_a_place() -> None:
-    text = "Roma, París, Roma"
-    assert by_place("Roma", text, 15) == RecoveredAnswer(Span(13, 17), "answer", 0.5)
-    assert by_place("roma", text, -3) == RecoveredAnswer(Span(0, 4), "answer-normalized", 0.5)
-    assert by_place("Lima", text, 0) is None
 
 
 def test_an_unsure_alignment_is_not_believed() -> None:

@@ -1,0 +1,71 @@
+"""Units of answers' offsets: characters, or what another program counted instead of characters."""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from unicodedata import normalize
+
+from lbkd.graphemes import starts
+
+CHARACTERS = "characters"
+
+UNITS: Mapping[str, Callable[[str], int]] = {
+    CHARACTERS: len,
+    "UTF-8 bytes": lambda text: len(text.encode()),
+    "UTF-16 units": lambda text: len(text.encode("utf-16-le")) // 2,
+    "characters of the composed text (NFC)": lambda text: len(normalize("NFC", text)),
+    "characters of the decomposed text (NFD)": lambda text: len(normalize("NFD", text)),
+}
+"""Name of a unit to the function that measures a grapheme cluster in the unit."""
+
+
+def character(text: str, offset: int, unit: str) -> int:
+    """The character of a text at an offset in a unit of `UNITS`; a negative offset stays as it is.
+
+    Offsets inside a grapheme cluster give the cluster's first character, except where the unit is characters.
+    """
+    if unit == CHARACTERS or offset < 0:
+        return offset
+    before = _measured(text, unit)
+    return (*starts(text), len(text))[bisect_right(before, offset) - 1]
+
+
+def unit_of(answers: Iterable[tuple[str, str, int]]) -> str:
+    """The unit in which the answers stand at their offsets, up to case and composition.
+
+    A unit other than characters must give more answers their places than characters do, and at least half of
+    those whose place it changes.
+
+    Args:
+        answers: passage, wording and offset of each answer.
+    """
+    changed: Counter[str] = Counter()
+    gained: Counter[str] = Counter()
+    for passage, text, offset in answers:
+        if offset <= 0 or passage.isascii():
+            continue
+        right = {offset: _stands(passage, text, offset)}
+        for unit in UNITS:
+            place = character(passage, offset, unit)
+            if place != offset:
+                changed[unit] += 1
+                gained[unit] += right.setdefault(place, _stands(passage, text, place)) - right[offset]
+    best = max(UNITS, key=lambda unit: gained[unit])
+    return best if gained[best] > 0 and 2 * gained[best] >= changed[best] else CHARACTERS
+
+
+def _stands(passage: str, text: str, place: int) -> bool:
+    """Whether an answer stands at a place, up to case and composition."""
+    if passage.startswith(text, place):
+        return True
+    there = passage[place : place + len(normalize("NFD", text))]
+    return normalize("NFC", there).casefold().startswith(normalize("NFC", text).casefold())
+
+
+@lru_cache(maxsize=64)
+def _measured(text: str, unit: str) -> tuple[int, ...]:
+    """Offset in a unit of each grapheme cluster of a text, and of the text's end."""
+    sizes = (UNITS[unit](text[start:end]) for start, end in pairwise((*starts(text), len(text))))
+    return tuple(accumulate(sizes, initial=0))
