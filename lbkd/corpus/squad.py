@@ -227,14 +227,24 @@ class _Walk(FieldReader):
 def _elsewhere(text: str, start: int, passage: str) -> tuple[str, str]:
     """Where a misplaced answer occurs, or how it differs from the passage; and the remedy."""
     places = passage.rfind(text, 0, start + len(text) - 1), passage.find(text, start)
+    found = by_place(text.strip(), passage, start)
+    there = (
+        f"{shown(passage[slice(*found.span)])} at {found.span.start} (score {found.score:.2f})"
+        if found
+        else ""
+    )
     if occurrences := [place for place in places if place >= 0]:
         nearest = min(occurrences, key=lambda place: abs(place - start))
+        if found and found.method != "answer":
+            remedy = (
+                f"`lbkd data repair` takes {there}; if the other is meant, set 'answer_start' to {nearest}"
+            )
+            return f"it occurs at {nearest}, farther than in another spelling", remedy
         remedy = f"if that one is meant, set 'answer_start' to {nearest} (characters, not bytes, from 0)"
         return f"it occurs at {nearest}", remedy
     different = difference(text, passage)
     ignored = f", unless differences in {different} are ignored" if different else ""
     message = f"it does not occur in the passage{ignored}"
-    if found := by_place(text.strip(), passage, start):
-        there = f"{shown(passage[slice(*found.span)])} at {found.span.start}"
-        return message, f"`lbkd data repair` takes the passage's wording, {there} (score {found.score:.2f})"
+    if found:
+        return message, f"`lbkd data repair` takes the passage's wording, {there}"
     return message, "copy the answer from the passage, or remove it; `lbkd data repair` cannot find it"

@@ -87,3 +87,9 @@ def test_one_name_where_one_is_enough() -> None:
     assert difference("José", NFD) == "Unicode composition (NFC or NFD)"
     assert difference("a  b", "A\nb") == "white space and case"
     assert difference("\u200b", "abc") is None
+
+
+def test_an_answer_at_its_place_in_another_case(tmp_path: Path) -> None:
+    fault = only_fault(written(tmp_path / "x.json", "il regno Unito; il Regno Unito", "Regno Unito", 3))
+    assert "it occurs at 19, farther than in another spelling" in fault.message
+    assert fault.remedy.startswith("`lbkd data repair` takes 'regno Unito' at 3 (score 0.98); if the other")
