@@ -147,12 +147,13 @@ class _Repair:
         """Recover answer `number` of a question that is not at its place, the character `near`.
 
         Another spelling at the place comes first. With a source, the occurrence that corresponds to the
-        source's follows, and where there is none, alignment; else the occurrence nearest to the place.
+        source's follows; then the occurrence nearest to the place; with a source, alignment is last.
         """
         passage = self._data.passages[question.passage]
         answer = question.answers[number].text
         text = answer.strip()
-        near += (len(answer) - len(answer.lstrip())) * (near >= 0)
+        if near > 0:
+            near += len(answer) - len(answer.lstrip())
         placed = by_place(text, passage, near, self._min_score)
         original = self._originals.get(question.id)
         if (placed and placed.distance == 0) or not (self._source and original and original.answers):
@@ -163,7 +164,7 @@ class _Repair:
         found = by_string(text, passage, source, span)
         if found and (alike := likeness(text, passage[slice(*found.span)])) >= self._min_score:
             return replace(found, score=found.score * alike)
-        return self._align(source, span, passage)
+        return placed or self._align(source, span, passage)
 
     def _align(self, source: str, span: Span, passage: str) -> RecoveredAnswer | None:
         """Align the words of the answer's sentence; of the whole passage if sentences do not correspond."""

@@ -190,6 +190,12 @@ def test_another_spelling_at_the_place_comes_before_the_source(tmp_path: Path) -
     assert answers(written_by(path, source)) == {"q": ("regno", 3, "answer-respelt")}
 
 
+def test_white_space_before_an_answer(tmp_path: Path) -> None:
+    path = write(tmp_path / "es.json", "Roma, en Roma hoy", ("stated", "  Roma ", 8), ("dropped", " Roma", 0))
+    report = repair([path], None)[str(path)]
+    assert [(m["to"], m["found"], m["distance"]) for m in report["moved"]] == [(9, "Roma", 1), (0, "Roma", 0)]
+
+
 def test_all_files_or_none(tmp_path: Path) -> None:
     good = write(tmp_path / "a.json", "en Roma", ("q", "Roma", 0))
     bad = write(tmp_path / "b.json", "en Roma", ("q", "Roma", 0), ("q", "Lima", 0))
