@@ -198,15 +198,7 @@ def main() -> None:
                 form="{:.2%}",
             )
         )
-    details = {
-        name: {kind: found[kind][name]._asdict() for kind in DAMAGES} for name in next(iter(found.values()))
-    }
-    report(
-        "restoration",
-        rows,
-        keep=not arguments.quick,
-        details={} if arguments.quick else {"by language": details},
-    )
+    report("restoration", rows, keep=not arguments.quick)
 
 
 if __name__ == "__main__":
