@@ -129,6 +129,12 @@ class FeatureSet:
         passages, questions = (np.where(self.present, tokens, -1) for tokens in lengths)
         return passages, questions
 
+    def answer_lengths(self, language: str) -> Ints:
+        """(Q,) tokens of each question's (first) answer in a language, 0 where there is none."""
+        k = self.languages.index(language)
+        first, last = self._answer_first[k], self._answer_last[k]
+        return np.where(first < 0, 0, last - first + 1)
+
     def _answer_tokens(self, column: int, *, ending: bool) -> Ints:
         def found(k: int, language: str) -> Ints:
             characters = self._columns(k, language)[column]
