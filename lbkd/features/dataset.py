@@ -136,6 +136,12 @@ class FeatureSet:
         passages, questions = (np.where(self.present, tokens, -1) for tokens in lengths)
         return passages, questions
 
+    def answer_lengths(self, language: str) -> Ints:
+        """(Q,) tokens of each question's (first) answer in a language, 0 where there is none."""
+        k = self.languages.index(language)
+        first, last = self._answer[:, k]
+        return np.where(first < 0, 0, last - first + 1)
+
     def _columns(self, k: int, language: str) -> Ints:
         """(3, Q) `Dataset.columns` in the order of the corpus's questions."""
         return self.corpus.datasets[language].columns[:, self._rows[k]]

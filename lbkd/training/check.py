@@ -7,6 +7,7 @@ from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
 from lbkd.evaluation.normalize import tokenizer
+from lbkd.features.unread import unread
 from lbkd.models.run_folder import FinishedRun, read_run
 from lbkd.project import Project
 from lbkd.training.run import Components, Run
@@ -50,7 +51,7 @@ def check_components(project: Project, components: Components) -> None:
 
 
 def check_run(project: Project, evaluation_set: EvaluationSet | None = None) -> None:
-    """Refuse an evaluation after the training that would fail or mislead.
+    """Refuse an evaluation after the training that would fail or mislead; tell what is not read.
 
     Args:
         project: corpus and settings.
@@ -60,12 +61,16 @@ def check_run(project: Project, evaluation_set: EvaluationSet | None = None) -> 
         ConfigError: the metric does not know a language; the test questions are trained on.
         DataError: a faulty test file; the metric cannot score a question.
     """
+    settings = project.settings
+    longest = settings.evaluation.max_answer_tokens
+    for sentence in unread(project.train_features, project.tokenizer, longest):
+        project.listener.note(sentence)
     if evaluation_set is None:
         if not project.has_test:
             return
         evaluation_set = own_test_set(project)
     check_metric(evaluation_set)
-    if not project.settings.corpus.allow_overlap:
+    if not settings.corpus.allow_overlap:
         _refuse(shared_questions(project.train_corpus, evaluation_set.corpus), evaluation_set)
 
 
