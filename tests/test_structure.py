@@ -137,7 +137,6 @@ def test_signatures_are_short() -> None:
         for path in FILES
         for name, parameters in functions(path)
         if len(parameters) > MOST_PARAMETERS
-        and name != "Answerer.__call__"  # the signature of transformers' former pipeline
         and not is_command(parameters)
     ]
     assert long == []
