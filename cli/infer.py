@@ -228,7 +228,7 @@ def _questions(file: Path) -> list[dict[str, str]]:
 
 
 def _asked(question: Any, passage: Any, where: str) -> dict[str, str]:
-    from lbkd.inference.answerer import checked
+    from lbkd.inference.asked import checked
 
     return dict(zip(("question", "context"), checked(question, passage, where), strict=True))
 

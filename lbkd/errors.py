@@ -11,13 +11,23 @@ _ASKED = re.compile(r"(tried|unable) to allocate [\d.]+ \w+", re.IGNORECASE)
 class LbkdError(Exception):
     """An error that the user can mend; the message tells what is wrong, where, and what to do."""
 
+    __str__ = Exception.__str__  # KeyError's would quote the message
 
-class ConfigError(LbkdError):
+
+class ConfigError(LbkdError, ValueError):
     """A setting, an option or a name that does not fit."""
 
 
-class DataError(LbkdError):
-    """A data file that cannot be used as it is."""
+class UnknownNameError(ConfigError, KeyError):
+    """A name that no component of its kind has."""
+
+
+class DataError(LbkdError, ValueError):
+    """A file, a text or a question that cannot be used as it is."""
+
+
+class MissingKeyError(DataError, KeyError):
+    """A dictionary without a key that it needs."""
 
 
 def out_of_memory(error: BaseException) -> str | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lbkd import __version__
-from lbkd.errors import ConfigError, nearest
+from lbkd.errors import ConfigError, UnknownNameError, nearest
 from lbkd.provenance import source_hash
 
 T = TypeVar("T")
@@ -110,8 +110,9 @@ class Registry(Generic[T]):
         """The class registered as `name`; only the module of that class is imported.
 
         Raises:
-            ConfigError: unknown name, a name claimed twice, a plugin that cannot be imported or that is no
-                subclass of the base.
+            UnknownNameError: no component has this name.
+            ConfigError: a name claimed twice, a plugin that cannot be imported or that is no subclass of the
+                base.
         """
         origins = self._origins(name)
         if len(origins) > 1:
@@ -229,7 +230,7 @@ class Registry(Generic[T]):
         if name in self._scripted:
             origins.append(f"the script's {self._scripted[name].__module__}")
         if not origins:
-            raise ConfigError(
+            raise UnknownNameError(
                 f"no {self.kind} {name!r}; {nearest(name, self.names())} "
                 f"Packages add theirs by the entry-point group {self.package!r}; see `lbkd list`."
             )

@@ -3,9 +3,9 @@ import json
 import pytest
 from asking import KEYS, LONG, PASSAGE, QUESTION, same
 
-import lbkd.inference.answerer as module
 from lbkd.evaluation.decode import Answer, Decoded
 from lbkd.inference import Answerer
+from lbkd.inference.results import result
 
 
 def test_one_question_one_answer(answerer: Answerer) -> None:
@@ -48,7 +48,7 @@ def test_several_questions(answerer: Answerer, top_k: int) -> None:
         {"question": q, "context": c} for q, c in zip(questions, (PASSAGE, LONG, PASSAGE), strict=True)
     ]
     assert answerer(entries, top_k=top_k) == found
-    assert answerer(iter(entries), top_k=top_k) == found  # type: ignore[arg-type]
+    assert same(list(answerer(iter(entries), top_k=top_k)), found)
 
 
 def test_one_passage_for_several_questions(answerer: Answerer) -> None:
@@ -133,10 +133,10 @@ def test_no_answer_is_one_of_the_possibilities(answerer: Answerer) -> None:
 )
 def test_probability_of_no_answer(no_answer: float, score: float, expected: float) -> None:
     decoded = Decoded([Answer("a", 0, 1, score)], no_answer)
-    found = module._shaped(decoded, 2, True)
+    found = result(decoded, "a", 2, True)
     assert next(a for a in found if not a["answer"])["score"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_answers_that_differ_in_white_space_alone_are_one() -> None:
     decoded = Decoded([Answer("b", 2, 3, 0.5), Answer("b", 2, 3, 0.3), Answer("a", 0, 1, 0.1)], -1.0)
-    assert [a["score"] for a in module._shaped(decoded, 3, False)] == [0.5, 0.1]
+    assert [a["score"] for a in result(decoded, "a b", 3)] == [0.5, 0.1]

@@ -123,21 +123,21 @@ def test_half_a_surrogate_pair(answerer: Answerer, what: str) -> None:
         (["text"], {}, "'text': expected {'question'"),
         ([("a", "b")], {}, "expected {'question'"),
         (3, {}, "3: expected {'question'"),
-        ({}, {}, "the question is None"),
-        ({"question": "a", "passage": "b"}, {}, "the passage is None"),
-        ({"question": "a", "context": "b"}, {"question": "a"}, "either"),
+        ({}, {}, "the key 'question' is missing in {}"),
+        ({"question": "a", "passage": "b"}, {}, "the key 'context' is missing in {'passage': 'b'"),
+        ({"question": "a", "context": "b"}, {"question": "a"}, "given twice"),
     ],
 )
 def test_bad_calls(answerer: Answerer, inputs: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        answerer(inputs, **options)
+        answerer(*[] if inputs is None else [inputs], **options)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"top_k": 0}, "top_k = 0"),
-        ({"max_answer_len": 0}, "max_answer_len = 0"),
+        ({"top_k": 0}, "top_k = '0': Input should be greater than 0"),
+        ({"max_answer_len": 0}, "max_answer_len = '0': Input should be greater than 0"),
         ({"max_seq_len": 513}, "max_seq_len = 513: this model reads at most 512"),
         ({"max_seq_len": 67}, "max_seq_len = 67 and max_question_len = 64 leave no room"),
         ({"max_seq_len": 0}, "max_seq_len = 0"),
