@@ -35,6 +35,9 @@ WeightingName = Annotated[
     typer.Option(help="Weights of the teachers: see `lbkd list weighting`. \\[default: impurity]"),
 ]
 
+_PLUGIN = "File of Python that registers components of yours; repeatable."
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help=_PLUGIN)]
+
 Workspace = Annotated[Path | None, typer.Option(help="Folder of all results. \\[default: lbkd-work]")]
 
 RANKS = ("nproc", "zero_stage", "deepspeed")
@@ -116,6 +119,11 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
             help="DeepSpeed configuration file, merged over the one that lbkd makes.",
             rich_help_panel=_RUN,
         ),
+    ),
+    "plugin": (
+        "plugins",
+        list[Path] | None,
+        typer.Option(None, "--plugin", help=_PLUGIN, rich_help_panel=_RUN),
     ),
     "set_": (
         None,

@@ -211,12 +211,12 @@ def _train(
     with running(settings, ranks, json) as project:
         from lbkd.evaluation.evaluate import evaluate
         from lbkd.training.check import check_run
-        from lbkd.training.run import Components
-        from lbkd.training.steps import train
+        from lbkd.training.run import Components, Run
+        from lbkd.training.steps import train_run
 
-        components = Components.from_settings(settings, task, options, criterion, weighting)
-        check_run(project)
-        folder = train(project, components)
+        run = Run.of(project, Components.from_settings(settings, task, options, criterion, weighting))
+        check_run(project, None, [*run.teacher_runs().values(), run])
+        folder = train_run(run)
         rows = evaluate(project, folder) if project.has_test else []
         if not rows:
             split = settings.corpus.test

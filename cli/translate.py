@@ -9,7 +9,7 @@ import typer
 from lbkd.errors import ConfigError
 
 from .console import Reporter, err, out, print_json, stoppable, table
-from .options import Json, make_settings, names
+from .options import Json, Plugins, make_settings, names
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
@@ -39,6 +39,7 @@ def translate(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="e.g. translation.seq2seq.beams=4; repeatable."),
     ] = None,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> None:
     """Translate a folder's passages and questions, and locate the answers in the translations.
@@ -67,6 +68,7 @@ def translate(
         "corpus.source": source,
         "corpus.languages": [source, *languages],
         "workspace": workspace,
+        "plugins": plugin,
     }
     settings = make_settings(given, set_)
     backend = backend or settings.translation.name

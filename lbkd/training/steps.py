@@ -233,9 +233,9 @@ def checked_runs(project: Project, student: Components) -> list[Run]:
             `check_run`.
         DataError: see `check_run` and `read_run`.
     """
-    check_run(project, own_test_set(project))
     run = Run.of(project, student)
     runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
+    check_run(project, own_test_set(project), runs)
     for each in runs:
         each.check_replaces_nothing()
     return runs

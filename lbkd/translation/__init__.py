@@ -18,6 +18,7 @@ class Translator(ABC):
     Duties of a subclass, and who checks them:
         A constructor whose typed arguments are the options (`--set translation.NAME.OPTION=VALUE`): names and
             types are checked by the registry.
+        `lbkd check translation NAME` tries `check`, `translate` and `fingerprint` on two sentences.
         `translate` returns one string for each text, in order: number and types are checked after each batch,
             the order is not checked.
         A translation is complete or empty, never cut: not checked.
