@@ -9,9 +9,10 @@ import typer
 from rich.markup import escape
 
 from lbkd.errors import ConfigError, LbkdError, nearest
+from lbkd.settings import load_plugins
 
 from .console import out, print_json, table
-from .options import Json
+from .options import Json, Plugins
 
 if TYPE_CHECKING:
     from lbkd.registry import Registry
@@ -26,14 +27,16 @@ def list_(
     long: Annotated[
         bool, typer.Option("--long", help="Import every component, to describe those of other packages.")
     ] = False,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> None:
     """List tasks, criterions, weightings and translators, built in or from other packages.
 
     Example: lbkd list weighting --long
     """
+    load_plugins(plugin or ())
     registries = _registries()
-    chosen = {kind: _registry(kind)} if kind else registries
+    chosen = {kind: component_registry(kind)} if kind else registries
     rows = [
         {"kind": name, "name": item, "package": registry.origin(item), "about": _about(registry, item, long)}
         for name, registry in chosen.items()
@@ -49,7 +52,10 @@ def list_(
 
 
 def show(
-    kind: Kind, name: Annotated[str, typer.Argument(help="A name from `lbkd list`.")], json: Json = False
+    kind: Kind,
+    name: Annotated[str, typer.Argument(help="A name from `lbkd list`.")],
+    plugin: Plugins = None,
+    json: Json = False,
 ) -> None:
     """Show one component: its description, its options with types and defaults, its package.
 
@@ -57,7 +63,8 @@ def show(
     """
     import inspect
 
-    registry = _registry(kind)
+    load_plugins(plugin or ())
+    registry = component_registry(kind)
     text, _, arguments = (inspect.getdoc(registry.get(name)) or "").partition("\n\nArgs:\n")
     about = dict(re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", arguments, re.MULTILINE))
     options = [
@@ -82,7 +89,7 @@ def show(
         )
 
 
-def info(json: Json = False) -> None:
+def info(plugin: Plugins = None, json: Json = False) -> None:
     """Show versions, devices, plugins, and which optional parts are installed.
 
     Example: lbkd info --json
@@ -93,6 +100,7 @@ def info(json: Json = False) -> None:
 
     from lbkd.distributed.device import compute_dtype
 
+    load_plugins(plugin or ())
     packages = (
         "lbkd",
         "torch",
@@ -136,11 +144,13 @@ def _registries() -> "dict[str, Registry[Any]]":
     }
 
 
-def _registry(kind: str) -> "Registry[Any]":
+def component_registry(kind: str) -> "Registry[Any]":
+    """The registry of a kind, by its name in the singular or the plural: `task` or `tasks`."""
     registries = _registries()
-    if kind not in registries:
-        raise ConfigError(f"no kind of component {kind!r}; {nearest(kind, registries)}")
-    return registries[kind]
+    for plural, registry in registries.items():
+        if kind in (plural, registry.kind):
+            return registry
+    raise ConfigError(f"no kind of component {kind!r}; {nearest(kind, registries)}")
 
 
 def _about(registry: "Registry[Any]", name: str, long: bool) -> str:

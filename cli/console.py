@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
@@ -14,6 +15,8 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
+
+from lbkd.errors import LbkdError
 
 if TYPE_CHECKING:
     from lbkd.planning.estimate import Cost
@@ -92,6 +95,15 @@ class Reporter:
             self._bars.remove_task(self._bar[1])
             self._bar = None
 
+    def keep_traceback(self, error: Exception) -> None:
+        """Write the traceback of an error into the log, for what is no mistake of the user's."""
+        text = getattr(error, "traceback", "")
+        if not isinstance(error, LbkdError):
+            text = "".join(traceback.format_exception(error))
+        if self._log and text:
+            self._line(text.rstrip())
+            err.print(f"the traceback is in {self._log.name}")
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         self._bars.stop()
@@ -110,13 +122,20 @@ class Terminated(BaseException):
 
 @contextmanager
 def stoppable(reporter: Reporter | None, message: str) -> Iterator[None]:
-    """Turn an interrupt of the work inside into `message` and the shell's exit code; close the reporter."""
+    """Turn an interrupt of the work inside into `message` and the shell's exit code; close the reporter.
+
+    The traceback of an error that is not the user's is kept in the log.
+    """
     try:
         yield
     except (KeyboardInterrupt, Terminated) as stopped:
         if reporter is not None:
             reporter.note(message)
         raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from stopped
+    except Exception as error:
+        if reporter is not None:
+            reporter.keep_traceback(error)
+        raise
     finally:
         if reporter is not None:
             reporter.close()

@@ -47,6 +47,9 @@ Overwrite = Annotated[
     ),
 ]
 
+_PLUGIN = "File of Python that registers components of yours; repeatable."
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help=_PLUGIN)]
+
 Workspace = Annotated[Path | None, typer.Option(help="Folder of all results. \\[default: lbkd-work]")]
 
 RANKS = ("nproc", "zero_stage", "deepspeed")
@@ -128,6 +131,11 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
             help="DeepSpeed configuration file, merged over the one that lbkd makes.",
             rich_help_panel=_RUN,
         ),
+    ),
+    "plugin": (
+        "plugins",
+        list[Path] | None,
+        typer.Option(None, "--plugin", help=_PLUGIN, rich_help_panel=_RUN),
     ),
     "set_": (
         None,

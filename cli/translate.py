@@ -9,7 +9,7 @@ import typer
 from lbkd.errors import ConfigError
 
 from .console import Reporter, err, out, print_json, stoppable, table
-from .options import Json, Overwrite, make_settings, names
+from .options import Json, Overwrite, Plugins, make_settings, names
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
@@ -39,6 +39,7 @@ def translate(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="e.g. translation.seq2seq.beams=4; repeatable."),
     ] = None,
+    plugin: Plugins = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -68,6 +69,7 @@ def translate(
         "corpus.source": source,
         "corpus.languages": [source, *languages],
         "workspace": workspace,
+        "plugins": plugin,
     }
     settings = make_settings(given, set_)
     name = backend or settings.translation.name

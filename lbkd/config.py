@@ -185,6 +185,8 @@ class Settings(_Section):
     evaluation: EvaluationSettings = EvaluationSettings()
     workspace: Path = Path("lbkd-work")
     """Folder for everything that is computed."""
+    plugins: tuple[Path, ...] = ()
+    """Files of Python that register components, run in this order; see docs/plugins.md."""
     overwrite: bool = False
     """Train anew where a finished run was trained with other settings; such a run is refused otherwise."""
     seed: int = Field(default=1, ge=0, lt=2**31)

@@ -6,7 +6,7 @@ folder, a recipe, the command line.
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from lbkd.config import BUILTIN_CORPUS, Settings, explain
 from lbkd.errors import ConfigError
 from lbkd.options import is_path, path_arguments
 from lbkd.registry import KINDS, registry_of
+from lbkd.registry.files import load_plugin
 
 FILE_NAME = "lbkd.toml"
 _EXAMPLES = {"task": "distill", "criterion": "combined", "weighting": "impurity", "translation": "seq2seq"}
@@ -52,7 +53,10 @@ def load_settings(
     layers = [(str(file), read_toml(file))] if file.exists() else []
     if recipe is not None:
         layers.append(recipe)
+        if "plugins" in recipe[1]:
+            raise ConfigError(f"{recipe[0]}: plugins: a recipe must not set this; use --plugin.")
     layers.append(("the command line", nested(overrides or {})))
+    plugins = [path for where, layer in layers for path in _load_plugins(layer, where)]
     checked = [_validated(layer, where).corpus for where, layer in layers]
     chosen = next((c.dir for c in reversed(checked) if "dir" in c.model_fields_set), BUILTIN_CORPUS)
     own = chosen / FILE_NAME
@@ -64,6 +68,7 @@ def load_settings(
     merged: dict[str, Any] = {}
     for _, layer in layers:
         merge(merged, layer)
+    merged["plugins"] = list(dict.fromkeys(plugins))
     settings = _validated(merged, "the settings")
     if settings.corpus.source not in settings.corpus.languages:
         raise ConfigError(
@@ -71,6 +76,26 @@ def load_settings(
             f"({', '.join(settings.corpus.languages)}). Add it to --languages or name another --source."
         )
     return settings
+
+
+def load_plugins(files: Iterable[Path], folder: Path = Path()) -> None:
+    """Load the plugin files that `lbkd.toml` of a folder names, then `files`; errors as `load_plugin`."""
+    file = folder / FILE_NAME
+    if file.exists():
+        _load_plugins(read_toml(file), str(file))
+    _load_plugins({"plugins": list(files)}, "the command line")
+
+
+def _load_plugins(layer: Mapping[str, Any], where: str) -> tuple[Path, ...]:
+    """Load the plugin files that a layer of the settings names; their paths."""
+    given = {name: layer[name] for name in ("plugins",) if name in layer}
+    try:
+        paths = Settings.model_validate(given).plugins
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{where}: {fault}" for fault in explain(error, _keys))) from error
+    for path in paths:
+        load_plugin(path)
+    return paths
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -84,6 +109,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     model = _table(tables, ("model",))
     if isinstance(name := model.get("name"), str) and os.path.isdir(path.parent / name):
         model["name"] = str(path.parent / name)
+    if isinstance(plugins := tables.get("plugins"), list):
+        tables["plugins"] = [str(path.parent / each) if isinstance(each, str) else each for each in plugins]
     return tables
 
 

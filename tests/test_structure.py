@@ -21,6 +21,7 @@ LAYERS = (
     ("training",),
     ("evaluation", "inference"),
     ("project",),
+    ("contracts",),
     ("tasks", "criterions", "weighting", "teachers"),
     ("models",),
     ("features",),

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 from lbkd.errors import ConfigError, DataError
 from lbkd.progress import Progress
 from lbkd.recovery.sentences import halves
-from lbkd.registry import secret_values
+from lbkd.registry.secrets import secret_values
 from lbkd.scripts import has_spaces
 from lbkd.translation import Translator, registry
 from lbkd.workspace import differences, fingerprint

@@ -35,9 +35,10 @@ class Criterion(ABC):
     - The constructor's arguments are typed: they are the options, and `lbkd show criterions NAME` lists them.
       Values are checked against the types before anything is trained; ranges are checked by the constructor.
     - `needs_teachers` and `needs_masks` tell what the task must provide. Checked against the task before
-      anything is trained. With `needs_masks`, `masked` is implemented too; checked at the first batch.
+      anything is trained. With `needs_masks`, `masked` is implemented too.
     - The total is a float32 scalar with a gradient: a mean over examples, in which padding (-inf) counts
-      nothing. `tests/criterions/test_criterions_properties.py` checks this for every registered criterion.
+      nothing. Checked before training, on a made-up batch.
+    - Arguments stay as they are, and there are no trainable parameters. Checked before training.
     """
 
     needs_teachers: bool = False

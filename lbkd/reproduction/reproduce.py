@@ -83,7 +83,7 @@ def complete_table(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> li
     runs = training_order(rows)
     _refuse_languages_without_column(rows, evaluation_set)
     if runs:
-        check_run(runs[0].project, evaluation_set)
+        check_run(runs[0].project, evaluation_set, runs)
     shown = {run.folder for row_runs in rows for run in row_runs.runs}
     for run in runs:
         folder = train_run(run)

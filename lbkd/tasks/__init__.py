@@ -48,10 +48,11 @@ class Task(ABC):
       Values are checked against the types before anything is trained; ranges are checked by the constructor.
       `--lang L` gives the option `lang`.
     - `label` differs wherever options make another model of the task: run folders are named by it. Checked
-      for the rows of a recipe only.
+      for the rows of a recipe only; its characters are checked for every run.
     - `criterion` names a criterion that fits the task: one that needs teachers with `teachers` only, one
       that needs masks with `masking` only, and the other way round. Checked before anything is trained.
-    - Teachers' tasks have no teachers themselves. Not checked for tasks other than `distill`.
+    - Pairs are of training languages, each once; teachers have names of their own, and their tasks have no
+      teachers themselves. Checked before anything is trained.
     """
 
     criterion: str = "nll"

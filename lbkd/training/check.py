@@ -1,16 +1,28 @@
-"""Everything that settings and files tell of runs and their evaluation, checked before the first step."""
+"""Everything that settings, files and a made-up batch tell of runs, checked before the first step."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from lbkd import criterions, weighting
+from lbkd.config import Settings
+from lbkd.contracts.tasks import check_label, checked_pairs, checked_teachers
+from lbkd.contracts.translators import try_translator
+from lbkd.contracts.trial import try_criterion, try_weighting
 from lbkd.corpus.overlap import SharedQuestion, shared_questions
 from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.criterions import Criterion
 from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
 from lbkd.evaluation.normalize import tokenizer
 from lbkd.features.unread import unread
 from lbkd.models.run_folder import FinishedRun, read_run
 from lbkd.project import Project
+from lbkd.registry import Registry
+from lbkd.training.masking import masking_of
 from lbkd.training.run import Components, Run
+from lbkd.translation import Translator
+from lbkd.weighting import Weighting
 
 
 def checked_runs(project: Project, student: Components) -> list[Run]:
@@ -20,10 +32,11 @@ def checked_runs(project: Project, student: Components) -> list[Run]:
         ConfigError: components or options that do not fit, a finished run that would be replaced, or see
             `check_run`.
         DataError: no test file; see `check_run` and `read_run`.
+        PluginError: see `check_run`.
     """
-    check_run(project, own_test_set(project))
     run = Run.of(project, student)
     runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
+    check_run(project, own_test_set(project), runs)
     for each in runs:
         each.check_replaces_nothing()
     return runs
@@ -34,8 +47,8 @@ def checked_run(project: Project, components: Components) -> Run:
 
     Errors are those of `checked_runs`; a corpus without test files is no error here.
     """
-    check_run(project)
     run = Run.of(project, components)
+    check_run(project, None, [*run.teacher_runs().values(), run])
     run.check_replaces_nothing()
     return run
 
@@ -50,17 +63,24 @@ def check_components(project: Project, components: Components) -> None:
     Run.of(project.altered(training=training), components)
 
 
-def check_run(project: Project, evaluation_set: EvaluationSet | None = None) -> None:
-    """Refuse an evaluation after the training that would fail or mislead; tell what is not read.
+def check_run(
+    project: Project, evaluation_set: EvaluationSet | None = None, runs: Sequence[Run] = ()
+) -> None:
+    """Refuse components that fail on a made-up batch, and an evaluation that would fail or mislead.
+
+    What of the texts is not read is told.
 
     Args:
         project: corpus and settings.
         evaluation_set: by default the corpus's own test split, where there are test files.
+        runs: what is to be trained, teachers included.
 
     Raises:
         ConfigError: the metric does not know a language; the test questions are trained on.
         DataError: a faulty test file; the metric cannot score a question.
+        PluginError: a criterion or a weighting that is not what its kind requires.
     """
+    try_components(runs)
     settings = project.settings
     longest = settings.evaluation.max_answer_tokens
     for sentence in unread(project.train_features, project.tokenizer, longest):
@@ -72,6 +92,53 @@ def check_run(project: Project, evaluation_set: EvaluationSet | None = None) -> 
     check_metric(evaluation_set)
     if not settings.corpus.allow_overlap:
         _refuse(shared_questions(project.train_corpus, evaluation_set.corpus), evaluation_set)
+
+
+def try_components(runs: Sequence[Run]) -> None:
+    """Try the criterions and weightings of runs on a made-up batch, each once.
+
+    Raises:
+        PluginError: see `lbkd.contracts.trial`.
+    """
+    done = []
+    for run in runs:
+        given, languages = run.components, run.project.settings.corpus.languages
+        criterion = str(given.criterion), given.criterion_options
+        teachers = [teacher.name for teacher in run.teachers]
+        weigher = given.weighting, given.weighting_options, teachers
+        if criterion not in done:
+            try_criterion(criterions.registry.create(*criterion))
+        if teachers and weigher not in done:
+            try_weighting(weighting.registry.create(*weigher[:2]), languages, teachers)
+        done += [criterion, weigher]
+
+
+def check_component(settings: Settings, registry: Registry[Any], name: str) -> dict[str, Any]:
+    """Try one component with its options in the settings, on what is made up.
+
+    Returns:
+        What it gave, by name, where that is worth showing: pairs and teachers of a task, translations.
+
+    Raises:
+        ConfigError: options or languages that do not fit.
+        PluginError: the component is not what its kind requires.
+    """
+    languages, source = settings.corpus.languages, settings.corpus.source
+    made = registry.create(name, getattr(settings, registry.section).options(name))
+    if isinstance(made, Weighting):
+        try_weighting(made, languages, languages)
+    elif isinstance(made, Criterion):
+        try_criterion(made)
+    elif isinstance(made, Translator):
+        target = next((language for language in languages if language != source), source)
+        return {f"{source} to {target}": try_translator(made, source, target)}
+    else:
+        check_label(made)
+        teachers = checked_teachers(made, languages)
+        pairs = [" ".join(pair) for pair in checked_pairs(made, languages, source)]
+        masking_of(settings, name, made, made.criterion)
+        return {"pairs": pairs, "teachers": [teacher.name for teacher in teachers]}
+    return {}
 
 
 def check_metric(evaluation_set: EvaluationSet) -> None:

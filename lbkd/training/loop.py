@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from lbkd.config import Settings
+from lbkd.contracts.losses import LossContract
+from lbkd.criterions import registry as criterions
 from lbkd.distributed import collectives, group
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import LbkdError
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
 Weights = dict[str, torch.Tensor]
 
 _MOST_SKIPS = 10
-"""Steps in a row that may be skipped because of a loss that is not a number."""
+"""Steps in a row that may be skipped because of a loss that is not a number; in fp16, steps of any run."""
+_MOST_SKIPPED = 0.05
+"""Share of the run's steps that may be skipped."""
 
 _REMEDY = "Lower training.learning_rate, or look for odd texts with `lbkd data check`."
 
@@ -81,6 +85,7 @@ class TrainingLoop:
         self.state = TrainingState()
         self.epochs = 0.0
         """Epochs done after the current step."""
+        self.contract = LossContract()
         self.engine: Engine
         self.meter: Meter
         self.log: MetricsLog | None = None
@@ -177,12 +182,13 @@ class TrainingLoop:
         if teachers is not None and micro_batch.stored is not None:
             soft = teachers.logits(batch, micro_batch.stored)
         if masked is None:
-            losses = [(criterion(span_logits(self.engine.model, batch), batch, soft), micro_batch.weight)]
+            spans = span_logits(self.engine.model, batch)
+            losses = [(self.contract.loss(criterion, spans, batch, soft), micro_batch.weight)]
         else:
             hidden = masked.batch.to(current_device())
             spans, tokens = masked_logits(self.engine.model, batch, hidden)
-            losses = [(criterion(spans, batch, soft), micro_batch.weight)]
-            losses.append((criterion.masked(tokens, hidden.labels), masked.weight))
+            losses = [(self.contract.loss(criterion, spans, batch, soft), micro_batch.weight)]
+            losses.append((self.contract.masked(criterion, tokens, hidden.labels), masked.weight))
         self.meter.add(losses, micro_batch.lengths, micro_batch.masked_tokens)
         scale = self.division.micro_batches
         return torch.stack([loss.total * (weight * scale) for loss, weight in losses]).sum()
@@ -193,14 +199,39 @@ class TrainingLoop:
         if step % self.settings.training.log_every and step != self.schedule.steps:
             return
         numbers = self.meter.report(self.engine) | {"epoch": self.epochs}
-        if (in_a_row := self.engine.skipped()[1]) > _MOST_SKIPS:
-            raise LbkdError(
-                f"{self.report.run_name}: the loss or its gradient is not a number, {in_a_row} steps in a "
-                f"row (step {step}). {_REMEDY}"
-            )
+        self._refuse_skips()
         if self.log is not None:
             self.log.write(step, numbers)
         self.report.listener.progress(self.report.run_name, step, self.schedule.steps, numbers)
+
+    def _refuse_skips(self) -> None:
+        """Refuse weights that are no distribution, and to skip many steps; told with whose number it was."""
+        if (teachers := self.material.teachers) is not None:
+            collectives.raise_on_all_ranks(lambda: teachers.contract.look(teachers.weighting))
+        skipped, in_a_row = self.engine.skipped()
+        scaled = (
+            compute_dtype(self.settings.runtime.precision) == torch.float16
+        )  # whose scale is searched for
+        most = max(_MOST_SKIPPED * self.schedule.steps, _MOST_SKIPS if scaled else 0)
+        if skipped <= most and in_a_row <= _MOST_SKIPS:
+            return
+        causes = [
+            sum(counts)
+            for counts in zip(*collectives.all_gather_objects(self.contract.causes()), strict=True)
+        ]
+        who = criterions.described(self.material.criterion)
+        reason = {
+            0: f"the teachers' stored logits were not finite in {causes[0]} batches: score them again.",
+            1: f"the student's own logits were not finite in {causes[1]} batches. {_REMEDY}",
+            2: f"the loss of {who} was not finite in {causes[2]} batches of finite logits. "
+            "Where it is not the criterion's fault: " + _REMEDY,
+        }
+        largest = max(range(len(causes)), key=causes.__getitem__)
+        gradient = f"the losses were finite, but not the gradient of {who} or of the student. {_REMEDY}"
+        raise LbkdError(
+            f"{self.report.run_name}: {skipped} of {self.state.step} steps were skipped, {in_a_row} of them "
+            "in a row: " + (reason[largest] if causes[largest] else gradient)
+        )
 
     def _select_weights(self) -> None:
         """After an epoch and at the end: keep the weights if they are the best so far."""

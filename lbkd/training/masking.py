@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lbkd import criterions
+from lbkd import criterions, tasks
 from lbkd.config import Settings
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.features.batches import Epoch, share
@@ -76,7 +76,8 @@ def masking_of(settings: Settings, name: str, task: Task, criterion: str) -> Mas
     Raises:
         ConfigError: the criterion ignores masked tokens, or needs some where the task masks none.
     """
-    masking = task.masking(settings.corpus.languages, settings.corpus.source)
+    with tasks.registry.told(task, "`masking`"):
+        masking = task.masking(settings.corpus.languages, settings.corpus.source)
     needed = criterions.registry.get(criterion).needs_masks
     if needed and masking is None:
         raise ConfigError(

@@ -10,6 +10,8 @@ from typing import Any
 from lbkd import criterions, tasks
 from lbkd import weighting as weightings
 from lbkd.config import Settings
+from lbkd.contracts.parameters import refuse_parameters
+from lbkd.contracts.tasks import check_label, check_teachers_are_used, checked_pairs, checked_teachers
 from lbkd.criterions import Criterion
 from lbkd.distributed.device import compute_dtype
 from lbkd.errors import ConfigError
@@ -103,32 +105,33 @@ class Run:
         task = tasks.registry.create(given.task, given.task_options)
         name = given.criterion or task.criterion
         criterion = criterions.registry.create(name, given.criterion_options)
-        teachers = task.teachers(settings.corpus.languages)
-        if criterion.needs_teachers and not teachers:
-            raise ConfigError(
-                f"criterion {name!r} needs teachers, and task {given.task!r} has none: use task 'distill' "
-                "or another --criterion (criterion.name in a file)."
-            )
+        refuse_parameters(criterion, criterions.registry)
+        check_label(task)
+        teachers = checked_teachers(task, settings.corpus.languages)
+        masking = masking_of(settings, given.task, task, name)
+        check_teachers_are_used(given.task, teachers, name, criterion)
         weighting = None
         if teachers:
             weighting = weightings.registry.create(given.weighting, given.weighting_options)
-            weighting.check([teacher.name for teacher in teachers])
+            refuse_parameters(weighting, weightings.registry)
+            with weightings.registry.told(weighting, "`check`"):
+                weighting.check([teacher.name for teacher in teachers])
         split = settings.training.select_on
         return cls(
             project=project,
             components=Components(**{**vars(given), "criterion": name}),
             task=task,
-            pairs=list(task.pairs(settings.corpus.languages, settings.corpus.source)),
+            pairs=checked_pairs(task, settings.corpus.languages, settings.corpus.source),
             criterion=criterion,
             weighting=weighting,
-            masking=masking_of(settings, given.task, task, name),
+            masking=masking,
             selection=selection_set(project, split) if split else None,
         )
 
     @cached_property
     def teachers(self) -> list[Teacher]:
         """Teachers whose logits the model learns from."""
-        return list(self.task.teachers(self.project.settings.corpus.languages))
+        return checked_teachers(self.task, self.project.settings.corpus.languages)
 
     @property
     def folder(self) -> Path:

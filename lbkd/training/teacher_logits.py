@@ -1,7 +1,7 @@
 """Combines the teachers' stored logits for one batch."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pickle import UnpicklingError
 from typing import Any, NamedTuple
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from lbkd.contracts.weights import WeightsContract
 from lbkd.distributed import collectives
 from lbkd.distributed.group import rank
 from lbkd.errors import ConfigError
@@ -16,7 +17,7 @@ from lbkd.features.batches import Batch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.models.span import SpanLogits
 from lbkd.teachers.store import StoredLogits
-from lbkd.weighting import TeacherContext, Weighting, aggregate
+from lbkd.weighting import TeacherContext, Weighting, aggregate, registry
 
 _EXAMPLES = 64
 """Windows of one batch while a weighting is fitted."""
@@ -38,6 +39,8 @@ class TeacherLogits:
     stores: Mapping[str, StoredLogits]
     """Name of the teacher (see `tasks.Teacher`) -> its logits for every window."""
     weighting: Weighting
+    contract: WeightsContract = field(default_factory=WeightsContract)
+    """What the weights were, to be looked at now and then."""
 
     def read(self, batch: Batch) -> torch.Tensor:
         """Each teacher's stored start and end logits: (2, K, B, L) float32 on the host, -inf at padding."""
@@ -49,7 +52,7 @@ class TeacherLogits:
         """Eq. 3 for a batch and its `read` logits: (B, L) start and end logits, -inf at padding."""
         return SpanLogits(
             *(
-                aggregate(logits, self.weighting.weights(logits, context), context.mask)
+                aggregate(logits, self.contract.weights(self.weighting, logits, context), context.mask)
                 for logits, context in self._halves(batch, stored)
             )
         )
@@ -69,7 +72,8 @@ class TeacherLogits:
         def fitted() -> Fitted | None:
             if rank() != 0:
                 return None
-            learned = self.weighting.fit(self._examples(features))
+            with registry.told(self.weighting, "`fit`"):
+                learned = self.weighting.fit(self._examples(features))
             return Fitted(_storable(self.weighting), learned)
 
         found: Fitted = collectives.broadcast_object(collectives.raise_on_all_ranks(fitted))

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from inspect import signature
 from typing import Any
 
-from lbkd.registry import Registry, is_secret
+from lbkd.registry import Registry
+from lbkd.registry.secrets import is_secret
 
 
 class Translator(ABC):
@@ -18,6 +19,7 @@ class Translator(ABC):
     Duties of a subclass, and who checks them:
         A constructor whose typed arguments are the options (`--set translation.NAME.OPTION=VALUE`): names and
             types are checked by the registry.
+        `lbkd check translation NAME` tries `check`, `translate` and `fingerprint` on two sentences.
         `translate` returns one string for each text, in order: number and types are checked after each batch,
             the order is not checked.
         A translation is complete or empty, never cut: not checked.
@@ -51,7 +53,7 @@ class Translator(ABC):
     def fingerprint(self, source: str, target: str) -> dict[str, Any]:
         """A JSON-like value that determines the translation of a text: options, hashes of models, versions.
 
-        By default the constructor's arguments without secrets (`lbkd.registry.is_secret`); the instance must
+        By default the constructor's arguments without secrets (`lbkd.registry.secrets.is_secret`); the instance must
         keep them as attributes of equal names.
         """
         return {name: vars(self)[name] for name in signature(type(self)).parameters if not is_secret(name)}

@@ -38,12 +38,12 @@ class Weighting(ABC):
     - `weights` is implemented. Checked when the class is registered or loaded.
     - The constructor's arguments are typed: they are the options, and `lbkd show weighting NAME` lists them.
       Values are checked against the types before anything is trained; ranges are checked by the constructor.
-    - Weights are finite, at least 0, and sum to 1 over the teachers.
+    - Weights are finite, at least 0, and sum to 1 over the teachers. Checked before and while training.
     - An example's weights depend on that example alone, so that neither the composition of a batch, nor
-      padding, nor the number of ranks changes them; permuted teachers have permuted weights.
-
-    The last two are not checked while training: `tests/weighting/test_weighting_properties.py` checks them
-    for every weighting that is registered, installed packages included.
+      padding, nor the number of ranks changes them. Checked before training, on a made-up batch.
+    - Arguments stay as they are, and there are no trainable parameters: what is learned, `fit` learns.
+    - Permuted teachers have permuted weights. `tests/weighting/test_weighting_properties.py` checks this for
+      every weighting that is registered, installed packages included.
     """
 
     def check(self, teachers: Sequence[str]) -> None:
@@ -66,8 +66,8 @@ class Weighting(ABC):
         """Learn from the training data; called once per run, on rank 0, before the first `weights`.
 
         Other ranks, and a run that goes on from a checkpoint, get the attributes of the fitted weighting:
-        tensors, numbers, texts, or lists and dicts of these (checked after the call). By default nothing is
-        read or learned.
+        tensors, numbers, texts, or lists and dicts of these (checked after the call). A copy learns from a
+        made-up batch before any teacher is trained. By default nothing is read or learned.
 
         Args:
             examples: arguments of `weights` for the windows of the run, in random order, start and end logits

@@ -92,7 +92,7 @@ def test_info(lbkd: Callable[..., Any]) -> None:
             ["list", "weights"],
             ["'weights'", "did you mean 'weighting'?", "criterions, tasks, translation, weighting"],
         ),
-        (["show", "task", "distill"], ["'task'", "did you mean 'tasks'?"]),
+        (["show", "tsk", "distill"], ["'tsk'", "did you mean 'tasks'?"]),
         (
             ["show", "tasks", "distil"],
             ["no task 'distil'", "did you mean 'distill'?", "mix-mrc", "lbkd list"],

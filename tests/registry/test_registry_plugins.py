@@ -3,7 +3,7 @@ from plugin_source import GOOD, Install
 
 from lbkd import tasks, weighting
 from lbkd.errors import ConfigError
-from lbkd.registry import Registry
+from lbkd.registry import Registry, _warn_once
 from lbkd.weighting import Weighting
 
 
@@ -42,9 +42,11 @@ def test_two_packages_with_one_name(registry: Registry[Weighting], install: Inst
         assert "weighting 'mine' is claimed by" in str(caught.value)
         assert "stranger 1.2" in str(caught.value).replace("second-stranger 1.2", "")
         assert "second-stranger 1.2" in str(caught.value)
-        assert "Uninstall one of them" in str(caught.value)
+        assert "Name one of 'second-stranger:mine', 'stranger:mine'" in str(caught.value)
     assert " and " in registry.origin("mine")
     assert registry.get("other").__module__ == "stranger"
+    assert registry.get("stranger:mine").__module__ == "stranger"
+    assert registry.origin("second-stranger:mine") == "second-stranger 1.2"
 
 
 def test_one_package_found_twice_is_one_package(registry: Registry[Weighting], install: Install) -> None:
@@ -54,11 +56,46 @@ def test_one_package_found_twice_is_one_package(registry: Registry[Weighting], i
     assert registry.get("mine").__name__ == "Mine"
 
 
-def test_a_plugin_with_a_built_in_name(registry: Registry[Weighting], install: Install) -> None:
-    install("stranger", "fixed = MODULE:Mine")
-    with pytest.raises(ConfigError, match=r"weighting 'fixed' is claimed by lbkd and stranger 1\.2\."):
-        registry.get("fixed")
-    assert registry.get("impurity").__name__ == "Impurity"
+def test_a_built_in_name_stays_ours(
+    registry: Registry[Weighting], install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A package's is reached through the package's name, in any spelling; told once."""
+    _warn_once.cache_clear()
+    install("strange_er", "fixed = MODULE:Mine")
+    for _ in range(2):
+        assert registry.get("fixed").__name__ == "Fixed"
+    [told] = caplog.messages
+    assert told == "weighting 'fixed' is lbkd's own; that of strange_er 1.2 is 'strange-er:fixed'."
+    assert {"fixed", "strange-er:fixed"} < set(registry.names())
+    for name in ("strange-er:fixed", "Strange_Er:fixed"):
+        made = registry.create(name, {"power": 2})
+        assert type(made).__module__ == "strange_er"
+        assert registry.described(made) == f"weighting {name!r} of strange_er 1.2"
+    assert registry.described(registry.create("fixed")).startswith("weighting 'fixed' of lbkd ")
+    with pytest.raises(ConfigError, match="no weighting 'other:fixed'; did you mean"):
+        registry.get("other:fixed")
+
+
+def test_a_package_may_use_the_decorator_too(registry: Registry[Weighting], install: Install) -> None:
+    source = "from lbkd import weighting_registry\n" + GOOD.replace(
+        "class Mine", '@weighting_registry.register("mine")\nclass Mine'
+    )
+    install("stranger", "mine = MODULE:Mine", source)
+    assert registry.get("mine").__name__ == "Mine"
+    assert registry.origin("mine") == weighting.registry.origin("mine") == "stranger 1.2"
+
+
+@pytest.mark.parametrize("name", ["a/b", "../up", ".hidden", "a b", "", "a:b"])
+def test_what_is_no_name(registry: Registry[Weighting], name: str) -> None:
+    with pytest.raises(ConfigError, match="is no name of a weighting, which folders are named by"):
+        registry.register(name)
+
+
+def test_an_entry_point_without_a_name(registry: Registry[Weighting], install: Install) -> None:
+    install("stranger", "a/b = MODULE:Mine\nmine = MODULE:Mine")
+    with pytest.raises(ConfigError, match="'a/b' is no name of a weighting"):
+        registry.get("a/b")
+    assert registry.get("mine").__name__ == "Mine"
 
 
 BROKEN = {

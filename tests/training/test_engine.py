@@ -18,6 +18,7 @@ from lbkd.criterions import Criterion, Loss, registry
 from lbkd.distributed import group
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.models.load import load_span_model
+from lbkd.training import loop
 from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.engine import Engine
 from lbkd.training.micro_batches import Division
@@ -154,6 +155,13 @@ class Spoilt(Criterion):
         return Loss(loss.total * float("inf"), loss.parts)
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any share of the steps may be skipped."""
+    monkeypatch.setattr(loop, "_MOST_SKIPPED", 1.0)
+
+
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("stage", [0, 2, 3])
 def test_a_loss_that_is_no_number_is_skipped(
     stage: int, tiny_model_folder: Path, workspace: Path, tmp_path: Path
@@ -169,6 +177,7 @@ def test_a_loss_that_is_no_number_is_skipped(
     assert all(torch.isfinite(tensor).all() for tensor in run.weights.values())
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("stage", [0, 2, 3])
 def test_a_skipped_step_changes_nothing(
     stage: int, tiny_model_folder: Path, workspace: Path, tmp_path: Path
@@ -184,13 +193,14 @@ def test_a_skipped_step_changes_nothing(
     assert furthest(trained(how, tmp_path / "sound").weights, before) > 1e-4
 
 
+@pytest.mark.usefixtures("patient")
 def test_ten_skips_in_a_row_are_borne_and_eleven_are_not(
     tiny_model_folder: Path, workspace: Path, tmp_path: Path
 ) -> None:
     how = settings(tiny_model_folder, workspace, **{"training.max_steps": 23})
     run = trained(how, tmp_path / "ten", criterion=Spoilt(set(range(24)) - {11, 22}))
     assert run.lines[-1]["skipped_steps"] == 21
-    with pytest.raises(LbkdError, match=r"not a number, 11 steps in a row \(step 12\)"):
+    with pytest.raises(LbkdError, match=r"11 of 12 steps were skipped, 11 of them in a row"):
         trained(how, tmp_path / "eleven", criterion=Spoilt(set(range(2, 24))))
     trained(how, tmp_path / "after", criterion=Spoilt(set()))  # nothing of the failure stays behind
 

@@ -18,6 +18,7 @@ from lbkd.models.flops import matrix_weights, training_flops
 from lbkd.models.load import load_span_model
 from lbkd.progress import Silent
 from lbkd.project import Project
+from lbkd.registry.errors import PluginError
 from lbkd.teachers.packing import pack
 from lbkd.teachers.store import StoredLogits
 from lbkd.training import teacher_logits
@@ -120,7 +121,7 @@ def test_the_log_is_closed_after_a_failure(
         raise OSError("no space left on device")
 
     monkeypatch.setattr(MetricsLog, "close", spy)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(PluginError, match=r"its loss raised OSError: no space left on device\n.*in spoilt"):
         trained(how, tmp_path, criterion=spoilt)  # type: ignore[arg-type]
     assert len(closed) == 1
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from lbkd.config import Settings
 from lbkd.criterions import Criterion, Loss, registry
 from lbkd.distributed import collectives, group
-from lbkd.errors import DataError
+from lbkd.errors import DataError, LbkdError
 from lbkd.features.batches import collate
-from lbkd.training import meter
+from lbkd.training import loop, meter
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.weighting import TeacherContext, Weighting
 
@@ -213,11 +213,33 @@ def test_zero_stages_agree(
         assert world * mine == pytest.approx(theirs, rel=1e-6)
 
 
+def patiently_trained(how: Settings, folder: Path) -> Trained:
+    """Trained with a skipped step of five, which is more than a run should have."""
+    with mock.patch.object(loop, "_MOST_SKIPPED", 1.0):
+        return trained(how, folder, None, NotOnRankOne())
+
+
+def what_went_wrong(how: Settings, folder: Path) -> str:
+    with pytest.raises(LbkdError) as raised:
+        trained(how, folder, None, NotOnRankOne())
+    return str(raised.value)
+
+
+def test_all_ranks_are_told_what_went_wrong_on_one(
+    two_ranks: Ranks, tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    how = settings(tiny_model_folder, workspace, **{"training.max_steps": 5})
+    first, second = two_ranks(what_went_wrong, how, tmp_path)
+    assert first == second
+    assert "1 of 3 steps were skipped" in first
+    assert "NotOnRankOne was not finite in 1 batches of finite logits" in first
+
+
 def test_a_loss_that_is_no_number_on_one_rank_is_skipped_by_both(
     two_ranks: Ranks, tiny_model_folder: Path, workspace: Path, tmp_path: Path
 ) -> None:
     how = settings(tiny_model_folder, workspace, **{"training.max_steps": 5})
-    first, second = two_ranks(trained, how, tmp_path, None, NotOnRankOne())
+    first, second = two_ranks(patiently_trained, how, tmp_path)
     assert [line["skipped_steps"] for line in first.lines] == [0, 0, 1, 1, 1]
     assert "loss" not in first.lines[2]
     assert all(torch.isfinite(tensor).all() for tensor in first.weights.values())

@@ -1,25 +1,35 @@
 """Components by name: built in, installed by other packages, or registered by a script.
 
 A built-in component's file name is its name (`language_match.py` is `language-match`). Another package
-registers by an entry point in the group of the same name as the package here (`lbkd.weighting`), a script by
-the decorator `register`.
+registers by an entry point in the group of the same name as the package here (`lbkd.weighting`), a script or
+a plugin file by the decorator `register`. A package's component is also reached as `package:name`, the only
+way where the plain name is a built-in's.
 """
 
 import ast
+import functools
 import importlib
 import inspect
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lbkd import __version__
-from lbkd.errors import ConfigError, UnknownNameError, nearest
+from lbkd.errors import ConfigError, LbkdError, UnknownNameError, nearest
 from lbkd.provenance import source_hash
+from lbkd.registry.entries import check_name, claims, entries_of, package, qualified
+from lbkd.registry.errors import raised_inside
+from lbkd.registry.secrets import secret_values
 
 T = TypeVar("T")
+PLUGIN_FILE = "lbkd_plugin_"
+"""Beginning of the name of a plugin file's module, before the file's own name."""
+_MEMORY = ("MemoryError", "OutOfMemoryError")
+"""Names of exceptions that are no component's fault."""
 KINDS = {
     "task": "lbkd.tasks",
     "criterion": "lbkd.criterions",
@@ -27,43 +37,6 @@ KINDS = {
     "translation": "lbkd.translation",
 }
 """Section of the settings -> package of the components whose options it holds."""
-
-
-_SECRETS = ("key", "token", "password", "secret")
-
-
-def is_secret(name: str) -> bool:
-    """True for an option whose name ends in `key`, `token`, `password` or `secret`, as `api_key` does.
-
-    The setting of such an option is the name of an environment variable, which holds the option's value. The
-    value is given to the constructor alone, and written nowhere.
-    """
-    return name.lower().endswith(_SECRETS)
-
-
-def secret_values(options: Mapping[str, Any], section: str) -> dict[str, str]:
-    """The values of all secrets among the options that are set, from the environment variables they name.
-
-    Args:
-        options: settings by name; a secret is set to `NAME` or `$NAME`.
-        section: where in the settings the options are set, for messages.
-
-    Raises:
-        ConfigError: a secret's setting is not the name of an environment variable; it is not shown, since it
-            may be the secret itself.
-    """
-    found = {}
-    for option, setting in options.items():
-        if is_secret(option) and setting not in (None, ""):
-            variable = setting.removeprefix("$") if isinstance(setting, str) else ""
-            if variable not in os.environ:
-                raise ConfigError(
-                    f"{section}.{option} must name an environment variable that holds the value, and what "
-                    f"is set names none. Export the value, for example as {option.upper()}, and set "
-                    f"{section}.{option}={option.upper()}: settings are written into results, values are not."
-                )
-            found[option] = os.environ[variable]
-    return found
 
 
 def registry_of(section: str) -> "Registry[Any]":
@@ -97,10 +70,21 @@ class Registry(Generic[T]):
         self.section = section or self.kind
         self._base = base
         self._scripted: dict[str, type[T]] = {}
+        self._known: dict[type[Any], str] = {}
+        """Class -> the name that it was last asked for by."""
 
     def names(self) -> list[str]:
-        """All names, sorted; no component is imported."""
-        return sorted({*self._files(), *self._entry_points(), *self._scripted})
+        """All names, sorted; no component is imported.
+
+        A package's component with a built-in's name has the name `package:name`.
+        """
+        files = self._files()
+        others = {
+            qualified(entry) if name in files else name
+            for name, entries in entries_of(self.package).items()
+            for entry in entries
+        }
+        return sorted({*files, *others, *self._scripted})
 
     def origin(self, name: str) -> str:
         """Package and version that provide `name`; all packages if several claim the name."""
@@ -114,17 +98,28 @@ class Registry(Generic[T]):
             ConfigError: a name claimed twice, a plugin that cannot be imported or that is no subclass of the
                 base.
         """
-        origins = self._origins(name)
+        cls = self._loaded(name)
+        self._known[cls] = name
+        return cls
+
+    def _loaded(self, name: str) -> type[T]:
+        if name in self._files():
+            for entry in entries_of(self.package).get(name, []):
+                _warn_once(
+                    f"{self.kind} {name!r} is lbkd's own; that of {package(entry)} is {qualified(entry)!r}."
+                )
+            return self._only_class(importlib.import_module(f"{self.package}.{name.replace('-', '_')}"))
+        origins, entries = self._origins(name), claims(name, self.package)
         if len(origins) > 1:
+            choices = "".join(f" {qualified(entry)!r}," for entry in entries)
             raise ConfigError(
                 f"{self.kind} {name!r} is claimed by {self.origin(name)}. "
-                "Uninstall one of them or have it renamed."
+                f"Name one of{choices} or uninstall one or have it renamed."
             )
         if name in self._scripted:
             return self._scripted[name]
-        if name in self._files():
-            return self._only_class(importlib.import_module(f"{self.package}.{name.replace('-', '_')}"))
-        [entry] = self._entry_points()[name]
+        [entry] = entries
+        check_name(entry.name, self.kind)
         try:
             found = entry.load()
         except (Exception, SystemExit) as error:  # whatever a plugin raises, other components work
@@ -136,9 +131,15 @@ class Registry(Generic[T]):
         return self._checked(found, f"{name!r} of {origins[0]}")
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """A class decorator for scripts and notebooks; a name that is taken is refused."""
+        """A class decorator for scripts, notebooks and plugin files; a name that is taken is refused.
+
+        In a package whose entry point has the same name, the decorator does nothing more.
+        """
+        check_name(name, self.kind)
 
         def add(cls: type[T]) -> type[T]:
+            if any(entry.module == cls.__module__ for entry in claims(name, self.package)):
+                return cls
             former = self._scripted.get(name)
             # A notebook cell that runs again registers a new class of the same name.
             again = former is not None and former.__qualname__ == cls.__qualname__
@@ -164,9 +165,39 @@ class Registry(Generic[T]):
         arguments = checked_arguments(cls, options or {}, where)
         arguments |= {option: type(arguments[option])(value) for option, value in secrets.items()}
         try:
-            return cls(**arguments)
+            with self.told(cls, "its constructor"):
+                return cls(**arguments)
         except ConfigError as error:  # a value out of its range, which the constructor refuses
             raise ConfigError(f"{where}: {error}") from error
+
+    def described(self, component: T | type[T]) -> str:
+        """A component in messages: kind, name, package and version; by its class if it has no name."""
+        cls: type[Any] = component if inspect.isclass(component) else type(component)
+        name = self._known.get(cls)
+        if name is None:
+            return f"{self.kind} {cls.__module__}.{cls.__qualname__}"
+        return f"{self.kind} {name!r} of {self._provider(name)}"
+
+    @contextmanager
+    def told(self, component: T | type[T], doing: str) -> Iterator[None]:
+        """Tell an exception inside the block as one of a component that is not built in.
+
+        Args:
+            component: what is called in the block.
+            doing: which part of it, for the message: "`weights`".
+
+        Raises:
+            PluginError: the component raised what is no `LbkdError`, and no lack of memory.
+        """
+        try:
+            yield
+        except LbkdError:
+            raise
+        except (Exception, SystemExit) as error:
+            cls: type[Any] = component if inspect.isclass(component) else type(component)
+            if cls.__module__.partition(".")[0] == "lbkd" or type(error).__name__ in _MEMORY:
+                raise
+            raise raised_inside(f"{self.described(component)}: {doing}", error, cls) from error
 
     def provenance(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         """All by which two uses of a component may differ, JSON-like; equal uses are equal.
@@ -175,10 +206,9 @@ class Registry(Generic[T]):
             `name`; `package` with its version; `source`, a hash of the component's code; `options`, all of
             them, defaults included, as the constructor gets them.
         """
-        origin = self.origin(name)
         return {
             "name": name,
-            "package": f"lbkd {__version__}" if origin == "lbkd" else origin,
+            "package": self._provider(name),
             "source": source_hash(self.get(name), self.package),
             "options": self.resolved(name, options),
         }
@@ -212,27 +242,35 @@ class Registry(Generic[T]):
         return ""
 
     def _files(self) -> dict[str, Path]:
-        folder = Path(__file__).parent.joinpath(*self.package.split(".")[1:])
+        folder = Path(__file__).parents[1].joinpath(*self.package.split(".")[1:])
         return {
             path.stem.replace("_", "-"): path for path in folder.glob("*.py") if not path.stem.startswith("_")
         }
 
-    def _entry_points(self) -> dict[str, list[EntryPoint]]:
-        found: dict[str, list[EntryPoint]] = {}
-        for entry in entry_points(group=self.package):
-            found.setdefault(entry.name, []).append(entry)
-        return found
+    def registered_in(self, module: str) -> list[str]:
+        """The names that the decorators of a module have registered."""
+        return [name for name, cls in self._scripted.items() if cls.__module__ == module]
+
+    def _provider(self, name: str) -> str:
+        origin = self.origin(name)
+        return f"lbkd {__version__}" if origin == "lbkd" else origin
 
     def _origins(self, name: str) -> list[str]:
-        origins = ["lbkd"] if name in self._files() else []
-        for entry in self._entry_points().get(name, []):
-            origins.append(f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value)
+        if name in self._files():
+            return ["lbkd"]
+        origins = [package(entry) for entry in claims(name, self.package)]
         if name in self._scripted:
-            origins.append(f"the script's {self._scripted[name].__module__}")
+            module = self._scripted[name].__module__
+            origins.append(
+                f"{module.removeprefix(PLUGIN_FILE)}.py"
+                if module.startswith(PLUGIN_FILE)
+                else f"the script's {module}"
+            )
         if not origins:
             raise UnknownNameError(
                 f"no {self.kind} {name!r}; {nearest(name, self.names())} "
-                f"Packages add theirs by the entry-point group {self.package!r}; see `lbkd list`."
+                f"Packages add theirs by the entry-point group {self.package!r}, a file by --plugin; "
+                "see `lbkd list`."
             )
         return origins
 
@@ -252,3 +290,9 @@ class Registry(Generic[T]):
             missing = ", ".join(sorted(vars(found)["__abstractmethods__"]))
             raise ConfigError(f"{self.kind} {what} does not implement {missing}.")
         return cls
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    if os.environ.get("RANK", "0") == "0":
+        logging.getLogger(__name__).warning(message)

@@ -1,0 +1,151 @@
+"""Components tried on a small made-up batch, before anything is trained."""
+
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lbkd.contracts.losses import LossContract
+from lbkd.contracts.made_up import Case, cases
+from lbkd.contracts.parameters import refuse_parameters
+from lbkd.contracts.weights import WeightsContract
+from lbkd.criterions import Criterion
+from lbkd.criterions import registry as criterions
+from lbkd.distributed.group import world_size
+from lbkd.errors import ConfigError
+from lbkd.models.span import SpanLogits
+from lbkd.registry.errors import PluginError
+from lbkd.weighting import Weighting
+from lbkd.weighting import registry as weightings
+
+_CLOSE = 1e-3
+"""How far two results that are equal but for rounding may be apart."""
+
+
+def try_weighting(weighting: Weighting, languages: Sequence[str], teachers: Sequence[str]) -> None:
+    """Let a weighting weigh made-up teachers; it learns from them, and is not to be used afterwards.
+
+    Args:
+        weighting: made for the trial.
+        languages: of the training.
+        teachers: K names.
+
+    Raises:
+        ConfigError: it does not fit the teachers, or has trainable parameters.
+        PluginError: it raises, or its weights are not what `Weighting` requires.
+    """
+    refuse_parameters(weighting, weightings)
+    who = weightings.described(weighting)
+    with weightings.told(weighting, "`check`"):
+        weighting.check(teachers)
+    for case in cases(languages, teachers):
+        if len(case.teachers) < len(teachers):
+            try:
+                weighting.check(case.teachers)
+            except ConfigError:  # its options name the teachers
+                continue
+        with _tried(case, [z for half in case.halves() for z in _tensors(half)], who):
+            _same(weighting, case, who)
+    case = cases(languages, teachers)[0]
+    with weightings.told(weighting, "`fit`"):
+        learned = weighting.fit(iter(case.halves()))
+    if not (isinstance(learned, Mapping) and all(isinstance(v, int | float) for v in learned.values())):
+        raise PluginError(f"{who}: `fit` returns {learned!r}; needed is a dictionary of numbers by name.")
+    if world_size() > 1:
+        with weightings.told(weighting, "handing what it learned to other ranks (pickle)"):
+            pickle.dumps(weighting)
+    with _tried(case, [], who):
+        _weights(weighting, case)
+
+
+def try_criterion(criterion: Criterion) -> None:
+    """Let a criterion rate a made-up student.
+
+    Raises:
+        ConfigError: it has trainable parameters.
+        PluginError: it raises, or its losses are not what `Criterion` requires.
+    """
+    refuse_parameters(criterion, criterions)
+    who = criterions.described(criterion)
+    for case in cases(("en", "es"), ("en", "es")):
+        with _tried(case, [case.batch.mask, case.batch.starts, case.batch.ends, case.starts, case.ends], who):
+            total = _total(criterion, case)
+            if _total(criterion, case) != total:  # it draws random numbers
+                continue
+            _near(who, "more padding changes its loss", total, _total(criterion, case.wider()))
+            alone = [_total(criterion, case.example(n)) for n in range(len(case.batch.mask))]
+            _near(who, "its loss is not the mean over the examples", total, torch.stack(alone).mean())
+    if criterion.needs_masks:
+        for count in (3, 1, 0):
+            logits = torch.linspace(-2, 2, 7 * count).reshape(count, 7).requires_grad_()
+            loss = LossContract().masked(criterion, logits, torch.arange(count))
+            _finite(f"{who}: `masked` with {count} tokens", loss.total, [logits])
+
+
+def _same(weighting: Weighting, case: Case, who: str) -> None:
+    """Check weights, and that padding, other examples and the order of teachers do not change them."""
+    for half, found in enumerate(_weights(weighting, case)):
+        if not torch.equal(found, _weights(weighting, case)[half]):
+            continue  # it draws random numbers
+        _near(who, "more padding changes its weights", found, _weights(weighting, case.wider())[half])
+        for n in range(found.shape[1]):
+            alone = _weights(weighting, case.example(n))[half]
+            _near(who, "other examples of the batch change its weights", found[:, n : n + 1], alone)
+
+
+def _weights(weighting: Weighting, case: Case) -> list[Tensor]:
+    contract = WeightsContract()
+    found = [contract.weights(weighting, logits, context) for logits, context in case.halves()]
+    contract.look(weighting)
+    return found
+
+
+def _total(criterion: Criterion, case: Case) -> Tensor:
+    """The loss of a case, whose gradient is finite too."""
+    leaves = [z.detach().clone().requires_grad_() for z in case.student]
+    student = SpanLogits(*(z.masked_fill(~case.batch.mask, -torch.inf) for z in leaves))
+    teachers = SpanLogits(case.starts.mean(0), case.ends.mean(0)) if criterion.needs_teachers else None
+    loss = LossContract().loss(criterion, student, case.batch, teachers)
+    return _finite(f"{criterions.described(criterion)}: its loss", loss.total, leaves)
+
+
+def _finite(what: str, total: Tensor, leaves: Sequence[Tensor]) -> Tensor:
+    """A total that is finite, as is its gradient."""
+    hint = "padding is -inf, and -inf times 0 is nan: leave it out by batch.mask."
+    if not bool(total.isfinite()):
+        raise PluginError(f"{what} is {total.item():.4g}; {hint}")
+    total.backward()  # type: ignore[no-untyped-call]
+    if not all(leaf.grad is None or bool(leaf.grad.isfinite().all()) for leaf in leaves):
+        raise PluginError(f"{what} has a gradient that is not finite; {hint}")
+    return total.detach()
+
+
+def _near(who: str, fault: str, one: Tensor, other: Tensor) -> None:
+    if not torch.allclose(one, other, rtol=_CLOSE, atol=_CLOSE):
+        far = (one - other).abs().max().item()
+        raise PluginError(
+            f"{who}: {fault}, by {far:.3g}: each example counts by itself, its real tokens only."
+        )
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    logits, context = values
+    return [logits, context.gold, context.mask]
+
+
+@contextmanager
+def _tried(case: Case, arguments: Sequence[Tensor], who: str) -> Iterator[None]:
+    """Tell a fault as one on a made-up case; refuse a block that changes tensors, random numbers stay."""
+    before = [tensor.clone() for tensor in arguments]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+        if not all(map(torch.equal, before, arguments)):
+            raise PluginError(f"{who} changes its arguments, which others read too; work on copies.")
+    except PluginError as error:
+        told = PluginError(f"{error}\n  Seen on a made-up batch: {case.name}.")
+        told.traceback = error.traceback
+        raise told from error
