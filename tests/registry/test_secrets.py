@@ -13,7 +13,8 @@ from lbkd.corpus_translation.memory import TranslationMemory, create_backend
 from lbkd.corpus_translation.translate import translate
 from lbkd.errors import ConfigError
 from lbkd.progress import Silent
-from lbkd.registry import Registry, is_secret
+from lbkd.registry import Registry
+from lbkd.registry.secrets import is_secret
 from lbkd.translation import Translator
 from lbkd.translation import registry as translators
 
