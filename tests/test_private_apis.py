@@ -7,6 +7,7 @@ torch
     (distributed/group.py).
     `torch.distributed.distributed_c10d._set_pg_timeout`: how long ranks wait for one another, once they have
     met (distributed/hosts.py).
+    `torch.Tensor._version`: how often a tensor was changed in place (contracts/arguments.py).
 transformers
     `masking_utils.sdpa_mask` and `integrations.sdpa_attention.sdpa_attention_forward`: attention that never
     waits for the device (models/attention.py).
@@ -31,6 +32,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 SEEN = {"torch": "2.13", "transformers": "5.23", "deepspeed": "0.19.8", "numpy": "2"}
 
@@ -62,6 +64,13 @@ def test_names_in_modules(module: str, name: str) -> None:
     except ImportError:
         pytest.fail(gone(library, module))
     assert hasattr(found, name), gone(library, f"{module}.{name}")
+
+
+def test_a_tensors_count_of_changes() -> None:
+    tensor = torch.zeros(2)
+    before = getattr(tensor, "_version", None)
+    tensor[0].mul_(2)  # a view's changes count, too
+    assert getattr(tensor, "_version", None) != before, gone("torch", "Tensor._version")
 
 
 @pytest.mark.parametrize("name", ["_consolidated_16bit_state_dict", "_copy_recovery_script"])
