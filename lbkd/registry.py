@@ -8,8 +8,10 @@ the decorator `register`.
 import ast
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -173,7 +175,7 @@ class Registry(Generic[T]):
 
     def _entry_points(self) -> dict[str, list[EntryPoint]]:
         found: dict[str, list[EntryPoint]] = {}
-        for entry in entry_points(group=self.package):
+        for entry in _installed(self.package, tuple(sys.path)):
             found.setdefault(entry.name, []).append(entry)
         return found
 
@@ -206,3 +208,9 @@ class Registry(Generic[T]):
             missing = ", ".join(sorted(vars(found)["__abstractmethods__"]))
             raise ConfigError(f"{self.kind} {what} does not implement {missing}.")
         return cls
+
+
+@cache
+def _installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Entry points of the packages on a search path, which a command asks for a hundred times."""
+    return tuple(entry_points(group=group))
