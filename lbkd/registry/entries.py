@@ -1,6 +1,8 @@
 """Entry points by which installed packages provide components, and their names."""
 
 import re
+import sys
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from lbkd.errors import ConfigError
@@ -11,9 +13,15 @@ _NAME = re.compile(r"\w[\w.+-]*")
 def entries_of(group: str) -> dict[str, list[EntryPoint]]:
     """Name -> the entry points of that name in a group, of all packages."""
     found: dict[str, list[EntryPoint]] = {}
-    for entry in entry_points(group=group):
+    for entry in _installed(group, tuple(sys.path)):
         found.setdefault(entry.name, []).append(entry)
     return found
+
+
+@cache
+def _installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of the packages on a search path, which a command asks for a hundred times."""
+    return tuple(entry_points(group=group))
 
 
 def claims(name: str, group: str) -> list[EntryPoint]:
