@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from lbkd.corpus.check import shown
 from lbkd.errors import ConfigError, DataError
 from lbkd.progress import Progress
 from lbkd.recovery.sentences import halves
@@ -169,12 +170,18 @@ class TranslationMemory:
         return halves(text) or () if self.sentences else ()
 
     def _checked(self, batch: list[str]) -> list[str]:
-        found = self._translator.translate(batch, self.source, self.target)
-        if len(found) != len(batch) or not all(isinstance(text, str) for text in found):
-            raise DataError(
-                f"the translation backend {self.settings['backend']!r} was given {len(batch)} texts and "
-                f"returned {len(found)} values, which must be as many texts. Tell its author."
-            )
+        with registry.told(self._translator, "`translate`"):
+            found = list(self._translator.translate(batch, self.source, self.target))
+        given = (
+            f"the translation backend {self.settings['backend']!r} was given {len(batch)} texts and returned"
+        )
+        if len(found) != len(batch):
+            raise DataError(f"{given} {len(found)} values, which must be as many texts. Tell its author.")
+        for number, text in enumerate(found):
+            if not isinstance(text, str):
+                raise DataError(
+                    f"{given} {shown(text)} as number {number}, which must be a text. Tell its author."
+                )
         # A lone surrogate cannot be written as UTF-8.
         plain = [text.encode(errors="replace").decode().strip() for text in found]
         return [" ".join(text.split()) for text in plain] if self.sentences else plain

@@ -10,7 +10,7 @@ from plugin_source import Install
 
 from lbkd.corpus_translation.locate import RecoverySettings
 from lbkd.corpus_translation.memory import TranslationMemory, create_backend
-from lbkd.corpus_translation.translate import translate
+from lbkd.corpus_translation.translate import Outputs, translate
 from lbkd.errors import ConfigError
 from lbkd.progress import Silent
 from lbkd.registry import Registry
@@ -94,11 +94,11 @@ def test_no_file_has_the_secret(install: Install, tmp_path: Path, monkeypatch: p
     assert "s3cr3t" not in repr(backend)
     files = {source: {"es": folder / "train.es.json"}}
     settings = RecoverySettings("tags", ("answer",))
-    report = translate(folder, files, "en", backend, settings, folder / "w", Silent())
+    report = translate(Outputs(folder, files), "en", backend, settings, folder / "w", Silent())
     made = report["train.es.json"]["backend"]
     assert (made["backend"], made["package"], made["url"]) == ("paid", "paid-engine 1.2", "u")
     written = [path.read_text() for path in folder.rglob("*") if path.is_file()]
-    assert len(written) == 4
+    assert len(written) == 5
     assert not any("s3cr3t" in text for text in written)
 
 
