@@ -136,8 +136,7 @@ def test_signatures_are_short() -> None:
         f"{path.relative_to(ROOT)}: {name} takes {len(parameters)} parameters"
         for path in FILES
         for name, parameters in functions(path)
-        if len(parameters) > MOST_PARAMETERS
-        and not is_command(parameters)
+        if len(parameters) > MOST_PARAMETERS and not is_command(parameters)
     ]
     assert long == []
 
