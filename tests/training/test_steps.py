@@ -84,7 +84,8 @@ def test_nothing_is_done_twice(copy: Path, tiny_model_folder: Path) -> None:
             assert after[path] == before[path]
     assert after.keys() == before.keys()
     assert json.loads((copy / "results.json").read_text()) == rows
-    assert notes.notes == [f"{name}: done before, still valid ({copy}/runs/{name})" for name in MODELS]
+    done = [f"{name}: done before, still valid ({copy}/runs/{name})" for name in MODELS]
+    assert [note for note in notes.notes if not note.startswith("the encoder reads")] == done
     assert not notes.worked
 
 
