@@ -8,7 +8,7 @@ from typing import Any
 from lbkd.errors import LbkdError
 
 
-class PluginError(LbkdError):
+class PluginError(LbkdError, RuntimeError):
     """A component that raises an exception, or that does not do what its kind requires."""
 
     traceback = ""
