@@ -46,6 +46,7 @@ def translate(
     """Translate a folder's passages and questions, and locate the answers in the translations.
 
     Writes <split>.<language>.json beside the source file, with its question ids, and translation-report.json.
+
     Files that lbkd did not write, or that were changed since, are replaced only with --overwrite.
 
     Every distinct text is translated once; after an interruption the same command goes on with the next text.

@@ -46,11 +46,13 @@ def trim(
 ) -> None:
     """Cut a model's vocabulary to the pieces that texts use; answers to these texts stay the same.
 
-    Works for unigram, BPE and WordPiece vocabularies; keeps special tokens, single characters and a head for
-    question answering.
+    Works for unigram, BPE and WordPiece vocabularies.
 
-    Checks that all texts give the same pieces, and a sample of texts the same logits. Tells what other texts
-    cost: pieces per character of a sentence in each of fifteen languages, before and after.
+    Special tokens, single characters and a head for question answering are kept.
+
+    Checks that all texts give the same pieces, and a sample of texts the same logits.
+
+    Tells what other texts cost: pieces per character in fifteen languages, before and after.
 
     Example: lbkd trim distill.combined.impurity --corpus my-data --out small
 

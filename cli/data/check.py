@@ -19,9 +19,9 @@ def check(
 ) -> None:
     """Report every fault of data files with its kind, place and remedy.
 
-    Files that share question ids, such as those of several languages, are held against each other: ids that
-    one of them lacks are told, and are no fault. Reports of `translate` and `data repair` are passed over.
-    The exit code is 2 if any file has a fault.
+    The exit code is 2 if any file has a fault. Reports of `translate` and `data repair` are passed over.
+
+    Of files that share question ids, the ids that one of them lacks are told, which is no fault.
 
     Example: lbkd data check train.en.json train.es.json
     """

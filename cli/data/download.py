@@ -26,8 +26,9 @@ def download(
 ) -> None:
     """Download a public dataset into the data folder and check every file by sha256.
 
-    Complete files are not fetched again; an interrupted download is continued. Files that were changed since
-    their download are replaced only with --overwrite.
+    Complete files are not fetched again; an interrupted download is continued.
+
+    Files that were changed since their download are replaced only with --overwrite.
 
     Example: lbkd data download squad
 

@@ -26,8 +26,10 @@ def repair(
     """Correct answers that are off their offsets or cut inside a character.
 
     The occurrence nearest to the offset is taken; a far one, or another spelling, has a lower score.
-    Offsets in bytes or UTF-16 units are recognised. Answers that are not found are discarded. All files
-    are written, or none.
+
+    Offsets in bytes or UTF-16 units are recognised. Answers that are not found are discarded.
+
+    All files are written, or none.
 
     Writes repaired/<file> and repaired/repair-report.json beside each file.
 

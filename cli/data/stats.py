@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 def stats(settings: "Settings", json: Json = False) -> None:
     """Count passages, questions and answers of each language, and pairs and windows of each language branch.
 
-    An answer that begins or ends inside a token of --model cannot be given exactly: "whole_answers" is the
-    share of the others, by each question's first answer.
+    "whole_answers" is the share of answers that are whole tokens of --model; no other can be given exactly.
 
     Example: lbkd data stats --corpus my-data --languages en,es
     """

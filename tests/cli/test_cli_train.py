@@ -23,6 +23,7 @@ SCORES = {
     "exact_match",
     "f1",
     "questions",
+    "shared_questions",
 }
 
 

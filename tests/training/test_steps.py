@@ -61,7 +61,7 @@ def test_the_rows_of_the_results(done: tuple[Path, list[dict[str, Any]], Notes])
     ]
     for row in rows:
         promised = {"model", "task", "language", "question_language", "zero_shot"}
-        promised |= {"exact_match", "f1", "questions"}
+        promised |= {"exact_match", "f1", "questions", "shared_questions"}
         assert row.keys() == promised
         assert row["zero_shot"] == (row["language"] == "de")
         assert row["questions"] == 6
