@@ -65,8 +65,8 @@ def test_the_smallest_span_of_whole_clusters(text: str, data: st.DataObject) -> 
 def test_many_spans_of_a_long_text_cost_one_pass() -> None:
     text = "e\u0301京" * 50_000
     chance = random.Random(0)
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(10_000):
         start = chance.randrange(len(text))
         assert widen(text, start, start + 1)[0] <= start
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2

@@ -84,7 +84,7 @@ def test_the_two_lines_run_as_they_stand_in_an_empty_folder(tmp_path: Path) -> N
             env={**os.environ, "OMP_NUM_THREADS": "2"},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr

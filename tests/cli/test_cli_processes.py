@@ -74,7 +74,7 @@ def test_stopping(options: list[Any], tmp_path: Path, number: signal.Signals, co
             break
         time.sleep(0.1)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert (process.returncode, out) == (code, "")
     assert err.splitlines()[-1] == "stopped; finished steps are kept: the same command goes on after them"
     assert "Traceback" not in err

@@ -193,7 +193,7 @@ def test_sigterm_ends_training_with_a_message_and_a_checkpoint(
         while steps_logged(tmp_path / "work" / "runs") < 3 and time.monotonic() < until:
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
     finally:
         process.kill()
     assert process.returncode == 143, err

@@ -126,7 +126,7 @@ def test_an_unknown_name_is_refused_at_once() -> None:
                 "Name a folder with config.json, weights (safetensors) and tokenizer, a hub id, or e5-small."
             )
             assert "\n" not in message
-    assert monotonic() - began < 10
+    assert monotonic() - began < 30
 
 
 def test_damaged_folders_are_refused(tiny_model_folder: Path, tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ two_steps()
 group.stop()
 threads = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]  # none but on Linux
 assert not [name for name in threads if "gloo" in name], threads  # they may abort Python while it ends
-assert time.perf_counter() - began < 30
+assert time.perf_counter() - began < 120
 """
 
 
@@ -277,7 +277,7 @@ def test_no_compiler_is_needed_and_standard_output_stays_free(tmp_path: Path) ->
         [sys.executable, "-c", TWO_STEPS], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=90
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 180
     assert not (tmp_path / "built").exists()
 
 
