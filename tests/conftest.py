@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from odd_texts import ODD_TEXTS
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 # Before anything imports transformers or torch: no test waits for a network, tiny models do not share cores.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# An example may take its time where other programs compute, too.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
