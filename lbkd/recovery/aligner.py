@@ -85,7 +85,7 @@ class Aligner:
         outer = np.concatenate([[0.0], links.sum(0).cumsum()])
         first, last = np.array(columns)[:, None], np.array(columns)[None, :] + 1
         whole = max(len(solid or rows), float(links[solid or rows].sum()))
-        scores = 2 * (inner[last] - inner[first]) / (outer[last] - outer[first] + whole)
+        scores = 2 * (inner[last] - inner[first]) / (np.maximum(outer[last] - outer[first], 0) + whole)
         scores = np.where(last > first, scores, -1.0)
         i, j = np.unravel_index(int(scores.argmax()), scores.shape)
         if scores[i, j] <= 0:
