@@ -1,6 +1,5 @@
 """Components tried on a small made-up batch, before anything is trained."""
 
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -8,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lbkd.contracts.fitted import storable
 from lbkd.contracts.losses import LossContract
 from lbkd.contracts.made_up import Case, cases
 from lbkd.contracts.parameters import refuse_parameters
 from lbkd.contracts.weights import WeightsContract
 from lbkd.criterions import Criterion
 from lbkd.criterions import registry as criterions
-from lbkd.distributed.group import world_size
 from lbkd.errors import ConfigError
 from lbkd.models.span import SpanLogits
 from lbkd.registry.errors import PluginError
@@ -34,7 +33,8 @@ def try_weighting(weighting: Weighting, languages: Sequence[str], teachers: Sequ
         teachers: K names.
 
     Raises:
-        ConfigError: it does not fit the teachers, or has trainable parameters.
+        ConfigError: it does not fit the teachers, has trainable parameters, or learns what no checkpoint can
+            hold.
         PluginError: it raises, or its weights are not what `Weighting` requires.
     """
     refuse_parameters(weighting, weightings)
@@ -54,9 +54,8 @@ def try_weighting(weighting: Weighting, languages: Sequence[str], teachers: Sequ
         learned = weighting.fit(iter(case.halves()))
     if not (isinstance(learned, Mapping) and all(isinstance(v, int | float) for v in learned.values())):
         raise PluginError(f"{who}: `fit` returns {learned!r}; needed is a dictionary of numbers by name.")
-    if world_size() > 1:
-        with weightings.told(weighting, "handing what it learned to other ranks (pickle)"):
-            pickle.dumps(weighting)
+    if type(weighting).fit is not Weighting.fit:
+        storable(weighting)
     with _tried(case, [], who):
         _weights(weighting, case)
 
@@ -86,7 +85,7 @@ def try_criterion(criterion: Criterion) -> None:
 
 
 def _same(weighting: Weighting, case: Case, who: str) -> None:
-    """Check weights, and that padding, other examples and the order of teachers do not change them."""
+    """Check weights, and that neither padding nor other examples change them."""
     for half, found in enumerate(_weights(weighting, case)):
         if not torch.equal(found, _weights(weighting, case)[half]):
             continue  # it draws random numbers

@@ -25,6 +25,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from lbkd.contracts.fitted import Fitted
 from lbkd.distributed import collectives, group
 from lbkd.distributed.hosts import lost_rank_error
 from lbkd.distributed.interrupts import Interrupts
@@ -32,7 +33,6 @@ from lbkd.errors import ConfigError, LbkdError, out_of_memory
 from lbkd.progress import Listener
 from lbkd.training.engine import Engine
 from lbkd.training.metrics_log import MetricsLog
-from lbkd.training.teacher_logits import Fitted
 from lbkd.workspace import (
     damaged,
     differences,

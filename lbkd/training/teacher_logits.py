@@ -2,17 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
-from pickle import UnpicklingError
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from lbkd.contracts.fitted import Fitted, storable
 from lbkd.contracts.weights import WeightsContract
 from lbkd.distributed import collectives
 from lbkd.distributed.group import rank
-from lbkd.errors import ConfigError
 from lbkd.features.batches import Batch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.models.span import SpanLogits
@@ -21,15 +18,6 @@ from lbkd.weighting import TeacherContext, Weighting, aggregate, registry
 
 _EXAMPLES = 64
 """Windows of one batch while a weighting is fitted."""
-
-
-class Fitted(NamedTuple):
-    """What a weighting learned."""
-
-    attributes: dict[str, Any]
-    """Of the fitted weighting."""
-    learned: dict[str, float]
-    """Numbers by name, for the log."""
 
 
 @dataclass
@@ -74,7 +62,7 @@ class TeacherLogits:
                 return None
             with registry.told(self.weighting, "`fit`"):
                 learned = self.weighting.fit(self._examples(features))
-            return Fitted(_storable(self.weighting), learned)
+            return Fitted(storable(self.weighting), learned)
 
         found: Fitted = collectives.broadcast_object(collectives.raise_on_all_ranks(fitted))
         return found
@@ -101,18 +89,3 @@ class TeacherLogits:
                     tuple(self.stores), batch.passage_languages, batch.question_languages, gold, batch.mask
                 ),
             )
-
-
-def _storable(weighting: Weighting) -> dict[str, Any]:
-    """A copy of the attributes, as a checkpoint gives them back."""
-    file = BytesIO()
-    try:
-        torch.save(vars(weighting), file)
-        file.seek(0)
-        attributes: dict[str, Any] = torch.load(file, weights_only=True)
-    except (UnpicklingError, AttributeError, TypeError) as error:
-        raise ConfigError(
-            f"weighting {type(weighting).__name__}: checkpoints cannot hold its attributes "
-            f"{', '.join(vars(weighting))}: make them tensors, numbers, texts, or lists and dicts of these."
-        ) from error
-    return attributes

@@ -66,8 +66,8 @@ class Weighting(ABC):
         """Learn from the training data; called once per run, on rank 0, before the first `weights`.
 
         Other ranks, and a run that goes on from a checkpoint, get the attributes of the fitted weighting:
-        tensors, numbers, texts, or lists and dicts of these (checked after the call). A copy learns from a
-        made-up batch before any teacher is trained. By default nothing is read or learned.
+        tensors, numbers, texts, or lists and dicts of these (checked). A copy learns from a made-up batch
+        before any teacher is trained. By default nothing is read or learned.
 
         Args:
             examples: arguments of `weights` for the windows of the run, in random order, start and end logits

@@ -168,6 +168,11 @@ WRONG = {
         weighting(EQUAL, "    def fit(self, examples):\n        return None"),
         ["`fit` returns None; needed is a dictionary of numbers by name"],
     ),
+    "a fit that learns what no checkpoint can hold": (
+        "weighting",
+        weighting(EQUAL, "    def fit(self, examples):\n        self.rule = lambda: 1\n        return {}"),
+        ["weighting Mine: checkpoints cannot hold its attributes rule"],
+    ),
     "a constructor that fails": (
         "weighting",
         weighting(EQUAL, "    def __init__(self, rate: float = 0.0):\n        self.rate = 1 / rate"),
