@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lbkd import __version__
-from lbkd.errors import ConfigError, LbkdError, UnknownNameError, nearest
+from lbkd.errors import ConfigError, LbkdError, UnknownNameError, nearest, out_of_memory
 from lbkd.provenance import source_hash
 from lbkd.registry.entries import check_name, claims, entries_of, package, qualified
 from lbkd.registry.errors import raised_inside
@@ -28,8 +28,6 @@ from lbkd.registry.secrets import secret_values
 T = TypeVar("T")
 PLUGIN_FILE = "lbkd_plugin_"
 """Beginning of the name of a plugin file's module, before the file's own name."""
-_MEMORY = ("MemoryError", "OutOfMemoryError")
-"""Names of exceptions that are no component's fault."""
 KINDS = {
     "task": "lbkd.tasks",
     "criterion": "lbkd.criterions",
@@ -195,7 +193,7 @@ class Registry(Generic[T]):
             raise
         except (Exception, SystemExit) as error:
             cls: type[Any] = component if inspect.isclass(component) else type(component)
-            if cls.__module__.partition(".")[0] == "lbkd" or type(error).__name__ in _MEMORY:
+            if cls.__module__.partition(".")[0] == "lbkd" or out_of_memory(error):
                 raise
             raise raised_inside(f"{self.described(component)}: {doing}", error, cls) from error
 
