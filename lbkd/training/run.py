@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +85,8 @@ class Run:
     task: Task
     pairs: list[LanguagePair]
     """(passage language, question language) of the questions that the model learns from."""
+    teachers: list[Teacher]
+    """Teachers whose logits the model learns from."""
     criterion: Criterion
     weighting: Weighting | None
     """None for a task without teachers."""
@@ -122,16 +123,12 @@ class Run:
             components=Components(**{**vars(given), "criterion": name}),
             task=task,
             pairs=checked_pairs(task, settings.corpus.languages, settings.corpus.source),
+            teachers=teachers,
             criterion=criterion,
             weighting=weighting,
             masking=masking,
             selection=selection_set(project, split) if split else None,
         )
-
-    @cached_property
-    def teachers(self) -> list[Teacher]:
-        """Teachers whose logits the model learns from."""
-        return checked_teachers(self.task, self.project.settings.corpus.languages)
 
     @property
     def folder(self) -> Path:
