@@ -17,8 +17,6 @@ from lbkd.corpus.formats import records
 from lbkd.errors import ConfigError, DataError
 from lbkd.outputs import replacing_files
 
-_REPAIRED = ("misplaced answer", "negative start", "cut character")
-"""Kinds of faults that converted files may have, since `lbkd data repair` mends them."""
 _ENDINGS = (".gz", ".bz2", ".xz", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet")
 
 
@@ -101,7 +99,7 @@ def _checked(path: Path, target: Path, value: Any, counts: Counts) -> Converted:
     data, faults = squad.inspect(target, value)
     if not any(question.answers for question in data.questions):
         return Converted(path, target, 0, 0, 0, counts.result())
-    if unmended := [fault for fault in faults if fault.kind not in _REPAIRED]:
+    if unmended := [fault for fault in faults if fault.kind not in squad.MENDABLE]:
         raise refusal(path, "", unmended)
     for fault in faults:
         if fault.kind == "cut character":

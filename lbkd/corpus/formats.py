@@ -140,11 +140,12 @@ def of_value(value: Any) -> Format | None:
     if isinstance(value, dict) and "data" in value and not isinstance(value["data"], list):
         return None
     first = next(iter(records(value)), None)
-    if not isinstance(first, dict) or "paragraphs" in first:
+    if not isinstance(first, dict):
+        return None
+    if "paragraphs" in first:
         nested = isinstance(value, dict) and "data" in value
-        return (
-            None if first is None or nested or not isinstance(first, dict) else Format(_BARE, _remedy(first))
-        )
+        name = "articles with 'paragraphs', not in an object with the list 'data'"
+        return None if nested else Format(name, _remedy(first))
     if "document_plaintext" in first:
         return Format("records of TyDiQA, not SQuAD's nested format", _remedy(first))
     if "qas" in first and _named(first, CONTEXTS):
@@ -156,9 +157,6 @@ def of_value(value: Any) -> Format | None:
     return Format(
         f"{shape} of questions as Hugging Face datasets have them, not SQuAD's nested format", _remedy(first)
     )
-
-
-_BARE = "articles with 'paragraphs', not in an object with the list 'data'"
 
 
 def _remedy(record: Any) -> str:

@@ -20,6 +20,9 @@ from lbkd.graphemes import widen
 from lbkd.recovery.place import by_place
 from lbkd.workspace import fingerprint, write_text
 
+MENDABLE = ("misplaced answer", "negative start", "cut character")
+"""Kinds of faults of answers that `lbkd data repair` corrects."""
+
 TOLERATED = frozenset({"cut character"})
 """Kinds of faults of answers that `read` accepts, since public test sets have them (MLQA's Hindi one)."""
 

@@ -26,8 +26,6 @@ from lbkd.recovery.words import Span
 from lbkd.workspace import add_to_json, replacing_file
 
 REPORT = "repair-report.json"
-_MENDABLE = ("misplaced answer", "negative start", "cut character")
-"""Kinds of `lbkd.corpus.check.Fault` that `repair` corrects."""
 _LANGUAGE = "en"
 """Language whose rules split passages into sentences, since the file's language is unknown."""
 
@@ -54,7 +52,7 @@ def repair(
     results, faults = {}, []
     for path in paths:
         try:
-            results[path] = _Repair(squad.read(path, "", _MENDABLE), original, min_score).result()
+            results[path] = _Repair(squad.read(path, "", squad.MENDABLE), original, min_score).result()
         except DataError as error:
             faults.append(str(error))
     if faults:

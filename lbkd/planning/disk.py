@@ -52,8 +52,7 @@ class Disk:
 def packed_corpus(estimator: Estimator) -> float:
     """Gigabytes of the packed texts: the files that are there already, or a guess from the tokens."""
     if (size := estimator.assumed_size) is not None:
-        tokens = size.passages * size.passage_tokens + size.questions * size.question_tokens
-        return 1e-9 * _PACKED_BYTES * tokens * len(estimator.settings.corpus.languages)
+        return 1e-9 * _PACKED_BYTES * size.tokens * len(estimator.settings.corpus.languages)
     project = estimator.project
     corpora = [project.train_corpus, *([project.test_corpus] if project.has_test else [])]
     folder = estimator.settings.workspace / "corpus"
@@ -64,9 +63,8 @@ def packed_corpus(estimator: Estimator) -> float:
 def token_tables(estimator: Estimator) -> float:
     """Gigabytes of token tables: 12 bytes a token (id and two offsets) and 8 bytes a text."""
     if (size := estimator.assumed_size) is not None:
-        tokens = size.passages * size.passage_tokens + size.questions * size.question_tokens
         texts = size.passages + size.questions
-        return 1e-9 * len(estimator.settings.corpus.languages) * (12 * tokens + 8 * texts)
+        return 1e-9 * len(estimator.settings.corpus.languages) * (12 * size.tokens + 8 * texts)
     project = estimator.project
     found = [project.train_features]
     if project.has_test:

@@ -32,6 +32,11 @@ class Size(BaseModel):
     question_tokens: int
     """Tokens of a question."""
 
+    @property
+    def tokens(self) -> int:
+        """Tokens of all texts of one language."""
+        return self.passages * self.passage_tokens + self.questions * self.question_tokens
+
 
 @dataclass(frozen=True)
 class Workload:

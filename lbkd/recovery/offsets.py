@@ -28,8 +28,8 @@ def character(text: str, offset: int, unit: str) -> int:
     """
     if unit == CHARACTERS or offset < 0:
         return offset
-    before = _measured(text, unit)
-    return (*starts(text), len(text))[bisect_right(before, offset) - 1]
+    clusters, n = starts(text), bisect_right(_measured(text, unit), offset) - 1
+    return clusters[n] if n < len(clusters) else len(text)
 
 
 def unit_of(answers: Iterable[tuple[str, str, int]]) -> str:

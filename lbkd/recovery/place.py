@@ -1,10 +1,9 @@
 """The occurrence of an answer that is meant by a stated place, which may be wrong or missing."""
 
-import html
 import re
 
 from lbkd.graphemes import widen
-from lbkd.recovery.recover import RecoveredAnswer
+from lbkd.recovery.recover import RecoveredAnswer, spellings
 from lbkd.recovery.search import fold, fold_loosely, places
 from lbkd.recovery.words import Span, word_ends
 
@@ -92,7 +91,7 @@ def _method(alike: float) -> str:
 def _likeness_of_occurrences(answer: str, text: str, window: Span) -> dict[Span, float]:
     """Verbatim and folded occurrences that begin in a window, widened to whole grapheme clusters."""
     found: dict[Span, float] = {}
-    for spelling in dict.fromkeys((answer, html.unescape(answer), html.escape(answer, quote=False))):
+    for spelling in spellings(answer):
         spans = {
             Span(*widen(text, place, place + len(spelling))) for place in places(text, spelling, *window)
         }

@@ -98,10 +98,15 @@ def by_alignment(aligner: Aligner, source: str, span: Span, text: str) -> Recove
 
 
 def _occurrences(answer: str, text: str) -> Iterator[tuple[str, list[Span]]]:
-    """Method and occurrences of an answer, which may have HTML entities that the text lacks or lack them."""
-    for spelling in dict.fromkeys((answer, html.unescape(answer), html.escape(answer, quote=False))):
+    """Method and occurrences of an answer in any of its spellings."""
+    for spelling in spellings(answer):
         yield "answer", exact(text, spelling)
         yield "answer-normalized", normalized(text, spelling)
+
+
+def spellings(answer: str) -> list[str]:
+    """An answer as it is, with HTML entities in the place of characters, and the other way round."""
+    return list(dict.fromkeys((answer, html.unescape(answer), html.escape(answer, quote=False))))
 
 
 def _word_score(text: str, span: Span) -> float:

@@ -209,16 +209,12 @@ class TrainingLoop:
         if (teachers := self.material.teachers) is not None:
             collectives.raise_on_all_ranks(lambda: teachers.contract.look(teachers.weighting))
         skipped, in_a_row = self.engine.skipped()
-        scaled = (
-            compute_dtype(self.settings.runtime.precision) == torch.float16
-        )  # whose scale is searched for
-        most = max(_MOST_SKIPPED * self.schedule.steps, _MOST_SKIPS if scaled else 0)
+        half = compute_dtype(self.settings.runtime.precision) == torch.float16  # the loss's scale is sought
+        most = max(_MOST_SKIPPED * self.schedule.steps, _MOST_SKIPS if half else 0)
         if skipped <= most and in_a_row <= _MOST_SKIPS:
             return
-        causes = [
-            sum(counts)
-            for counts in zip(*collectives.all_gather_objects(self.contract.causes()), strict=True)
-        ]
+        of_ranks = collectives.all_gather_objects(self.contract.causes())
+        causes = [sum(counts) for counts in zip(*of_ranks, strict=True)]
         who = criterions.described(self.material.criterion)
         reason = {
             0: f"the teachers' stored logits were not finite in {causes[0]} batches: score them again.",

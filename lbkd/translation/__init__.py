@@ -53,8 +53,8 @@ class Translator(ABC):
     def fingerprint(self, source: str, target: str) -> dict[str, Any]:
         """A JSON-like value that determines the translation of a text: options, hashes of models, versions.
 
-        By default the constructor's arguments without secrets; the instance must
-        keep them as attributes of equal names.
+        By default the constructor's arguments without secrets; the instance must keep them as attributes of
+        equal names.
         """
         return {name: vars(self)[name] for name in signature(type(self)).parameters if not is_secret(name)}
 
