@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from lbkd.errors import ConfigError
-from lbkd.weighting import Weighting
+from lbkd.weighting import Weighting, registry
 
 
 class Fitted(NamedTuple):
@@ -32,7 +32,7 @@ def storable(weighting: Weighting) -> dict[str, Any]:
         attributes: dict[str, Any] = torch.load(file, weights_only=True)
     except (UnpicklingError, AttributeError, TypeError) as error:
         raise ConfigError(
-            f"weighting {type(weighting).__name__}: checkpoints cannot hold its attributes "
+            f"{registry.described(weighting)}: checkpoints cannot hold its attributes "
             f"{', '.join(vars(weighting))}: make them tensors, numbers, texts, or lists and dicts of these."
         ) from error
     return attributes

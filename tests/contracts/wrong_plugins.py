@@ -171,7 +171,7 @@ WRONG = {
     "a fit that learns what no checkpoint can hold": (
         "weighting",
         weighting(EQUAL, "    def fit(self, examples):\n        self.rule = lambda: 1\n        return {}"),
-        ["weighting Mine: checkpoints cannot hold its attributes rule"],
+        ["weighting 'mine' of wrong.py: checkpoints cannot hold its attributes rule"],
     ),
     "a constructor that fails": (
         "weighting",

@@ -210,7 +210,8 @@ class Odd(Learned):
 
 
 def test_a_weighting_that_no_checkpoint_can_hold_is_refused() -> None:
-    with pytest.raises(ConfigError, match="weighting Odd: checkpoints cannot hold its attributes .*odd"):
+    told = r"weighting test_checkpoints\.Odd: checkpoints cannot hold its attributes .*odd"
+    with pytest.raises(ConfigError, match=told):
         TeacherLogits({}, Odd()).fit(mock.Mock())
 
 
