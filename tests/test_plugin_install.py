@@ -54,7 +54,7 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
         env=os.environ | offline,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -156,7 +156,7 @@ def test_a_killed_rank_ends_the_other_host_with_a_message(
         time.sleep(0.1)
     (rank,) = set(hosts[1].processes("lbkd_cli")) - set(hosts[1].processes("torch.distributed.run"))
     os.kill(rank, signal.SIGKILL)
-    first, second = started.wait(60)
+    first, second = started.wait(120)
     assert (first.code, second.code) == (1, 1)
     assert "error: host1: another rank has ended, or its host cannot be reached" in first.err
     assert "Signal 9 (SIGKILL)" in second.err
