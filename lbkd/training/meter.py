@@ -81,6 +81,8 @@ class Meter:
             numbers |= {"kd_to_nll": numbers["kd"] / numbers["nll"]} if "kd" in numbers else {}
         tokens, squares, chosen = (sum(entry[i] for entry in everyone) for i in (1, 2, 3))
         flops = training_flops(self.weights, tokens, squares, *self.shape) + self.head * chosen
+        rate = flops / seconds
+        self.peak = max(self.peak, rate)  # a machine that was busy when the peak was measured has a higher one
         norm = engine.gradient_norm
         if norm is not None:
             numbers["gradient_norm"] = norm
@@ -88,6 +90,6 @@ class Meter:
         return numbers | {
             "learning_rate": engine.learning_rate,
             "tokens_per_second": tokens / seconds,
-            "peak_share": flops / seconds / self.peak,
+            "peak_share": rate / self.peak,
             "skipped_steps": float(engine.skipped()[0]),
         }
