@@ -2,12 +2,13 @@
 
 import sys
 import traceback
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
 from lbkd import __version__
-from lbkd.errors import LbkdError, out_of_memory
+from lbkd.errors import ConfigError, LbkdError, out_of_memory
 
 from . import components, data, infer, plan, reproduce, status, train, translate, trim
 from .console import err
@@ -69,6 +70,14 @@ def _command_line() -> Any:
     return top
 
 
+def _whose() -> str:
+    """The rank of an error, where others have ranks too and the launcher's variables make sense."""
+    with suppress(ConfigError):
+        if number := rank():
+            return f"rank {number}: "
+    return ""
+
+
 def main() -> None:
     """Run the command line; exit code 2 for an error that the user can mend."""
     for stream in (sys.stdout, sys.stderr):
@@ -84,5 +93,5 @@ def main() -> None:
         if invocation.debug:
             traceback.print_exc()
         err.print("[bold red]error:[/] ", markup=True, end="")
-        err.print((f"rank {rank()}: " if rank() else "") + (lack or str(error)))
+        err.print(_whose() + (lack or str(error)))
         sys.exit(2)

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -172,7 +171,8 @@ class Ranks:
 
     def start(self) -> None:
         """Start the ranks, wait for them, and exit with their code; return at once inside a rank."""
-        from lbkd.distributed.launch import launch, launched
+        from lbkd.distributed.launch import launch
+        from lbkd.distributed.launchers import launched
 
         if self.nproc is None or self.nproc == 1 or launched():
             return
@@ -262,10 +262,15 @@ def names(text: str | None) -> list[str] | None:
 
 
 def rank() -> int:
-    """Rank of this process in a launcher's ranks; 0 without a launcher."""
-    from lbkd.distributed.launch import launched
+    """Rank of this process in a launcher's ranks; 0 without a launcher.
 
-    return int(os.environ["RANK"]) if launched() else 0
+    Raises:
+        ConfigError: see `launchers.launched_place`.
+    """
+    from lbkd.distributed.launchers import launched_place
+
+    place = launched_place()
+    return place.rank if place is not None else 0
 
 
 def model_folder(name: str, workspace: Path) -> Path:

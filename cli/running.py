@@ -43,7 +43,7 @@ def running(
             f"workspace {str(settings.workspace)!r} cannot be written: {error}. Name another --workspace."
         ) from error
     from lbkd.distributed import group, hosts
-    from lbkd.distributed.launch import launched
+    from lbkd.distributed.launchers import launched
     from lbkd.project import Project
 
     if trains and launched():

@@ -18,6 +18,7 @@ import numpy as np
 from lbkd import criterions
 from lbkd.config import BUILTIN_CORPUS, Settings
 from lbkd.distributed.launch import _free_port
+from lbkd.distributed.launchers import _SCHEDULERS
 from lbkd.features.tokens import Ints
 from lbkd.settings import load_settings
 from lbkd.teachers.store import LogitsStore, StoredLogits
@@ -36,6 +37,20 @@ _PRELOADED = [
     "lbkd.training.steps",
 ]
 _ENVIRONMENT = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+
+LAUNCHERS_VARIABLES = (
+    *(
+        "RANK",
+        "WORLD_SIZE",
+        "LOCAL_RANK",
+        "MASTER_ADDR",
+        "MASTER_PORT",
+        "SLURM_STEP_NODELIST",
+        "SLURM_JOB_ID",
+    ),
+    *(name for names in _SCHEDULERS.values() for name in names if name is not None),
+)
+"""Environment variables from which a place among ranks is read."""
 
 
 class RanksFailed(AssertionError):

@@ -10,7 +10,7 @@ import torch.distributed.nn  # noqa: F401  (imported before a group exists: its 
 from torch._C._distributed_c10d import HashStore
 
 from lbkd.distributed.hosts import join_group
-from lbkd.distributed.launch import launched
+from lbkd.distributed.launchers import Place, launched_place
 from lbkd.distributed.process import allow_many_files, keep_freed_memory
 from lbkd.errors import ConfigError
 
@@ -28,22 +28,35 @@ def start(nproc: int | None = None) -> tuple[int, int]:
         (rank, world size).
 
     Raises:
-        ConfigError: the launcher started another number of ranks, or the ranks cannot reach one another.
+        ConfigError: see `launched_place`; the launcher started another number of ranks, or more on this host
+            than it has GPUs; or the ranks cannot reach one another.
     """
     if dist.is_initialized():
         return rank(), world_size()
     keep_freed_memory()
     allow_many_files()
-    started = int(os.environ.get("WORLD_SIZE", 1)) if launched() else 1
+    place = launched_place()
+    started = place.world_size if place is not None else 1
     if nproc not in (None, started):
         raise ConfigError(
             f"--nproc {nproc}, but the number of ranks started is {started}; leave --nproc out."
         )
-    if launched():
-        join_group(_backend())
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    if place is not None:
+        _take_device(place)
+        join_group(place, _backend())
     return rank(), world_size()
+
+
+def _take_device(place: Place) -> None:
+    """Make the GPU of the rank's own number the current one."""
+    if not torch.cuda.is_available():
+        return
+    if place.local_rank >= (gpus := torch.cuda.device_count()):
+        raise ConfigError(
+            f"rank {place.rank} is number {place.local_rank} of this host's ranks (from 0), but the host has "
+            f"{gpus} GPUs that this process sees: start one rank a GPU (--nproc {gpus})."
+        )
+    torch.cuda.set_device(place.local_rank)
 
 
 def start_alone() -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import time
 from contextlib import suppress
 from datetime import timedelta
 
@@ -10,11 +11,15 @@ import psutil
 import torch.distributed as dist
 from torch._C._distributed_c10d import Store
 from torch.distributed.distributed_c10d import _get_default_store, _set_pg_timeout
+from torch.distributed.rendezvous import rendezvous
 
+from lbkd.distributed.launchers import Place
 from lbkd.errors import ConfigError, LbkdError
 
 _JOIN_TIMEOUT = timedelta(minutes=10)
 """Time that a rank waits for the other ranks to start."""
+_NAME_TIMEOUT = 60.0
+"""Seconds that a rank waits until the first host's name is known."""
 _COLLECTIVE_TIMEOUT = timedelta(hours=2)
 """Time that a rank waits in a collective operation: rank 0 may have long work of its own meanwhile."""
 _LAST_WORDS = timedelta(seconds=5)
@@ -24,34 +29,63 @@ _store: Store | None = None
 """The key-value store at which the ranks met; it outlives their process group."""
 
 
-def join_group(backend: str) -> None:
+def join_group(place: Place, backend: str) -> None:
     """Join the process group of the ranks that a launcher started.
 
     Raises:
-        ConfigError: the launcher's variables are incomplete, or the other ranks do not join in time.
+        ConfigError: the meeting place has no known address, its port is taken, or the other ranks do not join
+            in `_JOIN_TIMEOUT`.
     """
-    missing = sorted({"WORLD_SIZE", "MASTER_PORT"} - os.environ.keys())
-    if missing:
-        raise ConfigError(
-            f"RANK and MASTER_ADDR are set, but not {' and '.join(missing)}: a launcher sets them all. Start "
-            "the ranks with torchrun or deepspeed (docs/multi-node.md); for a single process unset RANK."
-        )
-    master = os.environ["MASTER_ADDR"]
-    interface = interface_towards(master)
+    place.publish()
+    _check_address(place)
+    interface = interface_towards(place.address)
     if interface is not None:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
+    began = time.monotonic()
     try:
-        dist.init_process_group(backend, timeout=_JOIN_TIMEOUT)
+        met = rendezvous("env://", place.rank, place.world_size, timeout=_JOIN_TIMEOUT)
+        store, rank, world_size = next(met)
+        left = max(_JOIN_TIMEOUT - timedelta(seconds=time.monotonic() - began), timedelta(seconds=1))
+        store.set_timeout(left)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=left)
     except RuntimeError as error:
-        raise ConfigError(
-            f"{socket.gethostname()}: the ranks do not meet at {master}:{os.environ['MASTER_PORT']} in "
-            f"{_JOIN_TIMEOUT.seconds} s ({_reason(error)}). Start them on every host, with an address of the "
-            f"first host that all of them reach, and no firewall between{_loopback_note(interface)}; see "
-            "docs/multi-node.md."
-        ) from error
+        raise _not_met(place, error, interface) from error
     global _store
     _store = _get_default_store()
     _set_pg_timeout(_COLLECTIVE_TIMEOUT)
+
+
+def _check_address(place: Place) -> None:
+    """Wait a little for a name that is not known yet: a cluster may start its name service after a rank."""
+    until = time.monotonic() + _NAME_TIMEOUT
+    while True:
+        try:
+            socket.getaddrinfo(place.address, place.port)
+        except OSError as error:
+            if time.monotonic() > until:
+                raise ConfigError(
+                    f"{socket.gethostname()}: MASTER_ADDR={place.address} is no name or address that this "
+                    f"host knows ({error.strerror}). Take an address of the first host."
+                ) from error
+            time.sleep(1)
+        else:
+            return
+
+
+def _not_met(place: Place, error: Exception, interface: str | None) -> ConfigError:
+    where = f"{place.address}:{place.port}"
+    if "EADDRINUSE" in str(error):
+        return ConfigError(
+            f"{socket.gethostname()}: the ranks cannot meet at {where}, since another program has this port: "
+            "another training on this host, or one that is ending. Set another MASTER_PORT for all ranks "
+            "(torchrun --master-port, deepspeed --master_port)."
+        )
+    return ConfigError(
+        f"{socket.gethostname()}: the ranks do not meet at {where} in {_JOIN_TIMEOUT.seconds} s "
+        f"({_reason(error)}). Start {place.world_size} of them on all hosts together, with an address of the "
+        f"first host that every host reaches, and no firewall between{_loopback_note(interface)}; see "
+        "docs/multi-node.md."
+    )
 
 
 def told_by_another(message: str) -> bool:

@@ -13,11 +13,6 @@ _GRACE = 30.0
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def launched() -> bool:
-    """True if a launcher (`launch`, torchrun or deepspeed) started this process as a rank."""
-    return {"RANK", "MASTER_ADDR"} <= os.environ.keys()
-
-
 def launch(command: Sequence[str], nproc: int) -> int:
     """Run `command` in `nproc` processes, each a rank of one process group.
 

@@ -82,7 +82,9 @@ class Meter:
         tokens, squares, chosen = (sum(entry[i] for entry in everyone) for i in (1, 2, 3))
         flops = training_flops(self.weights, tokens, squares, *self.shape) + self.head * chosen
         rate = flops / seconds
-        self.peak = max(self.peak, rate)  # a machine that was busy when the peak was measured has a higher one
+        self.peak = max(
+            self.peak, rate
+        )  # a machine that was busy when the peak was measured has a higher one
         norm = engine.gradient_norm
         if norm is not None:
             numbers["gradient_norm"] = norm

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 import torch.distributed as dist
 from lbkd_cli.main import app
 from lbkd_cli.options import Invocation
-from ranks import Ranks, furthest, settings
+from ranks import LAUNCHERS_VARIABLES, Ranks, furthest, settings
 from safetensors.torch import load_file
 from two_hosts import NAMES, Host, Started, two_hosts
 
@@ -73,7 +74,7 @@ def start(hosts: tuple[Host, Host], launcher: str, own: list[str], folder: Path)
     """lbkd's command `own` on both hosts."""
     (folder / "hosts.txt").write_text("".join(f"{name} slots=1\n" for name in NAMES))
     lines = [[*documented(launcher, number), *own] for number in range(2)]
-    taken = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GLOO_SOCKET_IFNAME")
+    taken = (*LAUNCHERS_VARIABLES, "GLOO_SOCKET_IFNAME")
     env = {key: value for key, value in os.environ.items() if key not in taken}
     return Started(hosts, lines, folder, **{**env, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"})
 
@@ -214,13 +215,41 @@ def difference(how: Settings) -> str:
     return ""
 
 
-def test_ranks_that_do_not_meet_are_told_where_they_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def second_rank(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The variables of rank 1 of 2, where nobody else is; nobody waits for long."""
     group.stop()
     there = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     for name, value in {**there, "GLOO_SOCKET_IFNAME": "lo"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(module, "_JOIN_TIMEOUT", timedelta(seconds=1))
-    with pytest.raises(ConfigError, match=f"do not meet at 127.0.0.1:{there['MASTER_PORT']} "):
+    monkeypatch.setattr(module, "_NAME_TIMEOUT", 0.5)
+    return monkeypatch
+
+
+def test_ranks_that_do_not_meet_are_told_where_they_looked(second_rank: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=f"do not meet at 127.0.0.1:{os.environ['MASTER_PORT']} in 1 s"):
+        group.start()
+
+
+def test_rank_0_waits_for_the_others_no_longer(second_rank: pytest.MonkeyPatch) -> None:
+    second_rank.setenv("RANK", "0")
+    began = time.monotonic()
+    with pytest.raises(ConfigError, match="do not meet at .* Start 2 of them on all hosts together"):
+        group.start()
+    assert time.monotonic() - began < 10
+
+
+def test_a_host_without_a_name_is_told_at_once(second_rank: pytest.MonkeyPatch) -> None:
+    second_rank.setenv("MASTER_ADDR", "no-such-host.invalid")
+    with pytest.raises(ConfigError, match="MASTER_ADDR=no-such-host.invalid is no name or address that this"):
+        group.start()
+
+
+def test_a_port_that_another_program_has(second_rank: pytest.MonkeyPatch) -> None:
+    second_rank.setenv("RANK", "0")
+    taken = socket.create_server(("", int(os.environ["MASTER_PORT"])))
+    with taken, pytest.raises(ConfigError, match="another program has this port: .* Set another MASTER_PORT"):
         group.start()
 
 

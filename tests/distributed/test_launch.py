@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from ranks import LAUNCHERS_VARIABLES
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.distributed import launch as module
-from lbkd.distributed.launch import launch, launched
+from lbkd.distributed.launch import launch
 
 RANK = "import os, pathlib, signal, sys, time; rank = os.environ['RANK']; here = pathlib.Path(sys.argv[1]);"
 """How a rank of these tests begins; it is told a folder."""
@@ -113,16 +114,6 @@ def test_signals_are_passed_on_once(number: signal.Signals, tmp_path: Path) -> N
     assert [(tmp_path / rank).read_text() for rank in "01"] == [f"{number:d} "] * 2
 
 
-def test_who_launched_this(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RANK", "MASTER_ADDR"):
-        monkeypatch.delenv(name, raising=False)
-    assert not launched()
-    monkeypatch.setenv("RANK", "0")  # a batch system's, without a group to join
-    assert not launched()
-    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    assert launched()
-
-
 def train_command(model: Path, workspace: Path, *more: str) -> list[str]:
     sets = {
         "corpus.limit": "2",
@@ -139,8 +130,7 @@ def train_command(model: Path, workspace: Path, *more: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    launchers = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
-    kept = {key: value for key, value in os.environ.items() if key not in launchers}
+    kept = {key: value for key, value in os.environ.items() if key not in LAUNCHERS_VARIABLES}
     return {**kept, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
 
