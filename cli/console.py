@@ -1,6 +1,7 @@
 """Output of the command line: progress, tables, JSON, errors."""
 
 import json
+import signal
 import sys
 import time
 import traceback
@@ -117,7 +118,10 @@ class Reporter:
 
 
 class Terminated(BaseException):
-    """The process received SIGTERM."""
+    """The process received the signal `number`, which ends it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 @contextmanager
@@ -131,7 +135,8 @@ def stoppable(reporter: Reporter | None, message: str) -> Iterator[None]:
     except (KeyboardInterrupt, Terminated) as stopped:
         if reporter is not None:
             reporter.note(message)
-        raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from stopped
+        number = stopped.number if isinstance(stopped, Terminated) else signal.SIGINT
+        raise typer.Exit(128 + number) from stopped
     except Exception as error:
         if reporter is not None:
             reporter.keep_traceback(error)

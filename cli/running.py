@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -50,7 +50,7 @@ def running(
         from lbkd.training.engine import import_deepspeed
 
         import_deepspeed()  # before the ranks meet; its docstring tells why
-    former = signal.signal(signal.SIGTERM, _terminated)
+    former = _handle_signals()
     try:
         message = "stopped; finished steps are kept: the same command goes on after them"
         with stoppable(reporter, message), json_only(json):
@@ -70,7 +70,8 @@ def running(
             raise typer.Exit(2) from error
         raise
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
         group.stop()
 
 
@@ -91,5 +92,18 @@ def _lack_of_memory(settings: "Settings", error: Exception) -> LbkdError | None:
     )
 
 
+def _handle_signals() -> dict[signal.Signals, Any]:
+    """Let SIGTERM and SIGHUP end the command with a word, as SIGINT does; SIGUSR1 is for training alone.
+
+    A signal that is ignored, as under nohup, stays ignored.
+
+    Returns:
+        The former handlers.
+    """
+    handlers = {signal.SIGTERM: _terminated, signal.SIGHUP: _terminated, signal.SIGUSR1: lambda *_: None}
+    heard = {n: handler for n, handler in handlers.items() if signal.getsignal(n) != signal.SIG_IGN}
+    return {number: signal.signal(number, handler) for number, handler in heard.items()}
+
+
 def _terminated(number: int, frame: object) -> None:
-    raise Terminated
+    raise Terminated(number)

@@ -9,15 +9,16 @@ from datetime import timedelta
 
 import psutil
 import torch.distributed as dist
-from torch._C._distributed_c10d import Store
+from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 from torch.distributed.distributed_c10d import _get_default_store, _set_pg_timeout
-from torch.distributed.rendezvous import rendezvous
 
 from lbkd.distributed.launchers import Place
 from lbkd.errors import ConfigError, LbkdError
 
 _JOIN_TIMEOUT = timedelta(minutes=10)
 """Time that a rank waits for the other ranks to start."""
+_GLANCE = timedelta(seconds=3)
+"""Time of one attempt to reach the first rank."""
 _NAME_TIMEOUT = 60.0
 """Seconds that a rank waits until the first host's name is known."""
 _COLLECTIVE_TIMEOUT = timedelta(hours=2)
@@ -27,6 +28,8 @@ _LAST_WORDS = timedelta(seconds=5)
 
 _store: Store | None = None
 """The key-value store at which the ranks met; it outlives their process group."""
+_joined = 0
+"""How often this process has joined a group."""
 
 
 def join_group(place: Place, backend: str) -> None:
@@ -41,18 +44,50 @@ def join_group(place: Place, backend: str) -> None:
     interface = interface_towards(place.address)
     if interface is not None:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
-    began = time.monotonic()
+    global _store, _joined
+    _joined += 1
     try:
-        met = rendezvous("env://", place.rank, place.world_size, timeout=_JOIN_TIMEOUT)
-        store, rank, world_size = next(met)
-        left = max(_JOIN_TIMEOUT - timedelta(seconds=time.monotonic() - began), timedelta(seconds=1))
-        store.set_timeout(left)
-        dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=left)
+        store = PrefixStore(f"group {_joined}", _meet(place))
+        dist.init_process_group(
+            backend, store=store, rank=place.rank, world_size=place.world_size, timeout=_JOIN_TIMEOUT
+        )
     except RuntimeError as error:
         raise _not_met(place, error, interface) from error
-    global _store
     _store = _get_default_store()
     _set_pg_timeout(_COLLECTIVE_TIMEOUT)
+
+
+def _meet(place: Place) -> Store:
+    """The store at which all ranks have arrived; signals take effect while a rank waits.
+
+    Raises:
+        RuntimeError: not all ranks came in `_JOIN_TIMEOUT`, or the port is taken.
+    """
+    # torchrun has a store of its own, at the same address.
+    opens = place.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    until = time.monotonic() + _JOIN_TIMEOUT.seconds
+    while True:
+        try:
+            store = TCPStore(
+                place.address,
+                place.port,
+                is_master=opens,
+                timeout=_GLANCE,
+                wait_for_workers=False,
+                multi_tenant=True,
+            )
+            break
+        except RuntimeError as error:
+            if time.monotonic() > until or "EADDRINUSE" in str(error):
+                raise
+    arrived = f"arrived at {_joined}"
+    come = store.add(arrived, 1)
+    while come < place.world_size:
+        if time.monotonic() > until:
+            raise RuntimeError(f"{come} of {place.world_size} ranks have come")
+        time.sleep(0.05)
+        come = store.add(arrived, 0)
+    return store
 
 
 def _check_address(place: Place) -> None:

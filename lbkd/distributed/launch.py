@@ -8,16 +8,18 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+from lbkd.distributed.interrupts import SAVING, STOPPING
+
 _GRACE = 30.0
 """Seconds that ranks have to end after a rank failed or was interrupted."""
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def launch(command: Sequence[str], nproc: int) -> int:
     """Run `command` in `nproc` processes, each a rank of one process group.
 
     A signal is passed on to every rank once: ranks run outside the terminal's foreground process group, so
-    that the terminal does not signal a rank as well. If a rank fails, the other ranks are terminated.
+    that the terminal does not signal a rank as well. A signal that this process ignores, as under nohup, the
+    ranks ignore too. If a rank fails, the other ranks are terminated.
 
     Returns:
         The exit code of the first rank that failed, else 0.
@@ -33,11 +35,13 @@ def launch(command: Sequence[str], nproc: int) -> int:
     interrupts = []
 
     def pass_on(number: int, _: FrameType | None) -> None:
-        interrupts.append(number)
+        if number != SAVING:
+            interrupts.append(number)
         for process in ranks:
             process.send_signal(number)
 
-    former = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    heard = [number for number in (*STOPPING, SAVING) if signal.getsignal(number) != signal.SIG_IGN]
+    former = {number: signal.signal(number, pass_on) for number in heard}
     try:
         for rank in map(str, range(nproc)):
             own = {**environment, "RANK": rank, "LOCAL_RANK": rank}

@@ -106,12 +106,13 @@ class Checkpoints:
             yield self._resume(engine, total, log)
 
     def after_step(self, engine: Engine, state: TrainingState, log: MetricsLog | None) -> None:
-        """Save if the time has come, or if any rank was interrupted: then all ranks obey the interrupt."""
+        """Save if the time has come, or if a signal came to any rank; if it stops one, it stops all."""
         if not self.minutes:
             return
         late = time.monotonic() - self._saved >= 60 * self.minutes
-        due, interrupt = collectives.all_reduce_max(late, self._interrupts.came)
+        due, interrupt = collectives.all_reduce_max(late or self._interrupts.save, self._interrupts.came)
         if due or interrupt:
+            self._interrupts.save = False
             self._save(engine, state, log)
             self._saved = time.monotonic()
         if interrupt:

@@ -49,7 +49,9 @@ def test_two_ranks(short: list[Any], tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_stopping(options: list[Any], tmp_path: Path, number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-m", "lbkd_cli", "train", "--task", "baseline", *map(str, options)]
     command += [
@@ -73,10 +75,19 @@ def test_stopping(options: list[Any], tmp_path: Path, number: signal.Signals, co
         if log.exists() and "baseline 1/100000" in log.read_text():
             break
         time.sleep(0.1)
+    checkpoints = tmp_path / "stopped" / "runs" / "baseline" / "checkpoints"
+    if number == signal.SIGHUP:  # a checkpoint on demand ends nothing
+        process.send_signal(signal.SIGUSR1)
+        for _ in range(600):
+            if list(checkpoints.glob("step-*")):
+                break
+            time.sleep(0.1)
+        assert process.poll() is None
     process.send_signal(number)
     out, err = process.communicate(timeout=180)
     assert (process.returncode, out) == (code, "")
     assert err.splitlines()[-1] == "stopped; finished steps are kept: the same command goes on after them"
     assert "Traceback" not in err
-    [checkpoint] = (tmp_path / "stopped" / "runs" / "baseline" / "checkpoints").iterdir()
-    assert (checkpoint / "MANIFEST.json").exists()
+    found = sorted(checkpoints.iterdir())
+    assert len(found) == (2 if number == signal.SIGHUP else 1)
+    assert all((checkpoint / "MANIFEST.json").exists() for checkpoint in found)

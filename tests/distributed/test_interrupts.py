@@ -35,11 +35,28 @@ def test_the_first_is_held_back_until_the_end() -> None:
     assert done
 
 
-def test_the_second_takes_effect_at_once() -> None:
+def test_the_same_again_takes_effect_at_once() -> None:
     with pytest.raises(KeyboardInterrupt), Interrupts():
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         pytest.fail("went on")
+
+
+def test_what_a_launcher_sends_after_it_is_the_same_interrupt() -> None:
+    done = False
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        done = interrupts.came == signal.SIGINT
+    assert done
+
+
+def test_one_asks_for_a_checkpoint_and_ends_nothing() -> None:
+    with Interrupts() as interrupts:
+        assert not interrupts.save
+        signal.raise_signal(signal.SIGUSR1)
+        assert interrupts.save
+        assert interrupts.came == 0
 
 
 def test_an_ignored_one_stays_ignored() -> None:

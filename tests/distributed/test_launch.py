@@ -114,6 +114,37 @@ def test_signals_are_passed_on_once(number: signal.Signals, tmp_path: Path) -> N
     assert [(tmp_path / rank).read_text() for rank in "01"] == [f"{number:d} "] * 2
 
 
+def test_what_is_ignored_stays_so(tmp_path: Path) -> None:
+    """As under nohup, whose terminal is closed."""
+    code = f"""{RANK}
+signal.raise_signal(signal.SIGHUP)
+(here / ("ready" + rank)).touch()
+time.sleep(0.5)
+"""
+    launcher = "import sys; from lbkd.distributed.launch import launch; "
+    ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    code = f"{ignoring}{launcher}sys.exit(launch({command(code, tmp_path)}, 2))"
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    wait_for(tmp_path / "ready0", tmp_path / "ready1")
+    os.killpg(process.pid, signal.SIGHUP)
+    assert process.wait(120) == 0
+
+
+def test_the_wish_for_a_checkpoint_reaches_every_rank(tmp_path: Path) -> None:
+    code = f"""{RANK}
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit())
+(here / ("ready" + rank)).touch()
+time.sleep(60)
+sys.exit(1)
+"""
+    launcher = "import sys; from lbkd.distributed.launch import launch; "
+    code = f"{launcher}sys.exit(launch({command(code, tmp_path)}, 2))"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    wait_for(tmp_path / "ready0", tmp_path / "ready1")
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(120) == 0
+
+
 def train_command(model: Path, workspace: Path, *more: str) -> list[str]:
     sets = {
         "corpus.limit": "2",
