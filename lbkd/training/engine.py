@@ -65,6 +65,7 @@ class Engine:
             )
             config = {**config, "gradient_clipping": 0.0}
         self._skips = self._own.skips if self._own is not None else Skips(current_device())
+        self._training, self._factor = training, learning_rate_factor
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor)
         self._engine, *_ = deepspeed.initialize(
             model=torch.nn.Module.to(model, current_device()),
@@ -108,9 +109,11 @@ class Engine:
         return self._skips.read()
 
     @property
-    def learning_rate(self) -> float:
-        """Learning rate of the next step, of the first parameter group."""
-        return float(self._engine.optimizer.param_groups[0]["lr"])
+    def learning_rates(self) -> dict[str, float]:
+        """Learning rates of the next step: the encoder's, and the head's where it has its own."""
+        factor = self._factor(self._scheduler.last_epoch)
+        encoder, head = factor * self._training.learning_rate, self._training.head_lr_multiplier
+        return {"learning_rate": encoder} | ({"head_learning_rate": encoder * head} if head != 1 else {})
 
     @property
     def gradient_norm(self) -> float | None:

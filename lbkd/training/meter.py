@@ -90,7 +90,7 @@ class Meter:
             numbers["gradient_norm"] = norm
         self.restart()
         return numbers | {
-            "learning_rate": engine.learning_rate,
+            **engine.learning_rates,
             "tokens_per_second": tokens / seconds,
             "peak_share": rate / self.peak,
             "skipped_steps": float(engine.skipped()[0]),

@@ -10,11 +10,10 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from lbkd.config import TrainingSettings
+from lbkd.models.masked import MaskedSpanModel
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-    from lbkd.models.masked import MaskedSpanModel
 
 
 class Skips:
@@ -87,12 +86,17 @@ class ClippingAdamW(torch.optim.AdamW):
 def parameter_groups(
     model: "PreTrainedModel | MaskedSpanModel", training: TrainingSettings
 ) -> list[dict[str, Any]]:
-    """Groups by learning rate and weight decay: only matrices decay, and heads have their own rate."""
-    encoder = {id(p) for p in model.base_model.parameters()}
+    """Groups by learning rate and weight decay.
+
+    Only matrices decay. The start and end head has its own rate, since it begins at random; a head for masked
+    tokens is pretrained, and learns at the encoder's rate.
+    """
+    span = model.span if isinstance(model, MaskedSpanModel) else model
+    head = {id(p) for p in span.parameters()} - {id(p) for p in span.base_model.parameters()}
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for p in model.parameters():
         if p.requires_grad:
-            rate = training.learning_rate * (1.0 if id(p) in encoder else training.head_lr_multiplier)
+            rate = training.learning_rate * (training.head_lr_multiplier if id(p) in head else 1.0)
             groups.setdefault((rate, training.weight_decay if p.ndim > 1 else 0.0), []).append(p)
     return [{"params": group, "lr": rate, "weight_decay": decay} for (rate, decay), group in groups.items()]
 

@@ -294,3 +294,12 @@ def test_the_head_learns_at_a_rate_of_its_own(tiny_model_folder: Path) -> None:
     assert named.pop("qa_outputs.bias") == (pytest.approx(2e-2), 0.0)
     matrices = {name for name, p in model.named_parameters() if p.ndim > 1}
     assert all(found == (1e-3, 0.5 if name in matrices else 0.0) for name, found in named.items())
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_both_rates_are_logged(stage: int, tiny_model_folder: Path, workspace: Path, tmp_path: Path) -> None:
+    how = {"training.max_steps": 2, "training.warmup_ratio": 0.5, "runtime.zero_stage": stage}
+    how |= {"training.learning_rate": 1e-4, "training.head_lr_multiplier": 20}
+    run = trained(settings(tiny_model_folder, workspace, **how), tmp_path)
+    assert [line["learning_rate"] for line in run.lines] == pytest.approx([1e-4, 0])
+    assert [line["head_learning_rate"] for line in run.lines] == pytest.approx([2e-3, 0])
