@@ -22,7 +22,6 @@ from lbkd.training import loop
 from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.engine import Engine
 from lbkd.training.micro_batches import Division
-from lbkd.training.optimizer import parameter_groups
 
 
 def config(world: int = 1, parts: int = 1, own: Any = None, path: Path | None = None, **runtime: Any) -> Any:
@@ -279,27 +278,3 @@ def test_no_compiler_is_needed_and_standard_output_stays_free(tmp_path: Path) ->
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert time.monotonic() - began < 180
     assert not (tmp_path / "built").exists()
-
-
-def test_the_head_learns_at_a_rate_of_its_own(tiny_model_folder: Path) -> None:
-    model = load_span_model(str(tiny_model_folder))
-    model.get_input_embeddings().requires_grad_(False)
-    groups = parameter_groups(
-        model, TrainingSettings(learning_rate=1e-3, head_lr_multiplier=20, weight_decay=0.5)
-    )
-    how = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
-    named = {name: how[id(p)] for name, p in model.named_parameters() if p.requires_grad}
-    assert len(how) == len(named) == sum(len(group["params"]) for group in groups)
-    assert named.pop("qa_outputs.weight") == (pytest.approx(2e-2), 0.5)
-    assert named.pop("qa_outputs.bias") == (pytest.approx(2e-2), 0.0)
-    matrices = {name for name, p in model.named_parameters() if p.ndim > 1}
-    assert all(found == (1e-3, 0.5 if name in matrices else 0.0) for name, found in named.items())
-
-
-@pytest.mark.parametrize("stage", [0, 2])
-def test_both_rates_are_logged(stage: int, tiny_model_folder: Path, workspace: Path, tmp_path: Path) -> None:
-    how = {"training.max_steps": 2, "training.warmup_ratio": 0.5, "runtime.zero_stage": stage}
-    how |= {"training.learning_rate": 1e-4, "training.head_lr_multiplier": 20}
-    run = trained(settings(tiny_model_folder, workspace, **how), tmp_path)
-    assert [line["learning_rate"] for line in run.lines] == pytest.approx([1e-4, 0])
-    assert [line["head_learning_rate"] for line in run.lines] == pytest.approx([2e-3, 0])
