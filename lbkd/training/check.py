@@ -19,7 +19,11 @@ from lbkd.features.unread import unread
 from lbkd.models.run_folder import FinishedRun, read_run
 from lbkd.project import Project
 from lbkd.registry import Registry
+from lbkd.training.deepspeed_config import deepspeed_config
+from lbkd.training.deepspeed_file import DeepSpeedFile
+from lbkd.training.engine import check_config
 from lbkd.training.masking import masking_of
+from lbkd.training.micro_batches import Division
 from lbkd.training.run import Components, Run
 from lbkd.translation import Translator
 from lbkd.weighting import Weighting
@@ -76,10 +80,12 @@ def check_run(
         runs: what is to be trained, teachers included.
 
     Raises:
-        ConfigError: the metric does not know a language; the test questions are trained on.
+        ConfigError: the metric does not know a language; the test questions are trained on; see
+            `check_deepspeed`.
         DataError: a faulty test file; the metric cannot score a question.
         PluginError: a criterion or a weighting that is not what its kind requires.
     """
+    check_deepspeed(project)
     try_components(runs)
     settings = project.settings
     longest = settings.evaluation.max_answer_tokens
@@ -92,6 +98,21 @@ def check_run(
     check_metric(evaluation_set)
     if not settings.corpus.allow_overlap:
         _refuse(shared_questions(project.train_corpus, evaluation_set.corpus), evaluation_set)
+
+
+def check_deepspeed(project: Project) -> None:
+    """Check what is to be DeepSpeed's configuration; what has no effect in the user's file is told.
+
+    Raises:
+        ConfigError: see `deepspeed_config` and `check_config`.
+    """
+    settings = project.settings
+    division = Division.of(settings.training, project.rank, project.world_size)
+    config = deepspeed_config(settings.training, settings.runtime, division)
+    if (path := settings.runtime.deepspeed) is not None:
+        check_config(config)
+        for key, why in DeepSpeedFile.read(path).unused.items():
+            project.listener.note(f"--deepspeed {path}: {key} has no effect: {why}")
 
 
 def try_components(runs: Sequence[Run]) -> None:

@@ -49,19 +49,15 @@ class Engine:
     ) -> None:
         deepspeed = import_deepspeed()
         group.start_alone()
-        try:
-            checked = deepspeed.DeepSpeedConfig(config)
-        except (AssertionError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ConfigError(f"DeepSpeed refuses its configuration (see --deepspeed): {reason}") from error
+        check_config(config)
         groups = parameter_groups(model, training)
         rate, eps = training.learning_rate, training.adam_eps
         self._own: ClippingAdamW | None = None
-        if checked.zero_optimization_stage:
+        if config["zero_optimization"]["stage"]:
             optimizer: torch.optim.AdamW = torch.optim.AdamW(groups, lr=rate, eps=eps, fused=True)
         else:  # DeepSpeed's clipping would wait for the GPU, and it would write NaN into the weights
             optimizer = self._own = ClippingAdamW(
-                groups, rate, eps, checked.gradient_clipping, current_device()
+                groups, rate, eps, config["gradient_clipping"], current_device()
             )
             config = {**config, "gradient_clipping": 0.0}
         self._skips = self._own.skips if self._own is not None else Skips(current_device())
@@ -174,6 +170,19 @@ def _read(path: str, map_location: Any = None) -> Any:
 
     with torch.serialization.safe_globals([DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]):
         return torch.load(path, map_location=map_location, weights_only=True)
+
+
+def check_config(config: dict[str, Any]) -> None:
+    """Let DeepSpeed read its configuration.
+
+    Raises:
+        ConfigError: DeepSpeed refuses the configuration.
+    """
+    try:
+        import_deepspeed().DeepSpeedConfig(dict(config))
+    except Exception as error:  # asserts, pydantic's errors and errors of its own
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"DeepSpeed refuses its configuration (see --deepspeed): {reason}") from error
 
 
 def import_deepspeed() -> Any:

@@ -21,6 +21,7 @@ from lbkd.models.run_folder import read_run
 from lbkd.project import Project
 from lbkd.registry import Registry
 from lbkd.tasks import Masking, Task, Teacher
+from lbkd.training.deepspeed_file import DeepSpeedFile
 from lbkd.training.masking import masking_of, masking_provenance, without_place
 from lbkd.training.micro_batches import Division
 from lbkd.weighting import Weighting
@@ -195,7 +196,7 @@ class Run:
             **{f"model.{name}": value for name, value in model.items()},
             "ranks and micro-batches": self._dropout_division,
             "precision": str(compute_dtype(settings.runtime.precision)),
-            "deepspeed": file_hash(deepspeed) if deepspeed else None,
+            "deepspeed": DeepSpeedFile.read(deepspeed).taken if deepspeed else None,
         }
 
     @property

@@ -44,57 +44,6 @@ def test_batch_and_stage_follow_from_the_ranks() -> None:
     assert four["gradient_clipping"] == 5.0
 
 
-def test_the_users_file_is_merged_over_ours(tmp_path: Path) -> None:
-    own = {
-        "zero_optimization": {"stage": 3, "offload_param": {"device": "cpu"}, "reduce_bucket_size": "auto"},
-        "gradient_clipping": 1.0,
-        "train_batch_size": "auto",
-        "bf16": {"enabled": "auto"},
-        "fp16": {"enabled": False, "loss_scale_window": 1000},
-        "wall_clock_breakdown": True,
-    }
-    merged = config(2, 1, own, tmp_path / "ds.json", zero_stage=1)
-    assert merged == {
-        **config(world=2),
-        "zero_optimization": {"stage": 3, "offload_param": {"device": "cpu"}},
-        "gradient_clipping": 1.0,
-        "wall_clock_breakdown": True,
-    }
-
-
-@pytest.mark.parametrize(
-    ("own", "reason"),
-    [
-        ("{", "ds.json: not a readable JSON file"),
-        ("[" * 100_000, "ds.json: not a readable JSON file"),
-        ([1, 2], "ds.json: expected a JSON object, found list"),
-        ({"train_batch_size": 64}, "take 'train_batch_size' out and set training.batch_size instead"),
-        ({"gradient_accumulation_steps": 4}, "set training.micro_batch_size instead"),
-        ({"optimizer": {"type": "Adam"}}, "set training.learning_rate"),
-        ({"scheduler": {"type": "WarmupLR"}}, "set training.warmup_ratio instead"),
-        ({"bf16": {"enabled": True}}, "set runtime.precision instead"),
-    ],
-)
-def test_a_users_file_that_does_not_fit_is_refused(own: Any, reason: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=reason):
-        config(own=own, path=tmp_path / "ds.json")
-
-
-def test_a_users_file_that_is_missing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nowhere.json: not a readable JSON file: .*No such file"):
-        config(deepspeed=tmp_path / "nowhere.json")
-
-
-@pytest.mark.parametrize("own", [{"stage": 7}, {"stages": 2}, 3])
-def test_what_deepspeed_refuses_is_told(
-    own: Any, tiny_model_folder: Path, workspace: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "ds.json").write_text(json.dumps({"zero_optimization": own}))
-    how = settings(tiny_model_folder, workspace, **{"runtime.deepspeed": tmp_path / "ds.json"})
-    with pytest.raises(ConfigError, match="DeepSpeed refuses its configuration"):
-        trained(how, tmp_path)
-
-
 def test_fp16_goes_without_zero(tmp_path: Path) -> None:
     assert config(world=4, precision="fp16")["zero_optimization"] == {"stage": 0}
     assert config(world=4, precision="bf16")["torch_autocast"] == {"enabled": True, "dtype": "bfloat16"}
