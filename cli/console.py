@@ -1,11 +1,13 @@
 """Output of the command line: progress, tables, JSON, errors."""
 
 import json
+import os
 import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +28,16 @@ err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap
 
 _SHOWN = {
     "loss": "loss {:.3f}",
-    "nll": "nll {:.3f}",
-    "kd": "kd {:.3f}",
-    "mlm": "mlm {:.3f}",
     "kd_to_nll": "kd:nll {:.2f}",
     "learning_rate": "lr {:.1e}",
     "strings_per_second": "{:,.1f} strings/s",
     "tokens_per_second": "{:,.0f} tokens/s",
     "peak_share": "{:.0%} of matmul peak",
     "skipped_steps": "{:.0f} skipped",
+    "gradient_norm": "",
+    "epoch": "",
 }
+"""Number's name -> how it is shown; the others are parts of a loss."""
 _BETWEEN_LINES = 5.0
 """Seconds between two lines of progress where no bar can be drawn."""
 
@@ -74,11 +76,12 @@ class Reporter:
             self._bar = (what, self._bars.add_task(what, total=total, numbers=""))
             self._bars.start()
             self._first, self._last = (now, done), 0.0
-        shown = "  ".join(
-            text.format(numbers[name])
-            for name, text in _SHOWN.items()
-            if name in numbers and (numbers[name] or name != "skipped_steps")
+        texts = (
+            _SHOWN.get(name, f"{name} {{:.3f}}").format(value)
+            for name, value in numbers.items()
+            if value or name != "skipped_steps"
         )
+        shown = "  ".join(filter(None, texts))
         self._bars.update(self._bar[1], completed=done, numbers=shown)
         if done < total and now - self._last < _BETWEEN_LINES:
             return
@@ -95,8 +98,9 @@ class Reporter:
             self._bars.remove_task(self._bar[1])
             self._bar = None
 
-    def keep_traceback(self, error: Exception) -> None:
-        """Write the traceback of an error into the log, for what is no mistake of the user's."""
+    def keep(self, error: Exception) -> None:
+        """Write an error into the log, with its traceback for what is no mistake of the user's."""
+        self._line(f"error: {error}")
         text = getattr(error, "traceback", "")
         if not isinstance(error, LbkdError):
             text = "".join(traceback.format_exception(error))
@@ -124,7 +128,7 @@ class Terminated(BaseException):
 def stoppable(reporter: Reporter | None, message: str) -> Iterator[None]:
     """Turn an interrupt of the work inside into `message` and the shell's exit code; close the reporter.
 
-    The traceback of an error that is not the user's is kept in the log.
+    An error is kept in the log, with the traceback of one that is not the user's.
     """
     try:
         yield
@@ -134,7 +138,7 @@ def stoppable(reporter: Reporter | None, message: str) -> Iterator[None]:
         raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from stopped
     except Exception as error:
         if reporter is not None:
-            reporter.keep_traceback(error)
+            reporter.keep(error)
         raise
     finally:
         if reporter is not None:
@@ -257,11 +261,39 @@ def _heat(value: float | None, low: float, high: float) -> Text:
     return Text(f"{value:.1f}", style=f"black on rgb({230 - round(150 * share)},{200},{120})")
 
 
-def json_only(wanted: bool) -> AbstractContextManager[object]:
-    """A context in which prints go to standard error if `wanted`, so that JSON stands alone."""
-    return redirect_stdout(sys.stderr) if wanted else nullcontext()
+@contextmanager
+def own_output() -> Iterator[None]:
+    """Keep standard output for `out` and `print_json`; all else goes to standard error till the process ends.
+
+    All else is what libraries, plugins, C code and child processes print.
+    """
+    out.file = sys.stdout or StringIO()  # a closed one is None
+    with ExitStack() as stack:
+        stack.callback(setattr, out, "file", None)  # back to whatever sys.stdout is
+        with suppress(OSError, AttributeError):  # texts in memory; a closed standard error
+            error, output = sys.stderr.fileno(), sys.stdout.fileno()
+            form = {"encoding": sys.stdout.encoding, "errors": "backslashreplace"}
+            out.file = stack.enter_context(open(os.dup(output), "w", **form))
+            os.dup2(error, output)
+        stack.enter_context(redirect_stdout(sys.stderr))
+        yield
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON value on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+def show_error(text: str) -> None:
+    """Print an error on standard error, with --quiet too."""
+    err.quiet = False
+    err.print("[bold red]error:[/] ", markup=True, end="")
+    err.print(text)
+
+
+def descriptor() -> int | None:
+    """File descriptor of standard output, for the ranks; None where it has none."""
+    try:
+        return out.file.fileno()
+    except OSError:
+        return None
+
+
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """Print one JSON value on standard output; on one line if `indent` is None."""
+    out.file.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")

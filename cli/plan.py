@@ -114,7 +114,7 @@ def plan(
         check_options(settings, task, options)
     elif lang is not None:
         raise ConfigError(f"--lang {lang} goes with --task; leave it out for all languages.")
-    with running(settings, ranks, json) as project:
+    with running(settings, ranks) as project:
         from lbkd.planning.advice import advise
         from lbkd.planning.disk import Disk
         from lbkd.planning.estimate import Estimator, as_rows, texts_at_hand

@@ -53,7 +53,7 @@ def reproduce(
             raise ConfigError(
                 f"{kind} = {given}: each row has its own options; write them into a recipe's row."
             )
-    with running(settings, ranks, json) as project:
+    with running(settings, ranks) as project:
         from lbkd.evaluation.evaluation_set import benchmark_set, own_test_set
         from lbkd.planning.estimate import Estimator, as_rows
         from lbkd.planning.jobs import job_of

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from wrong_plugins import HEAD, WRONG, checked
+from wrong_plugins import WRONG
+from wrong_sources import HEAD, checked
 
 from lbkd import criterions, tasks, translation, weighting
 from lbkd.errors import LbkdError
@@ -63,6 +64,21 @@ def test_our_tasks_pass(name: str, tmp_path: Path) -> None:
     found = check_component(settings, tasks.registry, name)
     assert found["pairs"]
     assert len(found["teachers"]) == (3 if name == "distill" else 0)
+
+
+def test_what_only_fit_sets_passes(tmp_path: Path) -> None:
+    """The trial fits before it weighs, as a run does; teachers may have places in what is fitted."""
+    source = """
+@weighting_registry.register("mine")
+class Mine(Weighting):
+    def fit(self, examples):
+        self.bias = torch.arange(len(next(examples)[0])).float()
+        return {}
+
+    def weights(self, logits, context):
+        return (logits.amax(-1) + self.bias[:, None]).softmax(0)
+"""
+    checked(source, tmp_path, "weighting")
 
 
 def test_a_translator_passes(tmp_path: Path) -> None:
