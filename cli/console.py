@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -19,9 +19,6 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from lbkd.errors import LbkdError
-
-if TYPE_CHECKING:
-    from lbkd.planning.estimate import Cost
 
 out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -214,25 +211,6 @@ def _shared(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"only {min(row['shared_questions'] for row in rows)} are asked in every language"
 
 
-def costs_table(costs: "Sequence[Cost]") -> None:
-    """Costs of the steps, one step a line."""
-    table(
-        ["step", "optimizer steps", "windows", "million tokens", "PFLOP", "hours", "GB"],
-        [
-            [
-                f"{cost.name} (done)" if cost.done else cost.name,
-                f"{cost.steps:,}" if cost.steps else "",
-                f"{cost.windows:,}",
-                f"{cost.tokens / 1e6:,.1f}",
-                f"{cost.flops / 1e15:,.4g}",
-                f"{cost.hours:,.2f}",
-                f"{cost.gigabytes:,.2f}",
-            ]
-            for cost in costs
-        ],
-    )
-
-
 def matrix_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """F1, one table a model: languages of the passages down, of the questions across; green is high."""
     for model in dict.fromkeys(row["model"] for row in rows):
@@ -272,8 +250,9 @@ def own_output() -> Iterator[None]:
         stack.callback(setattr, out, "file", None)  # back to whatever sys.stdout is
         with suppress(OSError, AttributeError):  # texts in memory; a closed standard error
             error, output = sys.stderr.fileno(), sys.stdout.fileno()
-            form = {"encoding": sys.stdout.encoding, "errors": "backslashreplace"}
-            out.file = stack.enter_context(open(os.dup(output), "w", **form))
+            out.file = stack.enter_context(
+                open(os.dup(output), "w", encoding=sys.stdout.encoding, errors="backslashreplace")
+            )
             os.dup2(error, output)
         stack.enter_context(redirect_stdout(sys.stderr))
         yield

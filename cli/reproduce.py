@@ -8,8 +8,9 @@ import typer
 from lbkd.errors import ConfigError
 from lbkd.workspace import write_json
 
-from .console import costs_table, out, print_json, table
+from .console import out, print_json, table
 from .options import Json, Ranks, names, with_settings
+from .plan import costs_table
 from .running import running
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lbkd import weighting_registry
+from lbkd import __version__, weighting_registry
 
 MINE = """
 from lbkd import Weighting, weighting_registry
@@ -116,7 +116,10 @@ def test_options_that_do_not_fit_tell_what_to_type(refused: Callable[..., str], 
 
 def test_teachers_that_nobody_asks(refused: Callable[..., str], short: list[Any]) -> None:
     message = refused("distill", "--criterion", "nll", *short)
-    assert "task 'distill' has teachers, and criterion 'nll' does not learn from them" in message
+    assert (
+        f"task 'distill' of lbkd {__version__} has teachers, and criterion 'nll' does not learn from them"
+        in message
+    )
 
 
 def test_a_student_of_one_file(

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from wrong_plugins import WRONG
-from wrong_sources import HEAD, checked
+from wrong_plugins import GOOD, TWICE, WRONG
+from wrong_sources import HEAD, checked, task
 
 from lbkd import criterions, tasks, translation, weighting
+from lbkd.contracts.tasks import check_teachers_are_used
 from lbkd.errors import LbkdError
 from lbkd.registry.errors import PluginError
 from lbkd.registry.files import load_plugin
@@ -26,6 +27,14 @@ def test_what_is_told(kind: str, source: str, told: list[str], tmp_path: Path) -
 
 def test_thirty_of_them() -> None:
     assert len(WRONG) >= 30
+
+
+def test_messages_know_the_tasks_of_others(tmp_path: Path) -> None:
+    """A criterion that misses teachers is told all tasks that have some."""
+    (tmp_path / "page.py").write_text(HEAD + task(GOOD, TWICE))
+    load_plugin(tmp_path / "page.py")
+    with pytest.raises(LbkdError, match="'kd' needs teachers, .* use task 'distill' or 'mine', or another"):
+        check_teachers_are_used(tasks.registry.create("baseline"), [], "kd")
 
 
 def test_the_place_in_the_plugin_and_the_whole_traceback(tmp_path: Path) -> None:
