@@ -24,21 +24,20 @@ def list_(
     kind: Annotated[
         str | None, typer.Argument(help="tasks, criterions, weighting or translation. \\[default: all]")
     ] = None,
-    long: Annotated[
-        bool, typer.Option("--long", help="Import every component, to describe those of other packages.")
-    ] = False,
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
     """List tasks, criterions, weightings and translators, built in or from other packages.
 
-    Example: lbkd list weighting --long
+    A component that cannot be used has the reason in its row; the others work.
+
+    Example: lbkd list weighting
     """
     load_plugins(plugin or ())
     registries = _registries()
     chosen = {kind: component_registry(kind)} if kind else registries
     rows = [
-        {"kind": name, "name": item, "package": registry.origin(item), "about": _about(registry, item, long)}
+        {"kind": name, "name": item, "package": registry.origin(item), "about": _about(registry, item)}
         for name, registry in chosen.items()
         for item in registry.names()
     ]
@@ -53,7 +52,7 @@ def list_(
 
 def show(
     kind: Kind,
-    name: Annotated[str, typer.Argument(help="A name from `lbkd list`.")],
+    name: Annotated[str | None, typer.Argument(help="A name from `lbkd list`.", show_default=False)] = None,
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
@@ -65,6 +64,7 @@ def show(
 
     load_plugins(plugin or ())
     registry = component_registry(kind)
+    name = named(registry, name)
     text, _, arguments = (inspect.getdoc(registry.get(name)) or "").partition("\n\nArgs:\n")
     about = dict(re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", arguments, re.MULTILINE))
     options = [
@@ -113,7 +113,7 @@ def info(plugin: Plugins = None, json: Json = False) -> None:
     )
     gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
     plugins = [
-        f"{kind}/{name} ({registry.origin(name)})"
+        ": ".join(filter(None, (f"{kind}/{name} ({registry.origin(name)})", _fault(registry, name))))
         for kind, registry in _registries().items()
         for name in registry.names()
         if registry.origin(name) != "lbkd"
@@ -153,13 +153,33 @@ def component_registry(kind: str) -> "Registry[Any]":
     raise ConfigError(f"no kind of component {kind!r}; {nearest(kind, registries)}")
 
 
-def _about(registry: "Registry[Any]", name: str, long: bool) -> str:
-    if not long:
+def named(registry: "Registry[Any]", name: str | None) -> str:
+    """A name that was given.
+
+    Raises:
+        ConfigError: none was; all names are told.
+    """
+    if name is None:
+        raise ConfigError(f"no name of a {registry.kind}; {nearest('', registry.names())}")
+    return name
+
+
+def _about(registry: "Registry[Any]", name: str) -> str:
+    """One line about a component; those of lbkd are not imported for it."""
+    if registry.origin(name) == "lbkd":
         return registry.summary(name)
+    return _fault(registry, name) or (registry.get(name).__doc__ or "").partition("\n")[0]
+
+
+def _fault(registry: "Registry[Any]", name: str) -> str:
+    """Why another package's component cannot be used, in one line; empty where it can."""
     try:
-        return (registry.get(name).__doc__ or "").partition("\n")[0]
+        registry.get(name)
     except LbkdError as error:
-        return f"cannot be used: {error}"
+        cause = error.__cause__
+        reason = f"{type(cause).__name__}: {cause}" if cause else str(error)
+        return f"cannot be used: {' '.join(reason.split())}"
+    return ""
 
 
 def _version(package: str) -> str:

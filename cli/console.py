@@ -1,14 +1,16 @@
 """Output of the command line: progress, tables, JSON, errors."""
 
 import json
+import os
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -19,24 +21,21 @@ from rich.text import Text
 
 from lbkd.errors import LbkdError
 
-if TYPE_CHECKING:
-    from lbkd.planning.estimate import Cost
-
 out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 _SHOWN = {
     "loss": "loss {:.3f}",
-    "nll": "nll {:.3f}",
-    "kd": "kd {:.3f}",
-    "mlm": "mlm {:.3f}",
     "kd_to_nll": "kd:nll {:.2f}",
     "learning_rate": "lr {:.1e}",
     "strings_per_second": "{:,.1f} strings/s",
     "tokens_per_second": "{:,.0f} tokens/s",
     "peak_share": "{:.0%} of matmul peak",
     "skipped_steps": "{:.0f} skipped",
+    "gradient_norm": "",
+    "epoch": "",
 }
+"""Number's name -> how it is shown; the others are parts of a loss."""
 _BETWEEN_LINES = 5.0
 """Seconds between two lines of progress where no bar can be drawn."""
 
@@ -75,11 +74,12 @@ class Reporter:
             self._bar = (what, self._bars.add_task(what, total=total, numbers=""))
             self._bars.start()
             self._first, self._last = (now, done), 0.0
-        shown = "  ".join(
-            text.format(numbers[name])
-            for name, text in _SHOWN.items()
-            if name in numbers and (numbers[name] or name != "skipped_steps")
+        texts = (
+            _SHOWN.get(name, f"{name} {{:.3f}}").format(value)
+            for name, value in numbers.items()
+            if value or name != "skipped_steps"
         )
+        shown = "  ".join(filter(None, texts))
         self._bars.update(self._bar[1], completed=done, numbers=shown)
         if done < total and now - self._last < _BETWEEN_LINES:
             return
@@ -96,8 +96,9 @@ class Reporter:
             self._bars.remove_task(self._bar[1])
             self._bar = None
 
-    def keep_traceback(self, error: Exception) -> None:
-        """Write the traceback of an error into the log, for what is no mistake of the user's."""
+    def keep(self, error: Exception) -> None:
+        """Write an error into the log, with its traceback for what is no mistake of the user's."""
+        self._line(f"error: {error}")
         text = getattr(error, "traceback", "")
         if not isinstance(error, LbkdError):
             text = "".join(traceback.format_exception(error))
@@ -128,7 +129,7 @@ class Terminated(BaseException):
 def stoppable(reporter: Reporter | None, message: str) -> Iterator[None]:
     """Turn an interrupt of the work inside into `message` and the shell's exit code; close the reporter.
 
-    The traceback of an error that is not the user's is kept in the log.
+    An error is kept in the log, with the traceback of one that is not the user's.
     """
     try:
         yield
@@ -139,7 +140,7 @@ def stoppable(reporter: Reporter | None, message: str) -> Iterator[None]:
         raise typer.Exit(128 + number) from stopped
     except Exception as error:
         if reporter is not None:
-            reporter.keep_traceback(error)
+            reporter.keep(error)
         raise
     finally:
         if reporter is not None:
@@ -215,25 +216,6 @@ def _shared(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"only {min(row['shared_questions'] for row in rows)} are asked in every language"
 
 
-def costs_table(costs: "Sequence[Cost]") -> None:
-    """Costs of the steps, one step a line."""
-    table(
-        ["step", "optimizer steps", "windows", "million tokens", "PFLOP", "hours", "GB"],
-        [
-            [
-                f"{cost.name} (done)" if cost.done else cost.name,
-                f"{cost.steps:,}" if cost.steps else "",
-                f"{cost.windows:,}",
-                f"{cost.tokens / 1e6:,.1f}",
-                f"{cost.flops / 1e15:,.4g}",
-                f"{cost.hours:,.2f}",
-                f"{cost.gigabytes:,.2f}",
-            ]
-            for cost in costs
-        ],
-    )
-
-
 def matrix_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """F1, one table a model: languages of the passages down, of the questions across; green is high."""
     for model in dict.fromkeys(row["model"] for row in rows):
@@ -262,11 +244,40 @@ def _heat(value: float | None, low: float, high: float) -> Text:
     return Text(f"{value:.1f}", style=f"black on rgb({230 - round(150 * share)},{200},{120})")
 
 
-def json_only(wanted: bool) -> AbstractContextManager[object]:
-    """A context in which prints go to standard error if `wanted`, so that JSON stands alone."""
-    return redirect_stdout(sys.stderr) if wanted else nullcontext()
+@contextmanager
+def own_output() -> Iterator[None]:
+    """Keep standard output for `out` and `print_json`; all else goes to standard error till the process ends.
+
+    All else is what libraries, plugins, C code and child processes print.
+    """
+    out.file = sys.stdout or StringIO()  # a closed one is None
+    with ExitStack() as stack:
+        stack.callback(setattr, out, "file", None)  # back to whatever sys.stdout is
+        with suppress(OSError, AttributeError):  # texts in memory; a closed standard error
+            error, output = sys.stderr.fileno(), sys.stdout.fileno()
+            out.file = stack.enter_context(
+                open(os.dup(output), "w", encoding=sys.stdout.encoding, errors="backslashreplace")
+            )
+            os.dup2(error, output)
+        stack.enter_context(redirect_stdout(sys.stderr))
+        yield
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON value on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+def show_error(text: str) -> None:
+    """Print an error on standard error, with --quiet too."""
+    err.quiet = False
+    err.print("[bold red]error:[/] ", markup=True, end="")
+    err.print(text)
+
+
+def descriptor() -> int | None:
+    """File descriptor of standard output, for the ranks; None where it has none."""
+    try:
+        return out.file.fileno()
+    except OSError:
+        return None
+
+
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """Print one JSON value on standard output; on one line if `indent` is None."""
+    out.file.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")

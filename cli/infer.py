@@ -12,7 +12,7 @@ import typer
 from lbkd.corpus.check import load, shown
 from lbkd.errors import ConfigError, DataError
 
-from .console import err, json_only, matrix_table, print_json, scores_table, table
+from .console import err, matrix_table, print_json, scores_table, table
 from .options import (
     Json,
     Ranks,
@@ -57,7 +57,7 @@ def evaluate(
     for option, given in (("--on", on), ("--data", data)):
         if benchmark is None and given is not None:
             raise ConfigError(f"{option} {given}: belongs to a --benchmark; name one.")
-    with running(settings, ranks, json, trains=False) as project:
+    with running(settings, ranks, trains=False) as project:
         from lbkd.evaluation.evaluate import evaluate
         from lbkd.evaluation.evaluation_set import benchmark_set, own_test_set
         from lbkd.training.check import check_model
@@ -179,12 +179,11 @@ def predict(
 
     from lbkd.inference import Answerer
 
-    with json_only(True):
-        device, trust = "cuda" if is_available() else "cpu", settings.model.trust_remote_code
-        answerer = Answerer(folder, device, trust)
-        found = answerer(
-            asked, top_k=top_k, handle_impossible_answer=no_answer, lang=lang, question_lang=question_lang
-        )
+    device, trust = "cuda" if is_available() else "cpu", settings.model.trust_remote_code
+    answerer = Answerer(folder, device, trust)
+    found = answerer(
+        asked, top_k=top_k, handle_impossible_answer=no_answer, lang=lang, question_lang=question_lang
+    )
     answers = [[best] if isinstance(best, dict) else best for best in found]
     if json:
         print_json(answers[0] if file is None else answers)
@@ -202,7 +201,7 @@ def predict(
         )
     else:
         for best in answers:
-            sys.stdout.write(json_module.dumps(best, ensure_ascii=False) + "\n")
+            print_json(best, indent=None)
 
 
 def _questions(file: Path) -> list[dict[str, str]]:

@@ -11,13 +11,12 @@ from lbkd import __version__
 from lbkd.errors import ConfigError, LbkdError, out_of_memory
 
 from . import components, data, infer, plan, reproduce, status, train, translate, trim
-from .console import err
+from .console import err, own_output, show_error
 from .options import Invocation, rank
 
 app = typer.Typer(
     name="lbkd",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="One model that answers questions in many languages: train a teacher per passage language, distil "
@@ -41,6 +40,11 @@ def _debug(context: typer.Context, wanted: bool) -> None:
         context.obj.debug = True
 
 
+def _quiet(wanted: bool) -> None:
+    if wanted:
+        err.quiet = True
+
+
 @app.callback()
 def _top(
     version: Annotated[
@@ -49,6 +53,15 @@ def _top(
     debug: Annotated[
         bool,
         typer.Option("--debug", callback=_debug, expose_value=False, help="Show the traceback of an error."),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            callback=_quiet,
+            expose_value=False,
+            help="Show neither progress nor notes; errors are shown, and log.txt has everything.",
+        ),
     ] = False,
     local_rank: Annotated[
         int | None,
@@ -59,13 +72,15 @@ def _top(
 
 
 def _command_line() -> Any:
-    """The command line, whose commands take `--debug` too, so that the option may stand anywhere."""
+    """The command line, whose commands print what is their own, and take `--debug` and `--quiet` anywhere."""
     top = typer.main.get_command(app)
-    [debug] = [option for option in top.params if option.name == "debug"]
+    anywhere = [option for option in top.params if option.name in ("debug", "quiet")]
     commands = [top]
     while commands:
         for command in getattr(commands.pop(), "commands", {}).values():
-            command.params.append(debug)
+            command.params += anywhere
+            if not hasattr(command, "commands"):
+                command.callback = own_output()(command.callback)
             commands.append(command)
     return top
 
@@ -83,6 +98,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file's name may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
+    err.quiet = False
     invocation = Invocation(sys.argv[1:])
     try:
         _command_line().main(invocation.arguments, prog_name="lbkd", obj=invocation)
@@ -92,6 +108,5 @@ def main() -> None:
             raise
         if invocation.debug:
             traceback.print_exc()
-        err.print("[bold red]error:[/] ", markup=True, end="")
-        err.print(_whose() + (lack or str(error)))
+        show_error(_whose() + (lack or str(error)))
         sys.exit(2)

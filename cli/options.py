@@ -13,7 +13,7 @@ import typer
 
 from lbkd.errors import ConfigError, nearest
 
-from .console import err
+from .console import descriptor, show_error
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
@@ -176,9 +176,9 @@ class Ranks:
 
         if self.nproc is None or self.nproc == 1 or launched():
             return
-        code = launch([sys.executable, "-m", "lbkd_cli", *self.arguments], self.nproc)
+        code = launch([sys.executable, "-m", "lbkd_cli", *self.arguments], self.nproc, descriptor())
         if code == 128 + signal.SIGKILL:  # a killed rank cannot show a message
-            err.print("error: a rank was killed, as the system does where memory runs out", style="bold red")
+            show_error("a rank was killed, as the system does where memory runs out")
         sys.exit(code)
 
 

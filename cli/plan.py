@@ -10,7 +10,7 @@ import typer
 
 from lbkd.errors import ConfigError
 
-from .console import costs_table, out, print_json, table
+from .console import out, print_json, table
 from .options import CriterionName, Json, Ranks, WeightingName, as_arguments, given, with_settings
 from .running import running
 from .train import check_options
@@ -114,7 +114,7 @@ def plan(
         check_options(settings, task, options)
     elif lang is not None:
         raise ConfigError(f"--lang {lang} goes with --task; leave it out for all languages.")
-    with running(settings, ranks, json) as project:
+    with running(settings, ranks) as project:
         from lbkd.planning.advice import advise
         from lbkd.planning.disk import Disk
         from lbkd.planning.estimate import Estimator, as_rows, texts_at_hand
@@ -165,6 +165,25 @@ def plan(
         },
     }
     print_json(found) if json else _show(costs, found)
+
+
+def costs_table(costs: "Sequence[Cost]") -> None:
+    """Costs of the steps, one step a line."""
+    table(
+        ["step", "optimizer steps", "windows", "million tokens", "PFLOP", "hours", "GB"],
+        [
+            [
+                f"{cost.name} (done)" if cost.done else cost.name,
+                f"{cost.steps:,}" if cost.steps else "",
+                f"{cost.windows:,}",
+                f"{cost.tokens / 1e6:,.1f}",
+                f"{cost.flops / 1e15:,.4g}",
+                f"{cost.hours:,.2f}",
+                f"{cost.gigabytes:,.2f}",
+            ]
+            for cost in costs
+        ],
+    )
 
 
 def _with_languages(settings: "Settings", count: int) -> "Settings":

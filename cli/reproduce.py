@@ -8,8 +8,9 @@ import typer
 from lbkd.errors import ConfigError
 from lbkd.workspace import write_json
 
-from .console import costs_table, out, print_json, table
+from .console import out, print_json, table
 from .options import Json, Ranks, names, with_settings
+from .plan import costs_table
 from .running import running
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def reproduce(
             raise ConfigError(
                 f"{kind} = {given}: each row has its own options; write them into a recipe's row."
             )
-    with running(settings, ranks, json) as project:
+    with running(settings, ranks) as project:
         from lbkd.evaluation.evaluation_set import benchmark_set, own_test_set
         from lbkd.planning.estimate import Estimator, as_rows
         from lbkd.planning.jobs import job_of

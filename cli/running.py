@@ -9,7 +9,7 @@ import typer
 
 from lbkd.errors import ConfigError, LbkdError, out_of_memory
 
-from .console import Reporter, Terminated, json_only, stoppable
+from .console import Reporter, Terminated, stoppable
 from .options import Ranks, rank
 
 if TYPE_CHECKING:
@@ -18,15 +18,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def running(
-    settings: "Settings", ranks: Ranks | None, json: bool, *, trains: bool = True
-) -> "Iterator[Project]":
+def running(settings: "Settings", ranks: Ranks | None, *, trains: bool = True) -> "Iterator[Project]":
     """Start the ranks of --nproc; inside a rank, yield the command's project and show its progress.
 
     Args:
         settings: of the project.
         ranks: the ranks that the command was asked to run in; None for commands without `--nproc`.
-        json: keep standard output for one JSON value.
         trains: False for a command that only reads or counts, which then does not import DeepSpeed.
 
     Raises:
@@ -53,7 +50,7 @@ def running(
     former = _handle_signals()
     try:
         message = "stopped; finished steps are kept: the same command goes on after them"
-        with stoppable(reporter, message), json_only(json):
+        with stoppable(reporter, message):
             yield Project(settings, reporter, ranks.nproc if ranks is not None else None)
     except (RuntimeError, MemoryError) as error:
         scarce = _lack_of_memory(settings, error)

@@ -5,10 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lbkd.errors import ConfigError, nearest
-
-from .components import component_registry
-from .console import json_only, out, print_json, table
+from .components import component_registry, named
+from .console import out, print_json, table
 from .options import CriterionName, Json, Plugins, WeightingName, Workspace, make_settings, with_settings
 from .running import running
 
@@ -26,8 +24,7 @@ def status(workspace: Workspace = None, plugin: Plugins = None, json: Json = Fal
     folder = make_settings({"workspace": workspace, "plugins": plugin}, None).workspace
     from lbkd.planning.status import workspace_status
 
-    with json_only(json):
-        found = [asdict(each) for each in workspace_status(folder)]
+    found = [asdict(each) for each in workspace_status(folder)]
     if json:
         print_json(found)
     elif found:
@@ -61,7 +58,7 @@ def check(
     if kind is not None:
         _check_component(settings, kind, name, json)
         return
-    with running(settings, None, json, trains=False) as project:
+    with running(settings, None, trains=False) as project:
         from lbkd.training.check import checked_runs
         from lbkd.training.run import Components
 
@@ -75,9 +72,8 @@ def check(
 
 def _check_component(settings: "Settings", kind: str, name: str | None, json: bool) -> None:
     registry = component_registry(kind)
-    if name is None:
-        raise ConfigError(f"no name of a {registry.kind}; {nearest('', registry.names())}")
-    with running(settings, None, json, trains=False):
+    name = named(registry, name)
+    with running(settings, None, trains=False):
         from lbkd.training.check import check_component
 
         found = check_component(settings, registry, name)

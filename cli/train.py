@@ -90,7 +90,7 @@ def cache_logits(
     """
     from lbkd import tasks
 
-    with running(settings, ranks, json) as project:
+    with running(settings, ranks) as project:
         from lbkd.training.steps import cache_logits as cache
 
         student = tasks.registry.create("distill", settings.task.options("distill"))
@@ -154,7 +154,7 @@ def demo(
 def _run(
     settings: "Settings", ranks: Ranks | None, criterion: str | None, weighting: str | None, json: bool
 ) -> None:
-    with running(settings, ranks, json) as project:
+    with running(settings, ranks) as project:
         from lbkd.training.run import Components
         from lbkd.training.steps import run_all
 
@@ -209,7 +209,7 @@ def _train(
         from lbkd import weighting as weightings
 
         weightings.registry.origin(weighting)  # an unknown name is refused for tasks without teachers too
-    with running(settings, ranks, json) as project:
+    with running(settings, ranks) as project:
         from lbkd.evaluation.evaluate import evaluate
         from lbkd.training.check import checked_run
         from lbkd.training.run import Components

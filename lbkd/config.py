@@ -1,6 +1,7 @@
 """The schema of the settings: every key of `lbkd.toml` with its type, default and unit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -207,7 +208,10 @@ class Settings(_Section):
 
 
 def explain(
-    error: ValidationError, known: Callable[[tuple[Any, ...]], list[str]], section: str = ""
+    error: ValidationError,
+    known: Callable[[tuple[Any, ...]], list[str]],
+    section: str = "",
+    types: Mapping[str, str] | None = None,
 ) -> list[str]:
     """What is wrong, for users: one line per fault of a failed validation, at most five.
 
@@ -215,6 +219,7 @@ def explain(
         error: the failed validation.
         known: names in full that a section allows, given the section's place in the schema.
         section: where in the settings the validated schema begins.
+        types: the types of values that may be missing, by name.
     """
     lines = []
     for fault in error.errors(include_url=False)[:5]:
@@ -222,10 +227,21 @@ def explain(
         if fault["type"] == "extra_forbidden":
             lines.append(f"no option {key!r}; {nearest(key, known(fault['loc'][:-1]))}")
         elif fault["type"] == "missing":
-            lines.append(f"{key!r} is needed.")
+            kind = (types or {}).get(str(fault["loc"][-1]), "any")
+            lines.append(f"{key!r} is needed: --set {key}=VALUE ({kind}).")
+        elif fault["type"] == "string_type" and (text := _as_text(fault["input"])):
+            quoted = f"--set '{key}=\"{text}\"'"
+            lines.append(f"{key} = {text}: must be a text; quote what looks like none: {quoted}")
         else:
             lines.append(f"{key} = {_shown(fault['input'])}: {fault['msg']}")
     return lines
+
+
+def _as_text(value: Any) -> str:
+    """A truth value, a number or a date as TOML writes it; empty for other values."""
+    if not isinstance(value, int | float | date | time) or _shown(value)[0] != "'":
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _shown(value: Any) -> str:

@@ -39,6 +39,11 @@ def out_of_memory(error: BaseException) -> str | None:
     return f"memory ran out ({asked[0]})" if asked else "memory ran out"
 
 
+def reason_of(error: BaseException) -> str:
+    """All that an error says, in one line; its type if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """The hint `did you mean 'kd'? Choices: kd, nll.` for an unknown name and its choices."""
     known = sorted(choices)

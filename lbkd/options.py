@@ -27,7 +27,7 @@ def checked_arguments(target: Callable[..., Any], options: Mapping[str, Any], se
     hints = _hints(target)
     fields = {
         p.name: (hints.get(p.name, Any), ... if p.default is p.empty else p.default)
-        for p in inspect.signature(target).parameters.values()
+        for p in parameters(target)
     }
     schema: type[BaseModel] = create_model(
         "Options",
@@ -38,7 +38,8 @@ def checked_arguments(target: Callable[..., Any], options: Mapping[str, Any], se
         checked = schema.model_validate(dict(options))
     except ValidationError as error:
         known = [f"{section}.{name}" for name in fields]
-        raise ConfigError("\n".join(explain(error, lambda _: known, section))) from error
+        types = {name: type_name(kind) for name, (kind, _) in fields.items()}
+        raise ConfigError("\n".join(explain(error, lambda _: known, section, types))) from error
     return {name: getattr(checked, name) for name in fields}
 
 
@@ -50,6 +51,27 @@ def resolved_options(target: Callable[..., Any], options: Mapping[str, Any], sec
             arguments[name] = os.path.realpath(arguments[name])
     resolved: dict[str, Any] = to_jsonable_python(arguments, fallback=repr)
     return resolved
+
+
+def parameters(target: Callable[..., Any], *, typed: bool = False) -> list[inspect.Parameter]:
+    """The arguments that settings may give: all but `*args` and `**kwargs`.
+
+    Args:
+        target: a class or function.
+        typed: read annotations that are written as texts.
+
+    Raises:
+        NameError: an annotation that names nothing, where `typed`.
+    """
+    found = inspect.signature(target, eval_str=typed).parameters.values()
+    return [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+def type_name(annotation: Any) -> str:
+    """A type as Python writes it; `any` where nothing is declared."""
+    if annotation in (inspect.Parameter.empty, Any):
+        return "any"
+    return inspect.formatannotation(annotation)
 
 
 def path_arguments(target: Callable[..., Any]) -> list[str]:

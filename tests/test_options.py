@@ -11,7 +11,7 @@ def test_checked_arguments() -> None:
     found = checked_arguments(target, {"size": 3, "names": ["a"], "rate": 1}, "it")
     assert found == {"size": 3, "names": ("a",), "rate": 1.0}
     for options, expected in [
-        ({}, "'it.size' is needed."),
+        ({}, "'it.size' is needed: --set it.size=VALUE (int)."),
         (
             {"size": 1, "nmes": []},
             "no option 'it.nmes'; did you mean 'it.names'? Choices: it.names, ",

@@ -18,7 +18,7 @@ def stats(settings: "Settings", json: Json = False) -> None:
 
     Example: lbkd data stats --corpus my-data --languages en,es
     """
-    with running(settings, None, json, trains=False) as project:
+    with running(settings, None, trains=False) as project:
         features = project.train_features
         languages, ceilings = settings.corpus.languages, features.ceilings()
         rows = []

@@ -57,6 +57,11 @@ class Case:
         batch = made_up_batch(self.batch.languages, pad(self.batch.mask, (0, 3)), self._first)
         return replace(self, batch=batch, starts=starts, ends=ends, student=SpanLogits(*student))
 
+    def turned(self) -> "Case":
+        """The same with the last teacher first."""
+        teachers = self.teachers[-1:] + self.teachers[:-1]
+        return replace(self, teachers=teachers, starts=self.starts.roll(1, 0), ends=self.ends.roll(1, 0))
+
     @property
     def _first(self) -> int:
         return int(self.batch.windows.feature[0])

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-from lbkd.criterions import Criterion
+from lbkd.contracts.fitting import criterions_for, tasks_with_teachers
+from lbkd.criterions import registry as criterions
 from lbkd.errors import ConfigError, nearest
 from lbkd.registry.errors import PluginError
 from lbkd.tasks import Task, Teacher, registry
@@ -55,7 +56,10 @@ def checked_teachers(task: Task, languages: Sequence[str]) -> list[Teacher]:
         if teacher.name in names:
             _refuse(task, f"two of its `teachers` are called {teacher.name!r}; each needs a name of its own.")
         names.add(teacher.name)
-        own = registry.create(teacher.task, teacher.options)
+        try:
+            own = registry.create(teacher.task, teacher.options)
+        except ConfigError as error:
+            _refuse(task, f"teacher {teacher.name!r}: {error}")
         with registry.told(own, "`teachers`"):
             further = len(own.teachers(languages))
         if further:
@@ -77,22 +81,23 @@ def check_label(task: Task) -> None:
         _refuse(task, f"its label {label!r} names a folder: letters, digits and - _ + . , = only.")
 
 
-def check_teachers_are_used(task: str, teachers: Sequence[Teacher], name: str, criterion: Criterion) -> None:
+def check_teachers_are_used(task: Task, teachers: Sequence[Teacher], name: str) -> None:
     """Refuse a criterion that misses teachers, or that does not learn from those that a task has.
 
     Raises:
-        ConfigError: the task named `task` and the criterion called `name` do not fit.
+        ConfigError: the task and the criterion called `name` do not fit.
     """
+    who, criterion = registry.described(task), criterions.get(name)
     if criterion.needs_teachers and not teachers:
         raise ConfigError(
-            f"criterion {name!r} needs teachers, and task {task!r} has none: use task 'distill' "
-            "or another --criterion (criterion.name in a file)."
+            f"criterion {name!r} needs teachers, and {who} has none: use task "
+            f"{tasks_with_teachers()}, or another --criterion (criterion.name in a file)."
         )
     if teachers and not criterion.needs_teachers:
         raise ConfigError(
-            f"task {task!r} has teachers, and criterion {name!r} does not learn from them "
-            "(needs_teachers): use another --criterion, such as 'combined', or a task without "
-            "teachers, such as 'mix-mrc'."
+            f"{who} has teachers, and criterion {name!r} does not learn from them "
+            f"(needs_teachers): use --criterion {criterions_for(teachers=True, masks=False)}, or a task "
+            "without teachers, such as 'mix-mrc'."
         )
 
 
@@ -104,7 +109,7 @@ def _listed(task: Task, what: str, ask: Any) -> list[Any]:
         return list(found)
 
 
-def _refuse(task: Task, fault: str) -> None:
+def _refuse(task: Task, fault: str) -> NoReturn:
     """Raise a fault of a task: a PluginError; a ConfigError for a task of ours, where options do not fit."""
     own = type(task).__module__.startswith("lbkd.")
     raise (ConfigError if own else PluginError)(f"{registry.described(task)}: {fault}")

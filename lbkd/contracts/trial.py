@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -22,10 +23,11 @@ from lbkd.weighting import registry as weightings
 
 _CLOSE = 1e-3
 """How far two results that are equal but for rounding may be apart."""
+_ALONE = "each example counts by itself, its real tokens only."
 
 
 def try_weighting(weighting: Weighting, languages: Sequence[str], teachers: Sequence[str]) -> None:
-    """Let a weighting weigh made-up teachers; it learns from them, and is not to be used afterwards.
+    """Let a weighting weigh made-up teachers; a copy learns from them.
 
     Args:
         weighting: made for the trial.
@@ -41,23 +43,41 @@ def try_weighting(weighting: Weighting, languages: Sequence[str], teachers: Sequ
     who = weightings.described(weighting)
     with weightings.told(weighting, "`check`"):
         weighting.check(teachers)
-    for case in cases(languages, teachers):
-        if len(case.teachers) < len(teachers):
-            try:
-                weighting.check(case.teachers)
-            except ConfigError:  # its options name the teachers
-                continue
+    tried = cases(languages, teachers)
+    ready = _fitted(weighting, tried[0], who)
+    for case in tried:
+        alone = len(case.teachers) < len(teachers)
+        if alone and not _takes(weighting, case.teachers):
+            continue
+        weigher = _fitted(weighting, case, who) if alone else ready
         with _tried(case, [z for half in case.halves() for z in _tensors(half)], who):
-            _same(weighting, case, who)
-    case = cases(languages, teachers)[0]
-    with weightings.told(weighting, "`fit`"):
-        learned = weighting.fit(iter(case.halves()))
+            _same(weigher, case, who)
+    if ready is weighting:  # what is fitted may have learned the order
+        with _tried(tried[0], [], who):
+            _any_order(weighting, tried[0], who)
+
+
+def _takes(weighting: Weighting, teachers: Sequence[str]) -> bool:
+    """False for a weighting whose options name other teachers."""
+    try:
+        with weightings.told(weighting, "`check`"):
+            weighting.check(teachers)
+    except ConfigError:
+        return False
+    return True
+
+
+def _fitted(weighting: Weighting, case: Case, who: str) -> Weighting:
+    """A copy that has learned from a case; the weighting itself if it learns nothing."""
+    if type(weighting).fit is Weighting.fit:
+        return weighting
+    with _tried(case, [], who), weightings.told(weighting, "`fit`"):
+        ready = deepcopy(weighting)
+        learned = ready.fit(iter(case.halves()))
     if not (isinstance(learned, Mapping) and all(isinstance(v, int | float) for v in learned.values())):
         raise PluginError(f"{who}: `fit` returns {learned!r}; needed is a dictionary of numbers by name.")
-    if type(weighting).fit is not Weighting.fit:
-        storable(weighting)
-    with _tried(case, [], who):
-        _weights(weighting, case)
+    storable(ready)
+    return ready
 
 
 def try_criterion(criterion: Criterion) -> None:
@@ -95,6 +115,17 @@ def _same(weighting: Weighting, case: Case, who: str) -> None:
             _near(who, "other examples of the batch change its weights", found[:, n : n + 1], alone)
 
 
+def _any_order(weighting: Weighting, case: Case, who: str) -> None:
+    """Check that weights go with the teachers, whatever their order."""
+    remedy = "go by logits and context.teachers, not by places."
+    found, turned = _weights(weighting, case), _weights(weighting, case.turned())
+    if all(map(torch.equal, found, _weights(weighting, case))):  # it draws no random numbers
+        for half, mine in enumerate(found):
+            _near(
+                who, "the order of the teachers changes their weights", mine.roll(1, 0), turned[half], remedy
+            )
+
+
 def _weights(weighting: Weighting, case: Case) -> list[Tensor]:
     contract = WeightsContract()
     found = [contract.weights(weighting, logits, context) for logits, context in case.halves()]
@@ -122,12 +153,10 @@ def _finite(what: str, total: Tensor, leaves: Sequence[Tensor]) -> Tensor:
     return total.detach()
 
 
-def _near(who: str, fault: str, one: Tensor, other: Tensor) -> None:
+def _near(who: str, fault: str, one: Tensor, other: Tensor, remedy: str = _ALONE) -> None:
     if not torch.allclose(one, other, rtol=_CLOSE, atol=_CLOSE):
         far = (one - other).abs().max().item()
-        raise PluginError(
-            f"{who}: {fault}, by {far:.3g}: each example counts by itself, its real tokens only."
-        )
+        raise PluginError(f"{who}: {fault}, by {far:.3g}: {remedy}")
 
 
 def _tensors(values: Any) -> list[Tensor]:

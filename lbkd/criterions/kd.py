@@ -34,7 +34,7 @@ class Kd(Criterion):
 
     def __call__(self, student: SpanLogits, batch: Batch, teachers: SpanLogits | None) -> Loss:
         if teachers is None:
-            raise ConfigError("distillation needs teachers: use this criterion with task 'distill'.")
+            raise ConfigError("distillation needs teachers: use a task that has some, such as 'distill'.")
         start = soft_cross_entropy(student.start, teachers.start, self.temperature)
         loss = start + soft_cross_entropy(student.end, teachers.end, self.temperature)
         return Loss(loss, {"kd": loss.detach()})

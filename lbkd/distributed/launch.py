@@ -14,12 +14,17 @@ _GRACE = 30.0
 """Seconds that ranks have to end after a rank failed or was interrupted."""
 
 
-def launch(command: Sequence[str], nproc: int) -> int:
+def launch(command: Sequence[str], nproc: int, output: int | None = None) -> int:
     """Run `command` in `nproc` processes, each a rank of one process group.
 
     A signal is passed on to every rank once: ranks run outside the terminal's foreground process group, so
     that the terminal does not signal a rank as well. A signal that this process ignores, as under nohup, the
     ranks ignore too. If a rank fails, the other ranks are terminated.
+
+    Args:
+        command: program and arguments.
+        nproc: number of ranks.
+        output: file descriptor of the ranks' standard output; None: this process's.
 
     Returns:
         The exit code of the first rank that failed, else 0.
@@ -45,7 +50,7 @@ def launch(command: Sequence[str], nproc: int) -> int:
     try:
         for rank in map(str, range(nproc)):
             own = {**environment, "RANK": rank, "LOCAL_RANK": rank}
-            ranks.append(subprocess.Popen(command, env=own, process_group=0))
+            ranks.append(subprocess.Popen(command, env=own, stdout=output, process_group=0))
         while not (failed := [process.returncode for process in ranks if process.poll()]):
             if all(process.returncode == 0 for process in ranks):
                 return 0

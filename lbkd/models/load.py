@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lbkd.errors import ConfigError, out_of_memory
+from lbkd.errors import ConfigError, out_of_memory, reason_of
 from lbkd.models import e5_small
 from lbkd.models.span import exact_head
 from lbkd.workspace import read_json, write_json
@@ -217,9 +217,8 @@ def _load(kind: Any, name: str, trust: bool, **options: Any) -> Any:
                 "--set model.trust_remote_code=true, or trust_remote_code=True for an Answerer."
             ) from error
         where = "folder" if Path(name).is_dir() else "folder or hub model"
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(
-            f"model {name!r}: no usable {where}: {reason} "
+            f"model {name!r}: no usable {where}: {reason_of(error)} "
             "Name a folder with config.json, weights (safetensors) and tokenizer, a hub id, or e5-small."
         ) from error
     finally:

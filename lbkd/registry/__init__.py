@@ -160,7 +160,8 @@ class Registry(Generic[T]):
         cls = self.get(name)
         where = f"{self.section}.{name}"
         secrets = secret_values(options or {}, where)
-        arguments = checked_arguments(cls, options or {}, where)
+        with self.told(cls, "its constructor"):
+            arguments = checked_arguments(cls, options or {}, where)
         arguments |= {option: type(arguments[option])(value) for option, value in secrets.items()}
         try:
             with self.told(cls, "its constructor"):
@@ -221,14 +222,14 @@ class Registry(Generic[T]):
 
     def options(self, name: str) -> list[Option]:
         """The arguments of the component's constructor."""
-        signature = inspect.signature(self.get(name), eval_str=True)
+        from lbkd.options import parameters, type_name
+
+        cls = self.get(name)
+        with self.told(cls, "its constructor"):
+            found = parameters(cls, typed=True)
         return [
-            Option(
-                p.name,
-                inspect.formatannotation(p.annotation),
-                "" if p.default is p.empty else repr(p.default),
-            )
-            for p in signature.parameters.values()
+            Option(p.name, type_name(p.annotation), "" if p.default is p.empty else repr(p.default))
+            for p in found
         ]
 
     def summary(self, name: str) -> str:

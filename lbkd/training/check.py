@@ -6,7 +6,7 @@ from typing import Any
 
 from lbkd import criterions, weighting
 from lbkd.config import Settings
-from lbkd.contracts.tasks import check_label, checked_pairs, checked_teachers
+from lbkd.contracts.tasks import check_label, check_teachers_are_used, checked_pairs, checked_teachers
 from lbkd.contracts.translators import try_translator
 from lbkd.contracts.trial import try_criterion, try_weighting
 from lbkd.corpus.overlap import SharedQuestion, shared_questions
@@ -158,6 +158,7 @@ def check_component(settings: Settings, registry: Registry[Any], name: str) -> d
         teachers = checked_teachers(made, languages)
         pairs = [" ".join(pair) for pair in checked_pairs(made, languages, source)]
         masking_of(settings, name, made, made.criterion)
+        check_teachers_are_used(made, teachers, made.criterion)
         return {"pairs": pairs, "teachers": [teacher.name for teacher in teachers]}
     return {}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lbkd import criterions, tasks
 from lbkd.config import Settings
+from lbkd.contracts.fitting import criterions_for, tasks_that_mask
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.features.batches import Epoch, share
 from lbkd.features.masks import MaskedBatch, Masker
@@ -82,12 +83,12 @@ def masking_of(settings: Settings, name: str, task: Task, criterion: str) -> Mas
     if needed and masking is None:
         raise ConfigError(
             f"criterion {criterion!r} learns from masked tokens, and task {name!r} masks none; "
-            "use task 'lakm' or 'mix-mrc-lakm'."
+            f"use task {tasks_that_mask()}."
         )
     if masking is not None and not needed:
         raise ConfigError(
             f"task {name!r} masks phrases, and criterion {criterion!r} does not learn from them; "
-            "use criterion 'mlm'."
+            f"use criterion {criterions_for(teachers=False, masks=True)}."
         )
     return masking
 

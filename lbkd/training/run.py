@@ -111,7 +111,7 @@ class Run:
         check_label(task)
         teachers = checked_teachers(task, settings.corpus.languages)
         masking = masking_of(settings, given.task, task, name)
-        check_teachers_are_used(given.task, teachers, name, criterion)
+        check_teachers_are_used(task, teachers, name)
         weighting = None
         if teachers:
             weighting = weightings.registry.create(given.weighting, given.weighting_options)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lbkd.errors import ConfigError
+from lbkd.errors import ConfigError, out_of_memory, reason_of
 from lbkd.translation import Translator, nearest_code
 from lbkd.workspace import folder_hash
 
@@ -129,13 +129,13 @@ def _load(name: str, beams: int, dtype: "torch.dtype") -> _LoadedModel:
             warnings.simplefilter("ignore")  # a missing normalizer that Marian's tokenizer never calls
             tokenizer: Any = AutoTokenizer.from_pretrained(name)
         model: Any = AutoModelForSeq2SeqLM.from_pretrained(name, dtype=dtype, use_safetensors=True)
-    except MemoryError:
-        raise
     except Exception as error:  # damaged files raise errors of many types
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        if out_of_memory(error):
+            raise
         raise ConfigError(
-            f"translation.seq2seq.model = {name!r}: cannot be loaded: {reason} Name a folder or a hub id "
-            "of a Marian, M2M100, NLLB or mBART-50 model, with its tokenizer and with weights as safetensors."
+            f"translation.seq2seq.model = {name!r}: cannot be loaded: {reason_of(error)} Name a folder or a "
+            "hub id of a Marian, M2M100, NLLB or mBART-50 model, with its tokenizer and with weights as "
+            "safetensors."
         ) from error
     generation = model.generation_config
     generation.num_beams = beams

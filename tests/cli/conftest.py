@@ -28,6 +28,7 @@ class Done:
     @property
     def json(self) -> Any:
         """The one JSON value on standard output."""
+        assert self.out, self  # what went wrong is on standard error
         return json.loads(self.out)
 
 

@@ -36,23 +36,29 @@ def test_list_one_kind(lbkd: Callable[..., Any]) -> None:
     assert {"name": "impurity", "kind": "weighting", "package": "lbkd", "about": about} in rows
 
 
-def test_list_long_says_the_same_of_our_own(lbkd: Callable[..., Any]) -> None:
-    assert lbkd("list", "--long", "--json").json == lbkd("list", "--json").json
-
-
-def test_a_broken_plugin_is_one_row(
+def test_broken_plugins_are_marked(
     lbkd: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """In the list and in info, with the reason; the others work, and are described."""
     folder = tmp_path / "site" / "bad_plugin-1.0.dist-info"
     folder.mkdir(parents=True)
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-plugin\nVersion: 1.0\n")
-    (folder / "entry_points.txt").write_text("[lbkd.weighting]\nbad = no_such_module:Bad\n")
+    (folder / "entry_points.txt").write_text(
+        "[lbkd.weighting]\nbad = no_such_module:Bad\nwell = well_module:Well\n"
+    )
+    (folder.parent / "well_module.py").write_text(
+        "from lbkd import Weighting\nclass Well(Weighting):\n"
+        '    """All is well."""\n    def weights(self, logits, context): ...\n'
+    )
     monkeypatch.setattr(sys, "path", [*sys.path, str(folder.parent)])
-    rows = {row["name"]: row for row in lbkd("list", "weighting", "--long", "--json").json}
-    assert rows["bad"]["package"] == "bad-plugin 1.0"
-    assert "cannot be used" in rows["bad"]["about"]
+    reason = "cannot be used: ModuleNotFoundError: No module named 'no_such_module'"
+    rows = {row["name"]: row for row in lbkd("list", "weighting", "--json").json}
+    assert (rows["bad"]["package"], rows["bad"]["about"]) == ("bad-plugin 1.0", reason)
+    assert (rows["well"]["package"], rows["well"]["about"]) == ("bad-plugin 1.0", "All is well.")
     assert rows["fixed"]["package"] == "lbkd"
-    assert lbkd("info", "--json").json["plugins"] == ["weighting/bad (bad-plugin 1.0)"]
+    plugins = lbkd("info", "--json").json["plugins"]
+    assert plugins == [f"weighting/bad (bad-plugin 1.0): {reason}", "weighting/well (bad-plugin 1.0)"]
+    monkeypatch.delitem(sys.modules, "well_module")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +84,38 @@ def test_show_types_and_defaults(lbkd: Callable[..., Any]) -> None:
     assert "translation.files.path  pathlib.Path  (needed) " in lbkd("show", "translation", "files").out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ("power, other=3", [("power", "any", ""), ("other", "any", "3")]),
+        ("*args, power: float = 1.0, **kwargs", [("power", "float", "1.0")]),
+        ("*args, **kwargs", []),
+    ],
+)
+def test_show_what_has_no_type(
+    lbkd: Callable[..., Any],
+    wrote: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: str,
+    options: list[tuple[str, str, str]],
+) -> None:
+    monkeypatch.setattr(weighting.registry, "_scripted", {})
+    monkeypatch.delitem(sys.modules, "lbkd_plugin_loose", raising=False)
+    file = wrote(
+        "loose.py",
+        "from lbkd import Weighting, weighting_registry\n"
+        "@weighting_registry.register('loose')\nclass Loose(Weighting):\n"
+        f"    def __init__(self, {arguments}): pass\n    def weights(self, logits, context): ...\n",
+    )
+    shown = lbkd("show", "weighting", "loose", "--plugin", file)
+    assert "_empty" not in shown.out
+    found = lbkd("show", "weighting", "loose", "--plugin", file, "--json").json["options"]
+    assert [(o["name"], o["type"], o["default"]) for o in found] == options
+    given = {name: 1 for name, _, default in options if not default}
+    assert type(weighting.registry.create("loose", given)).__name__ == "Loose"
+    monkeypatch.delitem(sys.modules, "lbkd_plugin_loose")
+
+
 def test_info(lbkd: Callable[..., Any]) -> None:
     values = lbkd("info", "--json").json
     assert {"python", "lbkd", "torch", "deepspeed", "devices", "precision", "plugins"} < values.keys()
@@ -92,6 +130,8 @@ def test_info(lbkd: Callable[..., Any]) -> None:
             ["list", "weights"],
             ["'weights'", "did you mean 'weighting'?", "criterions, tasks, translation, weighting"],
         ),
+        (["show", "criterion", "nl"], ["no criterion 'nl'", "did you mean 'nll'?", "combined, kd, mlm"]),
+        (["show", "criterion"], ["no name of a criterion; choices: combined, kd, mlm, nll."]),
         (["show", "tsk", "distill"], ["'tsk'", "did you mean 'tasks'?"]),
         (
             ["show", "tasks", "distil"],

@@ -107,13 +107,15 @@ def test_json_is_text_in_all_languages(capsys: pytest.CaptureFixture[str]) -> No
     assert json.loads(printed) == {"a": "ñ हिन्दी"}
 
 
-def test_with_json_everything_else_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with console.json_only(True):
+def test_what_is_not_ours_goes_to_standard_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "out", Console())
+    with console.own_output():
         print("a")
         console.out.print("b")
-    with console.json_only(False):
-        console.out.print("c")
-    assert capsys.readouterr() == ("c\n", "a\nb\n")
+        console.print_json({"c": 1}, indent=None)
+    assert capsys.readouterr() == ('b\n{"c": 1}\n', "a\n")
 
 
 def test_progress_off_a_terminal_is_plain_lines(
@@ -124,8 +126,9 @@ def test_progress_off_a_terminal_is_plain_lines(
     reporter = console.Reporter(tmp_path / "new" / "log.txt")
     reporter.note("about [x] :smile: " + "long " * 20)
     for done in (10, 20, 30, 40):
-        reporter.progress("model", done, 100, {"loss": 2.5, "skipped_steps": 0.0, "unheard": 1.0})
-    reporter.progress("model", 100, 100, {"loss": 1.25, "learning_rate": 1e-5, "skipped_steps": 3.0})
+        reporter.progress("model", done, 100, {"loss": 2.5, "skipped_steps": 0.0, "epoch": 1.0})
+    last = {"loss": 1.25, "l1": 0.5, "learning_rate": 1e-5, "gradient_norm": 9.0, "skipped_steps": 3.0}
+    reporter.progress("model", 100, 100, last)
     reporter.close()
     out, err = capsys.readouterr()
     assert out == ""
@@ -133,7 +136,7 @@ def test_progress_off_a_terminal_is_plain_lines(
         ("about [x] :smile: " + "long " * 20),
         "model 10/100  loss 2.500",
         "model 30/100  loss 2.500  0:21 left",  # 20 steps in 6 seconds
-        "model 100/100  loss 1.250  lr 1.0e-05  3 skipped",
+        "model 100/100  loss 1.250  l1 0.500  lr 1.0e-05  3 skipped",
     ]
     assert [line.rstrip() for line in err.splitlines()] == [line.rstrip() for line in expected]
     log = (tmp_path / "new" / "log.txt").read_text().splitlines()

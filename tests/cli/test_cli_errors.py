@@ -270,8 +270,8 @@ def test_as_a_program(tmp_path: Path) -> None:
 def test_a_killed_rank_is_told(lbkd: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """By the process that started the rank."""
     commands = []
-    monkeypatch.setattr(launch, "launch", lambda command, nproc: commands.append((command, nproc)) or 137)
+    monkeypatch.setattr(launch, "launch", lambda *given: commands.append(given) or 137)
     done = lbkd("evaluate", "any", "--nproc", "2")
     assert (done.code, done.out) == (137, "")
     assert done.err == "error: a rank was killed, as the system does where memory runs out\n"
-    assert commands == [([sys.executable, "-m", "lbkd_cli", "evaluate", "any", "--nproc", "2"], 2)]
+    assert commands == [([sys.executable, "-m", "lbkd_cli", "evaluate", "any", "--nproc", "2"], 2, None)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lbkd import weighting_registry
+from lbkd import __version__, weighting_registry
 
 MINE = """
 from lbkd import Weighting, weighting_registry
@@ -76,9 +76,50 @@ def test_a_fault_is_told_before_a_teacher_is_trained(
     assert not (tmp_path / "work" / "runs").exists()
 
 
+LOUD = """
+import os
+print("python at import")
+os.write(1, b"descriptor at import\\n")
+os.system("echo child at import")
+""" + MINE.replace(
+    "        return (",
+    '        print("python in weights"); os.write(1, b"descriptor in weights\\n")\n        return (',
+)
+
+
+def test_prints_do_not_break_json(mine: Path, tmp_path: Path) -> None:
+    """What plugins print, in Python and below it, goes to standard error."""
+    mine.write_text(LOUD)
+    order = ["check", "weighting", "mine", "--plugin", str(mine), "--workspace", str(tmp_path / "work")]
+    command = [sys.executable, "-m", "lbkd_cli", *order]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True)
+    assert json.loads(done.stdout) == {"component": "weighting 'mine' of mine.py"}
+    for who in ("python at import", "descriptor at", "child at", "python in weights", "descriptor in"):
+        assert who in done.stderr
+    assert (
+        subprocess.run(command, capture_output=True, text=True).stdout
+        == "good: weighting 'mine' of mine.py\n"
+    )
+
+
+def test_options_that_do_not_fit_tell_what_to_type(refused: Callable[..., str], mine: Path) -> None:
+    mine.write_text(MINE.replace("power: float = 1.0", "power: float, tone: str = 'x'"))
+    order = ["check", "weighting", "mine", "--plugin", mine]
+    assert "error: 'weighting.mine.power' is needed: --set weighting.mine.power=VALUE (float)." in refused(
+        *order
+    )
+    for value in ("false", "3", "2.5", "1979-05-27"):
+        message = refused(*order, "--set", "weighting.mine.power=1", "--set", f"weighting.mine.tone={value}")
+        assert f"weighting.mine.tone = {value}: must be a text;" in message
+        assert message.endswith(f"""--set 'weighting.mine.tone="{value}"'""")
+
+
 def test_teachers_that_nobody_asks(refused: Callable[..., str], short: list[Any]) -> None:
     message = refused("distill", "--criterion", "nll", *short)
-    assert "task 'distill' has teachers, and criterion 'nll' does not learn from them" in message
+    assert (
+        f"task 'distill' of lbkd {__version__} has teachers, and criterion 'nll' does not learn from them"
+        in message
+    )
 
 
 def test_a_student_of_one_file(
@@ -100,14 +141,26 @@ def test_a_student_of_one_file(
 def test_two_ranks_read_the_file(short: list[Any], student: Any, mine: Path, workspace: Path) -> None:
     """The fitted weighting of a file goes from rank 0 to the other."""
     fitted = (
-        MINE + "\n    def fit(self, examples):\n        self.power = 0.25\n        return {'power': 0.25}\n"
+        LOUD + "\n    def fit(self, examples):\n        self.power = 0.25\n        return {'power': 0.25}\n"
     )
     mine.write_text(fitted)
-    order = ["distill", "--weighting", "mine", "--plugin", str(mine), *map(str, short), "--nproc", "2"]
+    order = [
+        "distill",
+        "--weighting",
+        "mine",
+        "--plugin",
+        str(mine),
+        *map(str, short),
+        "--nproc",
+        "2",
+        "--json",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "lbkd_cli", *order], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["scores"]
+    assert "python in weights" in done.stderr
     assert "the weighting learned power 0.25" in done.stderr
     found = json.loads((workspace / "runs" / "distill.combined.mine" / "weighting.json").read_text())
     assert found == {"power": 0.25}

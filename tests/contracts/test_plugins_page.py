@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from wrong_plugins import WRONG, checked
+from wrong_plugins import WRONG
+from wrong_sources import checked
 
 from lbkd.errors import LbkdError
 from lbkd.registry import KINDS, registry_of

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
-from wrong_plugins import HEAD, WRONG, checked
+from wrong_plugins import GOOD, TWICE, WRONG
+from wrong_sources import HEAD, checked, task
 
 from lbkd import criterions, tasks, translation, weighting
+from lbkd.contracts.tasks import check_teachers_are_used
 from lbkd.errors import LbkdError
 from lbkd.registry.errors import PluginError
 from lbkd.registry.files import load_plugin
@@ -25,6 +27,14 @@ def test_what_is_told(kind: str, source: str, told: list[str], tmp_path: Path) -
 
 def test_thirty_of_them() -> None:
     assert len(WRONG) >= 30
+
+
+def test_messages_know_the_tasks_of_others(tmp_path: Path) -> None:
+    """A criterion that misses teachers is told all tasks that have some."""
+    (tmp_path / "page.py").write_text(HEAD + task(GOOD, TWICE))
+    load_plugin(tmp_path / "page.py")
+    with pytest.raises(LbkdError, match="'kd' needs teachers, .* use task 'distill' or 'mine', or another"):
+        check_teachers_are_used(tasks.registry.create("baseline"), [], "kd")
 
 
 def test_the_place_in_the_plugin_and_the_whole_traceback(tmp_path: Path) -> None:
@@ -63,6 +73,21 @@ def test_our_tasks_pass(name: str, tmp_path: Path) -> None:
     found = check_component(settings, tasks.registry, name)
     assert found["pairs"]
     assert len(found["teachers"]) == (3 if name == "distill" else 0)
+
+
+def test_what_only_fit_sets_passes(tmp_path: Path) -> None:
+    """The trial fits before it weighs, as a run does; teachers may have places in what is fitted."""
+    source = """
+@weighting_registry.register("mine")
+class Mine(Weighting):
+    def fit(self, examples):
+        self.bias = torch.arange(len(next(examples)[0])).float()
+        return {}
+
+    def weights(self, logits, context):
+        return (logits.amax(-1) + self.bias[:, None]).softmax(0)
+"""
+    checked(source, tmp_path, "weighting")
 
 
 def test_a_translator_passes(tmp_path: Path) -> None:

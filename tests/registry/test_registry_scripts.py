@@ -99,14 +99,14 @@ def test_create(
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, "'weighting.mine.power' is needed."),
+        ({}, "'weighting.mine.power' is needed: --set weighting.mine.power=VALUE"),
         (
             {"power": 3, "shft": 1},
             "no option 'weighting.mine.shft'; did you mean 'weighting.mine.shift'?",
         ),
         ({"power": "three"}, "weighting.mine.power = 'three': Input should be a valid integer"),
         ({"power": 2.5}, "weighting.mine.power = '2.5': Input should be a valid integer"),
-        ({"power": 3, "only": 4}, "weighting.mine.only = '4': Input should be a valid string"),
+        ({"power": 3, "only": 4}, "weighting.mine.only = 4: must be a text; quote"),
         ({"power": [3]}, "weighting.mine.power = '[3]': Input should be a valid integer"),
         ({"self": 1}, "no option 'weighting.mine.self'"),
     ],

@@ -54,7 +54,7 @@ def test_settings_with_options_are_written_and_read_back(tmp_path: Path) -> None
         ({"task.name": "distil"}, "no task 'distil'; did you mean 'distill'? Choices: "),
         ({"criterion.": {}}, "no criterion ''; choices: "),
         ({"translation.aperture": {}}, "no translator 'aperture'; did you mean 'apertium'? Choices: "),
-        ({"weighting.name": 3}, "weighting.name = '3': Input should be a valid string"),
+        ({"weighting.name": 3}, "weighting.name = 3: must be a text; quote what looks like none: --set"),
     ],
 )
 def test_options_and_names_that_do_not_fit(tmp_path: Path, overrides: dict[str, Any], expected: str) -> None:

@@ -193,6 +193,12 @@ def test_no_such_model(tmp_path: Path) -> None:
             Seq2seq(str(name)).check("en", "es")
 
 
+def test_all_lines_of_the_reason_are_told() -> None:
+    """A hub that cannot be reached is told in lines, the later ones with the remedy."""
+    with pytest.raises(ConfigError, match=r"couldn't connect .* offline mode .* Name a folder"):
+        Seq2seq("nobody/nothing").check("en", "es")
+
+
 def test_pickled_weights_are_refused(tiny_marian: Path, tmp_path: Path) -> None:
     folder = tmp_path / "pickled"
     shutil.copytree(tiny_marian, folder)
