@@ -17,12 +17,13 @@ from .options import Json, Plugins
 if TYPE_CHECKING:
     from lbkd.registry import Registry
 
-Kind = Annotated[str, typer.Argument(help="tasks, criterions, weighting or translation.")]
+Kind = Annotated[str, typer.Argument(help="tasks, criterions, weighting, translation or trackers.")]
 
 
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(help="tasks, criterions, weighting or translation. \\[default: all]")
+        str | None,
+        typer.Argument(help="tasks, criterions, weighting, translation or trackers. \\[default: all]"),
     ] = None,
     long: Annotated[
         bool, typer.Option("--long", help="Import every component, to describe those of other packages.")
@@ -30,7 +31,7 @@ def list_(
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
-    """List tasks, criterions, weightings and translators, built in or from other packages.
+    """List tasks, criterions, weightings, translators and trackers, built in or from other packages.
 
     Example: lbkd list weighting --long
     """
@@ -134,13 +135,14 @@ def info(plugin: Plugins = None, json: Json = False) -> None:
 
 
 def _registries() -> "dict[str, Registry[Any]]":
-    from lbkd import criterions, tasks, translation, weighting
+    from lbkd import criterions, tasks, trackers, translation, weighting
 
     return {
         "tasks": tasks.registry,
         "criterions": criterions.registry,
         "weighting": weighting.registry,
         "translation": translation.registry,
+        "trackers": trackers.registry,
     }
 
 

@@ -13,8 +13,10 @@ from lbkd.evaluation.scored import scored
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.windows import WindowSettings, window_settings
 from lbkd.models.load import load_span_model
-from lbkd.models.run_folder import Model, trained
+from lbkd.models.run_folder import FinishedRun, Model, trained
 from lbkd.project import Project
+from lbkd.trackers import TrackedRun
+from lbkd.tracking.telling import flat, tell_scores
 from lbkd.workspace import described, folder_hash, read_sealed, write_json, write_sealed
 
 if TYPE_CHECKING:
@@ -70,7 +72,21 @@ def _rows(project: Project, place: Path, model: Model, evaluation_set: Evaluatio
         if project.rank == 0:
             content = {"provenance": provenance, "answers": _written(place, evaluation_set), "rows": rows}
             write_sealed(scores, content)
+            if model.run is not None:
+                _tell(project, place, model.run, evaluation_set.name, rows)
     return rows
+
+
+def _tell(project: Project, place: Path, run: FinishedRun, name: str, rows: list[dict[str, Any]]) -> None:
+    """Tell trackers that know a run its scores: `test/f1/es`, `test/f1/es-en` for an English question."""
+    scores: dict[str, float] = {}
+    for row in rows:
+        asked = row["question_language"]
+        pair = row["language"] if asked == row["language"] else f"{row['language']}-{asked}"
+        scores |= {f"{name}/{score}/{pair}": row[score] for score in ("f1", "exact_match")}
+    settings, about = project.settings, flat({**run.provenance, "versions": run.versions})
+    told = TrackedRun(run.name, place, settings.workspace, about)
+    tell_scores(settings, told, scores, project.listener)
 
 
 def _provenance(

@@ -4,6 +4,7 @@ Each writes down what its result depends on; while that is unchanged, it is not 
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ from lbkd.progress import Listener
 from lbkd.project import Project
 from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
+from lbkd.trackers import TrackedRun
+from lbkd.tracking.telling import KEPT, Tracking, flat, tracked
 from lbkd.training.check import checked_runs
 from lbkd.training.checkpoints import Checkpoints
 from lbkd.training.engine import import_deepspeed
@@ -76,12 +79,23 @@ def _train_run(run: Run) -> Path:
     teachers = _teacher_logits(run)
     seed_everything(project.settings.seed)
     model = _span_model(project)
-    with project.replacing(run.folder) as folder:
-        weights = _train_model(run, model, teachers, folder, checkpoints)
+    with project.replacing(run.folder) as folder, _tracked(run, folder, provenance) as tracking:
+        report = Report(run.name, folder, project.listener, tracking)
+        weights = _train_model(run, model, teachers, report, checkpoints)
         if project.rank == 0:
             _save_model(run, model, weights, folder / "model")
             _about(run, provenance, checkpoints.seconds).write(folder)
     return run.folder
+
+
+def _tracked(run: Run, folder: Path, provenance: dict[str, Any]) -> AbstractContextManager[Tracking | None]:
+    """A block that rank 0 tells trackers of."""
+    project = run.project
+    if project.rank:
+        return nullcontext()
+    about = flat({**provenance, "versions": versions()})
+    told = TrackedRun(run.name, folder, project.settings.workspace, about)
+    return tracked(project.settings, told, run.folder / "checkpoints" / KEPT, project.listener)
 
 
 def _teacher_logits(run: Run) -> TeacherLogits | None:
@@ -104,7 +118,7 @@ def _train_model(
     run: Run,
     model: "PreTrainedModel",
     teachers: TeacherLogits | None,
-    folder: Path,
+    report: Report,
     checkpoints: Checkpoints,
 ) -> Weights:
     """The trained weights, complete on rank 0."""
@@ -112,7 +126,6 @@ def _train_model(
     masked = masked_stream(project, run.masking)
     select = selector(project, run.selection, model) if run.selection is not None else None
     material = Material(project.train_features, run.pairs, run.criterion, teachers, masked)
-    report = Report(run.name, folder, project.listener)
     return TrainingLoop(model, material, project.settings, report, select, checkpoints).train()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lbkd import criterions, tasks, translation, weighting
+from lbkd import criterions, tasks, trackers, translation, weighting
 from lbkd.weighting.impurity import Impurity
 
 REGISTRIES: dict[str, Any] = {
@@ -13,6 +13,7 @@ REGISTRIES: dict[str, Any] = {
     "criterions": criterions.registry,
     "weighting": weighting.registry,
     "translation": translation.registry,
+    "trackers": trackers.registry,
 }
 
 
@@ -90,7 +91,7 @@ def test_info(lbkd: Callable[..., Any]) -> None:
     [
         (
             ["list", "weights"],
-            ["'weights'", "did you mean 'weighting'?", "criterions, tasks, translation, weighting"],
+            ["'weights'", "did you mean 'weighting'?", "criterions, tasks, trackers, translation, weighting"],
         ),
         (["show", "tsk", "distill"], ["'tsk'", "did you mean 'tasks'?"]),
         (

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from wrong_plugins import HEAD, WRONG, checked
 
-from lbkd import criterions, tasks, translation, weighting
+from lbkd import criterions, tasks, trackers, translation, weighting
 from lbkd.errors import LbkdError
 from lbkd.registry.errors import PluginError
 from lbkd.registry.files import load_plugin
@@ -63,6 +63,14 @@ def test_our_tasks_pass(name: str, tmp_path: Path) -> None:
     found = check_component(settings, tasks.registry, name)
     assert found["pairs"]
     assert len(found["teachers"]) == (3 if name == "distill" else 0)
+
+
+@pytest.mark.parametrize("name", trackers.registry.names())
+@pytest.mark.filterwarnings("ignore")
+def test_our_trackers_pass(name: str, tmp_path: Path) -> None:
+    pytest.importorskip(name, reason=f"needs the extra lbkd[{name}]")
+    settings = load_settings({"tracker.wandb.mode": "offline"}, tmp_path)
+    assert check_component(settings, trackers.registry, name) == {}
 
 
 def test_a_translator_passes(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from wrong_trackers import WRONG_TRACKERS
+
 from lbkd.registry import registry_of
 from lbkd.registry.files import load_plugin
 from lbkd.settings import load_settings
@@ -11,8 +13,8 @@ from lbkd.training.check import check_component
 HEAD = """
 import torch
 from torch import nn
-from lbkd import Criterion, Task, Translator, Weighting
-from lbkd import criterion_registry, task_registry, translation_registry, weighting_registry
+from lbkd import Criterion, Task, Tracker, Translator, Weighting
+from lbkd import criterion_registry, task_registry, tracker_registry, translation_registry, weighting_registry
 from lbkd.criterions import Loss
 from lbkd.tasks import Teacher
 """
@@ -270,6 +272,7 @@ WRONG = {
         translator("return texts", "    def __init__(self, tone: str = 'formal'):\n        pass"),
         ["`fingerprint` raised KeyError: 'tone'"],
     ),
+    **WRONG_TRACKERS,
     "a syntax error": ("weighting", "class Mine(", ["raised SyntaxError", "wrong.py:"]),
     "nothing registered": (
         "weighting",

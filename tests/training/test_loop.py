@@ -21,9 +21,9 @@ from lbkd.project import Project
 from lbkd.registry.errors import PluginError
 from lbkd.teachers.packing import pack
 from lbkd.teachers.store import StoredLogits
+from lbkd.tracking.metrics_log import MetricsLog
 from lbkd.training import teacher_logits
 from lbkd.training.loop import Report, TrainingLoop
-from lbkd.training.metrics_log import MetricsLog
 from lbkd.training.micro_batches import Material
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.weighting import TeacherContext, Weighting
