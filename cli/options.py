@@ -140,12 +140,7 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
     "track": (
         "tracker.name",
         str | None,
-        typer.Option(
-            None,
-            help="Tools that show the numbers of each run, e.g. mlflow,wandb: see `lbkd list trackers`. "
-            "\\[default: tensorboard where installed]",
-            rich_help_panel=_RUN,
-        ),
+        typer.Option(None, help="Tools that show the numbers: `lbkd list trackers`.", rich_help_panel=_RUN),
     ),
     "set_": (
         None,

@@ -15,8 +15,7 @@ from lbkd.features.windows import WindowSettings, window_settings
 from lbkd.models.load import load_span_model
 from lbkd.models.run_folder import FinishedRun, Model, trained
 from lbkd.project import Project
-from lbkd.trackers import TrackedRun
-from lbkd.tracking.telling import flat, tell_scores
+from lbkd.tracking.telling import tell_scores, tracked_run
 from lbkd.workspace import described, folder_hash, read_sealed, write_json, write_sealed
 
 if TYPE_CHECKING:
@@ -84,9 +83,8 @@ def _tell(project: Project, place: Path, run: FinishedRun, name: str, rows: list
         asked = row["question_language"]
         pair = row["language"] if asked == row["language"] else f"{row['language']}-{asked}"
         scores |= {f"{name}/{score}/{pair}": row[score] for score in ("f1", "exact_match")}
-    settings, about = project.settings, flat({**run.provenance, "versions": run.versions})
-    told = TrackedRun(run.name, place, settings.workspace, about)
-    tell_scores(settings, told, scores, project.listener)
+    told = tracked_run(run.name, place, project.settings.workspace, run.provenance, run.versions)
+    tell_scores(project.settings, told, scores, project.listener)
 
 
 def _provenance(

@@ -14,6 +14,8 @@ from lbkd.trackers import TrackedRun, Tracker, need
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_ENVIRONMENT = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+"""MLflow's own settings, unless they are set: a server that is gone costs seconds, not five minutes."""
 _PARAMETERS = 100
 """Parameters that MLflow takes in one call."""
 _LONGEST = 6000
@@ -28,8 +30,9 @@ class MLflow(Tracker):
     A run that goes on, and scores of a finished one, come into the run of MLflow that is there.
 
     Without a server, files are written to `mlruns` in the workspace, which newer versions of MLflow do only
-    where `MLFLOW_ALLOW_FILE_STORE` is set: unless it is, it is set to `true`. Databases (`sqlite:///...`)
-    need the package mlflow itself, of which the extra installs the part that trackers need.
+    where `MLFLOW_ALLOW_FILE_STORE` is set: unless it is, it is set to `true`, and
+    `MLFLOW_HTTP_REQUEST_MAX_RETRIES` to 2. Databases (`sqlite:///...`) need the package mlflow itself, of
+    which the extra installs the part that trackers need.
 
     Args:
         uri: server, database or folder; by default `MLFLOW_TRACKING_URI`, else `mlruns` in the workspace.
@@ -91,7 +94,8 @@ def _is_remote(uri: str) -> bool:
 
 
 def _client(uri: str) -> "MlflowClient":
-    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
     return MlflowClient(uri)

@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     import wandb
 
 
+_PATIENCE = 300
+"""Seconds that an upload may take at the end of a run; W&B itself would wait for ever."""
+
+
 class Wandb(Tracker):
     """Runs of Weights & Biases: settings as config, numbers as history.
 
     A run that goes on, and scores of a finished one, come into the run that is there, by its id; offline,
     each time has a folder of its own, which `wandb sync` puts together. Files lie in `wandb`, in the
-    workspace.
+    workspace; what could not be uploaded within five minutes of a run's end stays there.
 
     Args:
         project: that runs are listed under.
@@ -39,11 +43,16 @@ class Wandb(Tracker):
         if self._mode == "online":
             import wandb
 
-            if not wandb.login(prompt=False):
-                raise ConfigError(
-                    "tracker.wandb: nobody is logged in. Run `wandb login`, export WANDB_API_KEY, or "
-                    "write files alone: --set tracker.wandb.mode=offline"
-                )
+            reason = "nobody is logged in"
+            try:
+                if wandb.login(prompt=False):
+                    return
+            except wandb.Error as error:
+                reason = str(error)
+            raise ConfigError(
+                f"tracker.wandb: {reason}. Run `wandb login`, export WANDB_API_KEY, or write files alone: "
+                "--set tracker.wandb.mode=offline"
+            )
 
     def begin(self, run: TrackedRun) -> str:
         import wandb
@@ -57,7 +66,9 @@ class Wandb(Tracker):
             config=dict(run.settings),
             dir=run.workspace,
             mode="offline" if run.made_up else self._mode,  # type: ignore[arg-type]
-            settings=wandb.Settings(silent=True, console="off"),
+            settings=wandb.Settings(
+                silent=True, console="off", finish_timeout=_PATIENCE, finish_timeout_raises=True
+            ),
         )
         return self._run.id
 

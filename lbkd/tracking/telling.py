@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lbkd.config import Settings
+from lbkd.distributed import group
 from lbkd.progress import Listener
 from lbkd.registry.errors import PluginError
 from lbkd.trackers import TrackedRun, Tracker, registry
@@ -30,6 +31,21 @@ def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     for name, value in values.items():
         found |= flat(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
     return found
+
+
+def tracked_run(
+    name: str, folder: Path, workspace: Path, provenance: Mapping[str, Any], versions: Mapping[str, str]
+) -> TrackedRun:
+    """What trackers are told of a run.
+
+    Args:
+        name: of the run.
+        folder: of the run, or the one that will take its place.
+        workspace: folder that all runs share.
+        provenance: all that the weights depend on, by name.
+        versions: of packages.
+    """
+    return TrackedRun(name, folder, workspace, flat({**provenance, "versions": versions}))
 
 
 def begun(tracker: Tracker, run: TrackedRun) -> str | None:
@@ -132,8 +148,11 @@ class Tracking:
 
 
 @contextmanager
-def tracked(settings: Settings, run: TrackedRun, kept: Path, listener: Listener) -> Iterator[Tracking]:
-    """Tell trackers that a run begins, and how it ends; arguments as those of `Tracking`."""
+def tracked(settings: Settings, run: TrackedRun, kept: Path, listener: Listener) -> Iterator[Tracking | None]:
+    """Tell trackers that a run begins, and how it ends; on rank 0, others get None. See `Tracking`."""
+    if group.rank():
+        yield None
+        return
     tracking, finished = Tracking(settings, run, kept, listener), False
     try:
         yield tracking
@@ -150,5 +169,6 @@ def tell_scores(settings: Settings, run: TrackedRun, scores: Mapping[str, float]
     if not names:
         return
     tracker = settings.tracker.model_copy(update={"name": tuple(names)})
-    with tracked(settings.model_copy(update={"tracker": tracker}), run, kept, listener) as tracking:
-        tracking.log(tracking.last_step + 1, scores)
+    tracking = Tracking(settings.model_copy(update={"tracker": tracker}), run, kept, listener)
+    tracking.log(tracking.last_step + 1, scores)
+    tracking.end(True)

@@ -4,7 +4,6 @@ Each writes down what its result depends on; while that is unchanged, it is not 
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +28,7 @@ from lbkd.progress import Listener
 from lbkd.project import Project
 from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
-from lbkd.trackers import TrackedRun
-from lbkd.tracking.telling import KEPT, Tracking, flat, tracked
+from lbkd.tracking.telling import KEPT, tracked, tracked_run
 from lbkd.training.check import checked_runs
 from lbkd.training.checkpoints import Checkpoints
 from lbkd.training.engine import import_deepspeed
@@ -79,23 +77,16 @@ def _train_run(run: Run) -> Path:
     teachers = _teacher_logits(run)
     seed_everything(project.settings.seed)
     model = _span_model(project)
-    with project.replacing(run.folder) as folder, _tracked(run, folder, provenance) as tracking:
-        report = Report(run.name, folder, project.listener, tracking)
-        weights = _train_model(run, model, teachers, report, checkpoints)
-        if project.rank == 0:
-            _save_model(run, model, weights, folder / "model")
-            _about(run, provenance, checkpoints.seconds).write(folder)
+    kept, workspace = run.folder / "checkpoints" / KEPT, project.settings.workspace
+    with project.replacing(run.folder) as folder:
+        told = tracked_run(run.name, folder, workspace, provenance, versions())
+        with tracked(project.settings, told, kept, project.listener) as tracking:
+            report = Report(run.name, folder, project.listener, tracking)
+            weights = _train_model(run, model, teachers, report, checkpoints)
+            if project.rank == 0:
+                _save_model(run, model, weights, folder / "model")
+                _about(run, provenance, checkpoints.seconds).write(folder)
     return run.folder
-
-
-def _tracked(run: Run, folder: Path, provenance: dict[str, Any]) -> AbstractContextManager[Tracking | None]:
-    """A block that rank 0 tells trackers of."""
-    project = run.project
-    if project.rank:
-        return nullcontext()
-    about = flat({**provenance, "versions": versions()})
-    told = TrackedRun(run.name, folder, project.settings.workspace, about)
-    return tracked(project.settings, told, run.folder / "checkpoints" / KEPT, project.listener)
 
 
 def _teacher_logits(run: Run) -> TeacherLogits | None:

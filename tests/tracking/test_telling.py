@@ -88,6 +88,7 @@ def test_settings_by_dotted_name() -> None:
 
 def test_a_number_comes_once_a_step_and_texts_never(tmp_path: Path, run: TrackedRun, kept: Path) -> None:
     with tracked(settings(tmp_path), run, kept, Silent()) as tracking:
+        assert tracking is not None
         tracking.log(1, {"loss": 2.5, "epoch": 0.5, "note": "text"})
         tracking.log(1, {"epoch": 0.5, "selection_f1": 40.0})
         tracking.log(2, {"note": "text"})
@@ -104,6 +105,7 @@ def test_a_run_that_goes_on_tells_what_is_new(tmp_path: Path, run: TrackedRun, k
         tracking.log(step, {"loss": step / 2})
     HEARD.clear()
     with tracked(settings(tmp_path), run, kept, Silent()) as tracking:
+        assert tracking is not None
         for step in (1, 2, 3, 4):
             tracking.log(step, {"loss": step / 2})
             tracking.log(step, {"selection_f1": 40.0})
@@ -134,6 +136,7 @@ def test_a_tracker_that_fails_is_told_once_and_the_others_go_on(
     listener = Notes()
     how = load_settings({"tracker.name": "recorder,other", "tracker.recorder.fails": 2}, tmp_path)
     with pytest.raises(KeyboardInterrupt), tracked(how, run, kept, listener) as tracking:
+        assert tracking is not None
         for step in (1, 2, 3):
             tracking.log(step, {"loss": 0.5})
         raise KeyboardInterrupt
@@ -149,8 +152,18 @@ def test_a_tracker_that_fails_is_told_once_and_the_others_go_on(
     assert [*["begin seven"] * 2, (3, loss)] == HEARD
 
 
+def test_rank_0_alone_tracks(
+    tmp_path: Path, run: TrackedRun, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lbkd.tracking.telling.group.rank", lambda: 1)
+    with tracked(settings(tmp_path), run, kept, Silent()) as tracking:
+        assert tracking is None
+    assert HEARD == []
+
+
 def test_scores_come_after_the_last_step(tmp_path: Path, run: TrackedRun, kept: Path) -> None:
     with tracked(settings(tmp_path), run, kept, Silent()) as tracking:
+        assert tracking is not None
         tracking.log(8, {"loss": 0.5})
     HEARD.clear()
     tell_scores(settings(tmp_path), run, {"test/f1/es": 50.0}, Silent())

@@ -92,6 +92,17 @@ def test_wandb_asks_for_a_login_before_the_first_step(
         registry.create("wandb").check()
 
 
+def test_wandb_tells_a_login_that_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    wandb = pytest.importorskip("wandb", reason="needs the extra lbkd[wandb]")
+
+    def login(prompt: bool) -> bool:
+        raise wandb.errors.AuthenticationError("Invalid API key")
+
+    monkeypatch.setattr(wandb, "login", login)
+    with pytest.raises(ConfigError, match=r"tracker.wandb: Invalid API key. Run `wandb login`"):
+        registry.create("wandb").check()
+
+
 def test_mlflow_refuses_a_place_that_is_none() -> None:
     pytest.importorskip("mlflow", reason="needs the extra lbkd[mlflow]")
     with pytest.raises(ConfigError, match=r"tracker.mlflow.uri = 'ftp://here'"):

@@ -1,7 +1,6 @@
 """Runs with trackers: real tools, beside runs without."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -12,7 +11,7 @@ from ranks import settings
 from lbkd.config import Settings
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.project import Project
-from lbkd.training import loop, steps
+from lbkd.training import loop
 from lbkd.workspace import read_json
 
 QUICK = STEPS | {"training.max_steps": 4}
@@ -64,12 +63,6 @@ def test_a_run_that_was_stopped_goes_on_in_the_same_run_of_mlflow(
     assert not list(other.glob("t*"))  # neither tensorboard nor tracked.json
     again, _ = made("tracked", "tensorboard")
     assert "still valid" in go(again)[0]
-
-
-def test_rank_0_alone_tracks(tmp_path: Path) -> None:
-    run: Any = SimpleNamespace(project=SimpleNamespace(rank=1))
-    with steps._tracked(run, tmp_path, {}) as tracking:
-        assert tracking is None
 
 
 def test_tensorboard_holds_the_numbers_of_all_steps(tiny_model_folder: Path, tmp_path: Path) -> None:
