@@ -14,8 +14,12 @@ from lbkd.trackers import TrackedRun, Tracker, need
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_ENVIRONMENT = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
-"""MLflow's own settings, unless they are set: a server that is gone costs seconds, not five minutes."""
+_ENVIRONMENT = {
+    "MLFLOW_ALLOW_FILE_STORE": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # so that a server that is gone costs seconds, not five minutes
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""MLflow's own settings, unless they are set."""
 _PARAMETERS = 100
 """Parameters that MLflow takes in one call."""
 _LONGEST = 6000
