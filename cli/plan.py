@@ -33,6 +33,7 @@ _REPEATED = (
     "weighting",
     "select_on",
     "overwrite",
+    "track",
     "deepspeed",
     "set_",
 )

@@ -38,7 +38,7 @@ def check(
     settings: "Settings",
     kind: Annotated[
         str | None,
-        typer.Argument(help="task, criterion, weighting or translator. \\[default: the whole run]"),
+        typer.Argument(help="task, criterion, weighting, translator or tracker. \\[default: the whole run]"),
     ] = None,
     name: Annotated[str | None, typer.Argument(help="A name from `lbkd list`: tries this one alone.")] = None,
     criterion: CriterionName = None,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from lbkd.settings import load_settings
     from lbkd.tasks import Task
     from lbkd.tasks import registry as task_registry
+    from lbkd.trackers import TrackedRun, Tracker
+    from lbkd.trackers import registry as tracker_registry
     from lbkd.training.steps import run
     from lbkd.translation import Translator
     from lbkd.translation import registry as translation_registry
@@ -27,12 +29,15 @@ __all__ = [
     "Criterion",
     "Task",
     "TeacherContext",
+    "TrackedRun",
+    "Tracker",
     "Translator",
     "Weighting",
     "criterion_registry",
     "load_settings",
     "run",
     "task_registry",
+    "tracker_registry",
     "translation_registry",
     "weighting_registry",
 ]
@@ -42,12 +47,15 @@ _HOMES = {
     "Criterion": "lbkd.criterions",
     "Task": "lbkd.tasks",
     "TeacherContext": "lbkd.weighting",
+    "TrackedRun": "lbkd.trackers",
+    "Tracker": "lbkd.trackers",
     "Translator": "lbkd.translation",
     "Weighting": "lbkd.weighting",
     "criterion_registry": "lbkd.criterions",
     "load_settings": "lbkd.settings",
     "run": "lbkd.training.steps",
     "task_registry": "lbkd.tasks",
+    "tracker_registry": "lbkd.trackers",
     "translation_registry": "lbkd.translation",
     "weighting_registry": "lbkd.weighting",
 }

@@ -176,6 +176,13 @@ class TranslationSettings(_Components):
     """What translates; see `lbkd list translation`."""
 
 
+class TrackerSettings(_Components):
+    """The trackers, and options of trackers."""
+
+    name: Names | None = None
+    """Tools that are told the numbers of each run; unset: tensorboard where it is installed."""
+
+
 class Settings(_Section):
     """Everything that `lbkd.toml` and the command line can set."""
 
@@ -196,6 +203,7 @@ class Settings(_Section):
     criterion: CriterionSettings = CriterionSettings()
     weighting: WeightingSettings = WeightingSettings()
     translation: TranslationSettings = TranslationSettings()
+    tracker: TrackerSettings = TrackerSettings()
 
     def path(self, split: str, language: str) -> Path:
         """The corpus file of a split and language."""

@@ -13,14 +13,20 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from lbkd.config import BUILTIN_CORPUS, Settings, explain
+from lbkd.config import BUILTIN_CORPUS, Settings, explain, split_names
 from lbkd.errors import ConfigError
 from lbkd.options import is_path, path_arguments
 from lbkd.registry import KINDS, registry_of
 from lbkd.registry.files import load_plugin
 
 FILE_NAME = "lbkd.toml"
-_EXAMPLES = {"task": "distill", "criterion": "combined", "weighting": "impurity", "translation": "seq2seq"}
+_EXAMPLES = {
+    "task": "distill",
+    "criterion": "combined",
+    "weighting": "impurity",
+    "translation": "seq2seq",
+    "tracker": "mlflow",
+}
 """A component of each kind, for messages."""
 _OF_A_CORPUS = {"corpus", "model", "training", "evaluation", "task", "criterion", "weighting", "seed"}
 """Sections that a corpus's own file may contain: the corpus, and learning from it."""
@@ -53,8 +59,9 @@ def load_settings(
     layers = [(str(file), read_toml(file))] if file.exists() else []
     if recipe is not None:
         layers.append(recipe)
-        if "plugins" in recipe[1]:
-            raise ConfigError(f"{recipe[0]}: plugins: a recipe must not set this; use --plugin.")
+        for key, option in (("plugins", "--plugin"), ("tracker", "--track")):
+            if key in recipe[1]:
+                raise ConfigError(f"{recipe[0]}: {key}: a recipe must not set this; use {option}.")
     layers.append(("the command line", nested(overrides or {})))
     plugins = [path for where, layer in layers for path in _load_plugins(layer, where)]
     checked = [_validated(layer, where).corpus for where, layer in layers]
@@ -232,10 +239,10 @@ def _check_components(tables: dict[str, Any], where: str) -> None:
                     f"{_EXAMPLES[kind]!r}: `[{place}] {key} = ...` in a file, `--set {place}.{key}=...`."
                 )
         names = [key for key in table if key != "name"]
-        if isinstance(table.get("name"), str):
-            names.append(table["name"])
+        given = table.get("name")
+        names += split_names(given) if isinstance(given, str) else given if isinstance(given, list) else []
         for name in names:
             try:
-                registry_of(kind).origin(name)
+                registry_of(kind).origin(str(name))
             except ConfigError as error:
                 raise ConfigError(f"{where}: {error}") from error

@@ -4,10 +4,11 @@
 <workspace>/corpus/           texts of the corpus files, one packed file per language
 <workspace>/tokens/<hash>/    texts as token ids, one table per language
 <workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, model/, eval/, tensorboard/,
-                              checkpoints/ until the run is done
+                              tracked.json (what trackers call the run), checkpoints/ until the run is done
 <workspace>/logits/<run>/     a teacher's logits for every window of the training set
 <workspace>/translations/     texts and their translations, one file per backend, settings and languages
 <workspace>/reproduce/        the tables of `lbkd reproduce`, one file per recipe
+<workspace>/mlruns/, wandb/   what these trackers write without a server
 <workspace>/results.json      the scores of `lbkd run`
 <workspace>/log.txt           progress and messages of all commands, with times
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 # Before anything imports transformers or torch: no test waits for a network, tiny models do not share cores.
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", WANDB_ERROR_REPORTING="false", DO_NOT_TRACK="1")
+for _variable in ("MLFLOW_TRACKING_URI", "WANDB_MODE", "WANDB_API_KEY"):
+    os.environ.pop(_variable, None)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # An example may take its time where other programs compute, too.

@@ -46,11 +46,11 @@ def test_every_public_name_is_there_and_shown() -> None:
 
 
 def test_importing_lbkd_is_light() -> None:
-    """All names are listed, and the four base classes imported, without torch."""
+    """All names are listed, and the five base classes imported, without torch."""
     code = """
 import sys
 import lbkd
-from lbkd import Criterion, Task, TeacherContext, Translator, Weighting, weighting_registry
+from lbkd import Criterion, Task, TeacherContext, Tracker, Translator, Weighting, weighting_registry
 assert weighting_registry.names()
 heavy = {"torch", "transformers", "numpy", "pydantic", "deepspeed"} & set(sys.modules)
 assert not heavy, heavy
@@ -99,6 +99,16 @@ def test_the_task_and_the_translator() -> None:
     assert task.pairs(["en", "es"], "en") == [("en", "en"), ("es", "es")]
     run(example("upper-case"))
     assert lbkd.translation_registry.create("upper-case").translate(["a b"], "en", "es") == ["A B"]
+
+
+@pytest.mark.usefixtures("nothing_stays_registered")
+def test_the_tracker(tmp_path: Path) -> None:
+    made = run(example("in-memory"))
+    tracker = lbkd.tracker_registry.create("in-memory")
+    assert tracker.begin(made["TrackedRun"]("student", tmp_path, tmp_path)) is None
+    tracker.log(1, {"loss": 2.5})
+    tracker.end(True)
+    assert vars(tracker) == {"lines": [(1, {"loss": 2.5}), True]}
 
 
 def test_everything_in_one_call(

@@ -1,4 +1,4 @@
-"""The example package, installed by pip as a user would, beside one that is broken."""
+"""The example packages, installed by pip as a user would, one beside a package that is broken."""
 
 import json
 import os
@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from lbkd.config import BUILTIN_CORPUS
 from lbkd.weighting import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "weighting-plugin"
+FIVE_KINDS = ROOT / "examples" / "five-kinds"
 BROKEN = """
 [build-system]
 requires = ["setuptools"]
@@ -31,6 +33,7 @@ py-modules = ["lbkd_broken"]
 LISTING = """
 import json
 from lbkd.errors import ConfigError
+from lbkd.config import BUILTIN_CORPUS
 from lbkd.weighting import registry
 
 rows = {}
@@ -41,6 +44,25 @@ for name in registry.names():
         rows[name] = [registry.origin(name), str(error)]
 print(json.dumps(rows))
 """
+TRYING = """
+import json, sys
+from pathlib import Path
+from lbkd.registry import KINDS, registry_of
+from lbkd.settings import load_settings
+from lbkd.training.check import check_component
+
+settings = load_settings({"translation.glossary.file": sys.argv[1]}, Path(sys.argv[1]).parent)
+found = {}
+for kind in KINDS:
+    registry = registry_of(kind)
+    [name] = [name for name in registry.names() if registry.origin(name).startswith("lbkd-five-kinds ")]
+    found[name] = check_component(settings, registry, name)
+Path("found.json").write_text(json.dumps(found))
+sys.argv[:2] = ["lbkd"]
+from lbkd_cli.main import main
+main()
+"""
+"""Tries each component of the package, as `lbkd check` does, and goes on as the command `lbkd`."""
 
 pytestmark = pytest.mark.slow
 
@@ -73,14 +95,19 @@ def python(tmp_path: Path) -> Path:
     return tmp_path / "env" / "bin" / "python"
 
 
+def copied(example: Path, folder: Path) -> Path:
+    """A copy of an example, since a build writes beside the source."""
+    ignored = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
+    return Path(shutil.copytree(example, folder / "example", ignore=ignored))
+
+
 def install(python: Path, source: Path) -> None:
     pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "install"]
     run(*pip, "--no-deps", "--no-build-isolation", source, cwd=source)
 
 
 def test_the_example_works_beside_a_broken_package(python: Path, tmp_path: Path) -> None:
-    example = tmp_path / "example"  # a build writes beside the source
-    shutil.copytree(EXAMPLE, example, ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__"))
+    example = copied(EXAMPLE, tmp_path)
     install(python, example)
     shutil.rmtree(example / "lbkd_near_gold")  # what was installed is used from here on
 
@@ -112,3 +139,59 @@ def test_the_example_works_beside_a_broken_package(python: Path, tmp_path: Path)
     assert "No module named 'a_module_that_nobody_has'" in error
     assert found.pop("near-gold") == ["lbkd-near-gold 0.1.0", "NearGold"]
     assert found == {name: [registry.origin(name), registry.get(name).__name__] for name in registry.names()}
+
+
+def test_a_package_with_all_five_kinds(python: Path, tmp_path: Path, tiny_model_folder: Path) -> None:
+    """Installed, checked, and used: a student is trained and tracked, a corpus is translated."""
+    example = copied(FIVE_KINDS, tmp_path)
+    install(python, example)
+    shutil.rmtree(example)
+    words = {"the": "el", "The": "El", "bridge": "puente", "Who": "Quién"}
+    lines = "".join(f"{word}\t{translation}\n" for word, translation in words.items())
+    (tmp_path / "words.tsv").write_text(lines, encoding="utf-8")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for split in ("train", "test"):
+        shutil.copy(BUILTIN_CORPUS / f"{split}.en.json", corpus)
+    (tmp_path / "lbkd.toml").write_text(
+        f"""workspace = "work"
+[corpus]
+dir = "corpus"
+languages = ["en", "es"]
+limit = 2
+[model]
+name = {json.dumps(str(tiny_model_folder))}
+[training]
+max_steps = 2
+log_every = 1
+[tracker]
+name = ["one-table"]
+[translation.glossary]
+file = "words.tsv"
+"""
+    )
+    translate = ["translate", "--corpus", "corpus", "--to", "es", "--backend", "glossary"]
+    run(python, "-m", "lbkd_cli", *translate, cwd=tmp_path)
+    train = ["train", "--task", "with-source", "--weighting", "few-places", "--json"]
+    done = json.loads(run(python, "-c", TRYING, tmp_path / "words.tsv", *train, cwd=tmp_path))
+    assert json.loads((tmp_path / "found.json").read_text()) == {
+        "with-source": {
+            "pairs": ["en en", "es es", "es en"],
+            "teachers": ["en", "es"],
+        },
+        "mixed-targets": {},
+        "few-places": {},
+        "glossary": {"en to es": ["El puente was built in 1820.", "Quién built el puente?"]},
+        "one-table": {},
+    }
+    name = Path(done["model"]).parent.name
+    assert name == "with-source.mixed-targets.few-places"
+    table = [line.split("\t") for line in (tmp_path / "work" / "numbers.tsv").read_text().splitlines()]
+    assert {row[0] for row in table} == {"branch-mrc.en", "branch-mrc.es", name}
+    told = {(int(step), what): float(number) for run, step, what, number in table if run == name}
+    assert len(told) == sum(row[0] == name for row in table)  # each number once a step
+    metrics = (tmp_path / "work" / "runs" / name / "metrics.jsonl").read_text().splitlines()
+    for line in map(json.loads, metrics):
+        assert told[line["step"], "loss"] == line["loss"] == pytest.approx(line["start"] + line["end"])
+    scores = {f"test/f1/{row['language']}": row["f1"] for row in done["scores"]}
+    assert {what: number for (step, what), number in told.items() if what.startswith("test/f1")} == scores

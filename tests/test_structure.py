@@ -22,11 +22,11 @@ LAYERS = (
     ("evaluation", "inference"),
     ("project",),
     ("contracts",),
-    ("tasks", "criterions", "weighting", "teachers"),
+    ("tasks", "criterions", "weighting", "teachers", "tracking"),
     ("models",),
     ("features",),
     ("corpus_translation", "conversion"),
-    ("translation", "recovery", "corpus", "datasets", "phrases"),
+    ("translation", "recovery", "corpus", "datasets", "phrases", "trackers"),
     ("distributed",),
     (
         *("workspace", "outputs", "locks", "config", "settings", "registry", "provenance", "options"),
@@ -34,7 +34,7 @@ LAYERS = (
     ),
 )
 LAYER = {part: number for number, layer in enumerate(LAYERS) for part in layer}
-KINDS = ("tasks", "criterions", "weighting", "translation")
+KINDS = ("tasks", "criterions", "weighting", "translation", "trackers")
 MAIN = """import atexit, sys
 from lbkd_cli.main import main
 atexit.register(lambda: print(*(name.partition(".")[0] for name in sys.modules), file=sys.stderr))

@@ -13,8 +13,9 @@ from lbkd.evaluation.scored import scored
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.windows import WindowSettings, window_settings
 from lbkd.models.load import load_span_model
-from lbkd.models.run_folder import Model, trained
+from lbkd.models.run_folder import FinishedRun, Model, trained
 from lbkd.project import Project
+from lbkd.tracking.telling import tell_scores, tracked_run
 from lbkd.workspace import described, folder_hash, read_sealed, write_json, write_sealed
 
 if TYPE_CHECKING:
@@ -70,7 +71,20 @@ def _rows(project: Project, place: Path, model: Model, evaluation_set: Evaluatio
         if project.rank == 0:
             content = {"provenance": provenance, "answers": _written(place, evaluation_set), "rows": rows}
             write_sealed(scores, content)
+            if model.run is not None:
+                _tell(project, place, model.run, evaluation_set.name, rows)
     return rows
+
+
+def _tell(project: Project, place: Path, run: FinishedRun, name: str, rows: list[dict[str, Any]]) -> None:
+    """Tell trackers that know a run its scores: `test/f1/es`, `test/f1/es-en` for an English question."""
+    scores: dict[str, float] = {}
+    for row in rows:
+        asked = row["question_language"]
+        pair = row["language"] if asked == row["language"] else f"{row['language']}-{asked}"
+        scores |= {f"{name}/{score}/{pair}": row[score] for score in ("f1", "exact_match")}
+    told = tracked_run(run.name, place, project.settings.workspace, run.provenance, run.versions)
+    tell_scores(project.settings, told, scores, project.listener)
 
 
 def _provenance(

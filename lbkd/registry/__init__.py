@@ -33,6 +33,7 @@ KINDS = {
     "criterion": "lbkd.criterions",
     "weighting": "lbkd.weighting",
     "translation": "lbkd.translation",
+    "tracker": "lbkd.trackers",
 }
 """Section of the settings -> package of the components whose options it holds."""
 

@@ -46,5 +46,5 @@ def load_plugin(path: Path) -> None:
         raise ConfigError(
             f"plugin {path} registers nothing: write `@weighting_registry.register('my-own')` above the "
             "class (`from lbkd import weighting_registry`; or criterion_registry, task_registry, "
-            "translation_registry)."
+            "translation_registry, tracker_registry)."
         )

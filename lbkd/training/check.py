@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lbkd import criterions, weighting
+from lbkd import criterions, trackers, weighting
 from lbkd.config import Settings
 from lbkd.contracts.tasks import check_label, check_teachers_are_used, checked_pairs, checked_teachers
+from lbkd.contracts.trackers import try_tracker
 from lbkd.contracts.translators import try_translator
 from lbkd.contracts.trial import try_criterion, try_weighting
 from lbkd.corpus.overlap import SharedQuestion, shared_questions
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.criterions import Criterion
+from lbkd.distributed import collectives
 from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
 from lbkd.evaluation.normalize import tokenizer
@@ -19,6 +21,8 @@ from lbkd.features.unread import unread
 from lbkd.models.run_folder import FinishedRun, read_run
 from lbkd.project import Project
 from lbkd.registry import Registry
+from lbkd.trackers import Tracker
+from lbkd.tracking.telling import chosen
 from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.deepspeed_file import DeepSpeedFile
 from lbkd.training.engine import check_config
@@ -87,6 +91,7 @@ def check_run(
     """
     check_deepspeed(project)
     try_components(runs)
+    collectives.raise_on_all_ranks(lambda: try_trackers(project))
     settings = project.settings
     longest = settings.evaluation.max_answer_tokens
     for sentence in unread(project.train_features, project.tokenizer, longest):
@@ -134,6 +139,17 @@ def try_components(runs: Sequence[Run]) -> None:
         done += [criterion, weigher]
 
 
+def try_trackers(project: Project) -> None:
+    """Try the trackers that the settings name, on rank 0, on a made-up run.
+
+    Raises:
+        ConfigError: a package that is missing, or options that do not fit.
+        PluginError: see `try_tracker`.
+    """
+    for name in () if project.rank else chosen(project.settings):
+        try_tracker(trackers.registry.create(name, project.settings.tracker.options(name)))
+
+
 def check_component(settings: Settings, registry: Registry[Any], name: str) -> dict[str, Any]:
     """Try one component with its options in the settings, on what is made up.
 
@@ -153,6 +169,8 @@ def check_component(settings: Settings, registry: Registry[Any], name: str) -> d
     elif isinstance(made, Translator):
         target = next((language for language in languages if language != source), source)
         return {f"{source} to {target}": try_translator(made, source, target)}
+    elif isinstance(made, Tracker):
+        try_tracker(made)
     else:
         check_label(made)
         teachers = checked_teachers(made, languages)

@@ -31,8 +31,8 @@ from lbkd.distributed.hosts import lost_rank_error
 from lbkd.distributed.interrupts import Interrupts
 from lbkd.errors import ConfigError, LbkdError, out_of_memory
 from lbkd.progress import Listener
+from lbkd.tracking.metrics_log import MetricsLog
 from lbkd.training.engine import Engine
-from lbkd.training.metrics_log import MetricsLog
 from lbkd.workspace import (
     damaged,
     differences,

@@ -20,11 +20,12 @@ from lbkd.features.prefetch import prefetched
 from lbkd.models.masked import MaskedSpanModel, masked_logits
 from lbkd.models.span import span_logits
 from lbkd.progress import Listener
+from lbkd.tracking.metrics_log import MetricsLog
+from lbkd.tracking.telling import Tracking
 from lbkd.training.checkpoints import Checkpoints, TrainingState
 from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.engine import Engine
 from lbkd.training.meter import Meter
-from lbkd.training.metrics_log import MetricsLog
 from lbkd.training.micro_batches import Division, Material, MicroBatch, StepBatches, step_batches
 from lbkd.training.optimizer import warmup_then_decay
 from lbkd.training.schedule import Schedule
@@ -51,6 +52,8 @@ class Report:
     folder: Path
     """Folder of `metrics.jsonl`; only rank 0 writes there."""
     listener: Listener
+    tracking: Tracking | None = None
+    """On rank 0, for a run with trackers."""
 
 
 class TrainingLoop:
@@ -132,7 +135,7 @@ class TrainingLoop:
         with ExitStack() as stack:
             self.engine = stack.enter_context(closing(Engine(network, training, config, learning_rate)))
             if self.division.rank == 0:
-                self.log = stack.enter_context(closing(MetricsLog(self.report.folder)))
+                self.log = stack.enter_context(closing(MetricsLog(self.report.folder, self.report.tracking)))
             if self.checkpoints is not None:
                 resumed = self.checkpoints.resumed(self.engine, self.schedule.steps, self.log)
                 self.state = stack.enter_context(resumed)

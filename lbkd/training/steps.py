@@ -28,6 +28,7 @@ from lbkd.progress import Listener
 from lbkd.project import Project
 from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
+from lbkd.tracking.telling import KEPT, tracked, tracked_run
 from lbkd.training.check import checked_runs
 from lbkd.training.checkpoints import Checkpoints
 from lbkd.training.engine import import_deepspeed
@@ -76,11 +77,15 @@ def _train_run(run: Run) -> Path:
     teachers = _teacher_logits(run)
     seed_everything(project.settings.seed)
     model = _span_model(project)
+    kept, workspace = run.folder / "checkpoints" / KEPT, project.settings.workspace
     with project.replacing(run.folder) as folder:
-        weights = _train_model(run, model, teachers, folder, checkpoints)
-        if project.rank == 0:
-            _save_model(run, model, weights, folder / "model")
-            _about(run, provenance, checkpoints.seconds).write(folder)
+        told = tracked_run(run.name, folder, workspace, provenance, versions())
+        with tracked(project.settings, told, kept, project.listener) as tracking:
+            report = Report(run.name, folder, project.listener, tracking)
+            weights = _train_model(run, model, teachers, report, checkpoints)
+            if project.rank == 0:
+                _save_model(run, model, weights, folder / "model")
+                _about(run, provenance, checkpoints.seconds).write(folder)
     return run.folder
 
 
@@ -104,7 +109,7 @@ def _train_model(
     run: Run,
     model: "PreTrainedModel",
     teachers: TeacherLogits | None,
-    folder: Path,
+    report: Report,
     checkpoints: Checkpoints,
 ) -> Weights:
     """The trained weights, complete on rank 0."""
@@ -112,7 +117,6 @@ def _train_model(
     masked = masked_stream(project, run.masking)
     select = selector(project, run.selection, model) if run.selection is not None else None
     material = Material(project.train_features, run.pairs, run.criterion, teachers, masked)
-    report = Report(run.name, folder, project.listener)
     return TrainingLoop(model, material, project.settings, report, select, checkpoints).train()
 
 

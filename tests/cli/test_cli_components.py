@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lbkd import criterions, tasks, translation, weighting
+from lbkd import criterions, tasks, trackers, translation, weighting
 from lbkd.weighting.impurity import Impurity
 
 REGISTRIES: dict[str, Any] = {
@@ -13,6 +13,7 @@ REGISTRIES: dict[str, Any] = {
     "criterions": criterions.registry,
     "weighting": weighting.registry,
     "translation": translation.registry,
+    "trackers": trackers.registry,
 }
 
 
@@ -128,7 +129,7 @@ def test_info(lbkd: Callable[..., Any]) -> None:
     [
         (
             ["list", "weights"],
-            ["'weights'", "did you mean 'weighting'?", "criterions, tasks, translation, weighting"],
+            ["'weights'", "did you mean 'weighting'?", "criterions, tasks, trackers, translation, weighting"],
         ),
         (["show", "criterion", "nl"], ["no criterion 'nl'", "did you mean 'nll'?", "combined, kd, mlm"]),
         (["show", "criterion"], ["no name of a criterion; choices: combined, kd, mlm, nll."]),

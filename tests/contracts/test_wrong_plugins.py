@@ -6,7 +6,7 @@ import pytest
 from wrong_plugins import GOOD, TWICE, WRONG
 from wrong_sources import HEAD, checked, task
 
-from lbkd import criterions, tasks, translation, weighting
+from lbkd import criterions, tasks, trackers, translation, weighting
 from lbkd.contracts.tasks import check_teachers_are_used
 from lbkd.errors import LbkdError
 from lbkd.registry.errors import PluginError
@@ -88,6 +88,14 @@ class Mine(Weighting):
         return (logits.amax(-1) + self.bias[:, None]).softmax(0)
 """
     checked(source, tmp_path, "weighting")
+
+
+@pytest.mark.parametrize("name", trackers.registry.names())
+@pytest.mark.filterwarnings("ignore")
+def test_our_trackers_pass(name: str, tmp_path: Path) -> None:
+    pytest.importorskip(name, reason=f"needs the extra lbkd[{name}]")
+    settings = load_settings({"tracker.wandb.mode": "offline"}, tmp_path)
+    assert check_component(settings, trackers.registry, name) == {}
 
 
 def test_a_translator_passes(tmp_path: Path) -> None:

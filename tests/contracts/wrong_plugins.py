@@ -1,6 +1,7 @@
 """Plugins that are wrong: kind, source, and parts of what must be told."""
 
 from wrong_sources import criterion, task, translator, weighting
+from wrong_trackers import WRONG_TRACKERS
 from wrong_weightings import EQUAL, WEIGHTINGS
 
 GOOD = "[(language, language) for language in languages]"
@@ -103,6 +104,7 @@ WRONG = {
         translator("return texts", "    def __init__(self, tone: str = 'formal'):\n        pass"),
         ["`fingerprint` raised KeyError: 'tone'"],
     ),
+    **WRONG_TRACKERS,
     "a syntax error": ("weighting", "class Mine(", ["raised SyntaxError", "wrong.py:"]),
     "nothing registered": (
         "weighting",

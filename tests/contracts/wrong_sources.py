@@ -11,8 +11,8 @@ from lbkd.training.check import check_component
 HEAD = """
 import torch
 from torch import nn
-from lbkd import Criterion, Task, Translator, Weighting
-from lbkd import criterion_registry, task_registry, translation_registry, weighting_registry
+from lbkd import Criterion, Task, Tracker, Translator, Weighting
+from lbkd import criterion_registry, task_registry, tracker_registry, translation_registry, weighting_registry
 from lbkd.criterions import Loss
 from lbkd.tasks import Teacher
 """

@@ -23,6 +23,8 @@ from lbkd.settings import FILE_NAME, load_settings, read_toml
         ("[runtime]\nprecision = 'fp32'", "runtime"),
         ("[runtime]\ndeepspeed = 'ds.json'", "runtime"),
         ("[translation.seq2seq]\nmodel = 'evil/model'", "translation"),
+        ("[tracker]\nname = ['mlflow']", "tracker"),
+        ("[tracker.mlflow]\nuri = 'https://evil'", "tracker"),
     ],
 )
 def test_what_is_the_users_alone(tmp_path: Path, text: str, key: str) -> None:

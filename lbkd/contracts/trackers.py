@@ -1,0 +1,70 @@
+"""What a tracker does: it opens a run, shows numbers, closes the run, and opens it again."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from lbkd.registry.errors import PluginError
+from lbkd.trackers import TrackedRun, Tracker, registry
+from lbkd.tracking.telling import begun
+
+_SETTINGS = {"task.name": "distill", "training.learning_rate": 1e-5, "training.max_steps": None}
+_NUMBERS = {"loss": 2.5, "test/f1/es": 50, "ca-mkd (b)": float("nan")}
+
+
+def try_tracker(tracker: Tracker) -> None:
+    """Let a tracker show a made-up run, which fails and then goes on to its end.
+
+    Raises:
+        ConfigError: a package that is missing, or options that do not fit.
+        PluginError: it raises, prints, draws random numbers, changes what it is given, or does not say what
+            it calls the run.
+    """
+    who = registry.described(tracker)
+    with _asked(tracker, "`check`"):
+        tracker.check()
+    with TemporaryDirectory(prefix="lbkd-check-") as place:
+        folder = Path(place) / "runs" / "lbkd-check"
+        folder.mkdir(parents=True)
+        run, step = TrackedRun("lbkd-check", folder, Path(place), dict(_SETTINGS), made_up=True), 0
+        for finished in (False, True):
+            with _asked(tracker, "`begin`"):
+                run = replace(run, id=begun(tracker, run))
+            for _ in range(2):
+                step, numbers = step + 1, dict(_NUMBERS)
+                with _asked(tracker, "`log`"):
+                    tracker.log(step, numbers)
+                if [*numbers] != [*_NUMBERS] or run.settings != _SETTINGS:
+                    raise PluginError(
+                        f"{who} changes what it is given, which others read too; work on copies."
+                    )
+            with _asked(tracker, "`end`"):
+                tracker.end(finished)
+
+
+@contextmanager
+def _asked(tracker: Tracker, what: str) -> Iterator[None]:
+    """Refuse a block that raises, prints on standard output, or draws random numbers."""
+    who, before = f"{registry.described(tracker)}: {what}", _random_state()
+    with registry.told(tracker, what), redirect_stdout(StringIO()) as printed:
+        yield
+    if text := printed.getvalue().strip():
+        raise PluginError(
+            f"{who} prints {text[:80]!r} on standard output, which is for results; use logging."
+        )
+    if _random_state() != before:
+        raise PluginError(
+            f"{who} draws from the random numbers of Python, numpy or torch, on which the training depends; "
+            "use a generator of your own: random.Random()."
+        )
+
+
+def _random_state() -> tuple[object, ...]:
+    return random.getstate(), repr(np.random.get_state(legacy=False)), torch.get_rng_state().tolist()
