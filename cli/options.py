@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lbkd.errors import ConfigError, nearest
-
 from .console import err
 
 if TYPE_CHECKING:
@@ -33,6 +31,13 @@ CriterionName = Annotated[
 WeightingName = Annotated[
     str | None,
     typer.Option(help="Weights of the teachers: see `lbkd list weighting`. \\[default: impurity]"),
+]
+
+RunName = Annotated[
+    str | None,
+    typer.Option(
+        "--name", help="Name of the run's folder, in <workspace>/runs. \\[default: tells task and components]"
+    ),
 ]
 
 TrustRemoteCode = Annotated[
@@ -266,19 +271,3 @@ def rank() -> int:
     from lbkd.distributed.launch import launched
 
     return int(os.environ["RANK"]) if launched() else 0
-
-
-def model_folder(name: str, workspace: Path) -> Path:
-    """The folder meant by a run's name, a run folder or a model folder.
-
-    Raises:
-        ConfigError: no such folder.
-    """
-    for place in (Path(name), workspace / "runs" / name):
-        if (place / "run.json").exists() or (place / "config.json").exists():
-            return place
-    runs = sorted(path.parent.name for path in (workspace / "runs").glob("*/run.json"))
-    raise ConfigError(
-        f"{name!r} is no run in {workspace}/runs and no model folder; {nearest(name, runs)} "
-        "A model folder has a config.json."
-    )

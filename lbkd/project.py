@@ -19,7 +19,7 @@ from lbkd.locks import locked
 from lbkd.models.load import commit_of, language_numbers, load_config, load_tokenizer, longest_input
 from lbkd.models.prepare import prepare
 from lbkd.progress import Listener, Silent
-from lbkd.workspace import differences, fingerprint, replacing
+from lbkd.workspace import differences, fingerprint, folder_hash, replacing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -91,6 +91,12 @@ class Project:
             )
         )
         return found
+
+    @cached_property
+    def encoder_content(self) -> str:
+        """Fingerprint of the pretrained encoder's folder, wherever that lies; the name of another encoder."""
+        name = self.settings.model.name
+        return folder_hash(Path(name)) if Path(name).is_dir() else name
 
     @cached_property
     def encoder(self) -> str:

@@ -37,6 +37,7 @@ def load_settings(
     overrides: Mapping[str, Any] | None = None,
     folder: Path = Path(),
     recipe: tuple[str, dict[str, Any]] | None = None,
+    where: str = "the command line",
 ) -> Settings:
     """The settings of a command, merged from all layers.
 
@@ -45,6 +46,7 @@ def load_settings(
         folder: where `lbkd.toml` may lie.
         recipe: name and settings of a recipe, which win over `lbkd.toml`; relative paths in a recipe start
             from the current folder.
+        where: what gave the overrides, for messages.
 
     Raises:
         ConfigError: an unknown key (with the nearest one), a value of the wrong type, an unreadable file.
@@ -55,7 +57,7 @@ def load_settings(
         layers.append(recipe)
         if "plugins" in recipe[1]:
             raise ConfigError(f"{recipe[0]}: plugins: a recipe must not set this; use --plugin.")
-    layers.append(("the command line", nested(overrides or {})))
+    layers.append((where, nested(overrides or {})))
     plugins = [path for where, layer in layers for path in _load_plugins(layer, where)]
     checked = [_validated(layer, where).corpus for where, layer in layers]
     chosen = next((c.dir for c in reversed(checked) if "dir" in c.model_fields_set), BUILTIN_CORPUS)

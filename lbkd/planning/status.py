@@ -75,7 +75,7 @@ class _Runs:
             return Status("run", folder.name, "damaged", str(error))
         try:
             run = self.readable[folder.name] = Run.of(
-                self._project(about.settings), Components(**about.components)
+                self._project(about.settings), Components(**about.components), folder.name
             )
             lacking = [name for name, teacher in run.teacher_runs().items() if not teacher.weights.exists()]
             if lacking:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from lbkd_cli.infer import short_names
+from lbkd_cli.infer import short_names
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.inference import Answerer
