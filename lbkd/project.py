@@ -42,6 +42,9 @@ class Project:
         ConfigError: a batch has fewer windows than there are ranks, or a rank does not see the workspace.
     """
 
+    variant = ""
+    """Part of all runs' names that tells settings; empty but for rows of a recipe."""
+
     def __init__(
         self, settings: Settings, listener: Listener | None = None, nproc: int | None = None
     ) -> None:
@@ -186,9 +189,9 @@ class Project:
         return self.altered(seed=self.settings.seed + more)
 
     def run_folder(self, task: str, *parts: str | None) -> Path:
-        """Folder of a run, named after its task and `parts`; a seed other than 1 is part of the name."""
+        """Folder of a run, named after its task, `parts`, the `variant`, and the seed where it is not 1."""
         seed = f"seed{self.settings.seed}" if self.settings.seed != 1 else None
-        return self.settings.workspace / "runs" / ".".join(filter(None, (task, *parts, seed)))
+        return self.settings.workspace / "runs" / ".".join(filter(None, (task, *parts, self.variant, seed)))
 
     @contextmanager
     def replacing(self, folder: Path) -> Iterator[Path]:

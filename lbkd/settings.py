@@ -71,7 +71,28 @@ def load_settings(
     for _, layer in layers:
         merge(merged, layer)
     merged["plugins"] = list(dict.fromkeys(plugins))
-    settings = _validated(merged, "the settings")
+    return _checked(_validated(merged, "the settings"))
+
+
+def overridden(settings: Settings, overrides: Mapping[str, Any], where: str) -> Settings:
+    """Settings with some of them replaced.
+
+    Args:
+        settings: complete ones.
+        overrides: dotted key, or tables as in `lbkd.toml`, -> value.
+        where: what gave the overrides, for messages.
+
+    Raises:
+        ConfigError: as `load_settings`.
+    """
+    tables = nested(overrides)
+    _validated(tables, where)
+    merged = settings.model_dump(exclude_unset=True)
+    merge(merged, tables)
+    return _checked(_validated(merged, where))
+
+
+def _checked(settings: Settings) -> Settings:
     if settings.corpus.source not in settings.corpus.languages:
         raise ConfigError(
             f"corpus.source is {settings.corpus.source!r}, which is not among corpus.languages "

@@ -28,6 +28,8 @@ class FinishedRun(BaseModel):
     settings: Settings
     provenance: dict[str, Any]
     """All that the weights depend on, by name."""
+    variant: str = ""
+    """See `Project`."""
 
     def write(self, folder: Path) -> None:
         """Write the `run.json` of a run folder."""

@@ -276,9 +276,12 @@ def _changed_options(registry: Registry[Any], name: str, given: Mapping[str, Any
     options, defaults = registry.resolved(name, given), registry.resolved(name, required)
     changed = [key for key in sorted(options) if key in required or options[key] != defaults[key]]
     shown = {key: str(options[key]) for key in changed}
-    return [
-        f"{key}={text if _PLAIN.fullmatch(text) else fingerprint(text)[:8]}" for key, text in shown.items()
-    ]
+    return [in_a_name(key, text) for key, text in shown.items()]
+
+
+def in_a_name(key: str, value: str) -> str:
+    """`key=value` as a part of a folder's name; a long value by its fingerprint."""
+    return f"{key}={value if _PLAIN.fullmatch(value) else fingerprint(value)[:8]}"
 
 
 def teacher_run(project: Project, teacher: Teacher) -> Run:

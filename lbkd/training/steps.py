@@ -133,6 +133,7 @@ def _about(run: Run, provenance: dict[str, Any], seconds: float) -> FinishedRun:
         versions=versions(),
         settings=run.project.settings,
         provenance=provenance,
+        variant=run.project.variant,
     )
 
 

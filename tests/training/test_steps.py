@@ -169,7 +169,11 @@ def test_a_teacher_is_taken_as_it_is(copy: Path, tiny_model_folder: Path) -> Non
     train(other, "distill")
     after = files(copy / "runs")
     assert {path.split("/")[0] for path in before if after.get(path) != before[path]} == {STUDENT}
-    assert notes.notes == [f"{STUDENT}: trained again, since training.learning_rate changed"]
+    assert notes.notes == [
+        "teachers trained with another training.learning_rate are taken as they are: "
+        "branch-mrc.en, branch-mrc.es",
+        f"{STUDENT}: trained again, since training.learning_rate changed",
+    ]
 
 
 def test_a_missing_teacher_is_trained(copy: Path, tiny_model_folder: Path) -> None:
