@@ -1,4 +1,4 @@
-"""A notebook in a real kernel: what its cells show, an interrupt, a weighting that is edited and run again."""
+"""A notebook in a real kernel: what cells show, an interrupt, a weighting that is edited and run again."""
 
 import ast
 import asyncio
@@ -58,12 +58,16 @@ class Notebook:
         """What a cell prints; else it shows bars only."""
         return self._printed(self.loop.run_until_complete(self._run(source)))
 
-    def interrupted(self, source: str, when: str) -> None:
-        """Run a cell that the stop button interrupts once a file `when` is there."""
+    def interrupted(self, source: str, step: int) -> None:
+        """Run a cell that the stop button interrupts after a step of the training inside."""
+
+        def reached() -> bool:
+            logs = self.folder.glob("work/runs/.*.new/metrics.jsonl")
+            return any(f'{{"step": {step},' in log.read_text() for log in logs)
 
         async def both() -> Any:
             running = asyncio.create_task(self._run(source, "raises-exception"))
-            while not list(self.folder.glob(when)) and not running.done():
+            while not reached() and not running.done():
                 await asyncio.sleep(0.05)
             await self.client.km.interrupt_kernel()
             return await running
@@ -94,13 +98,12 @@ def cell(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def test_train_distil_and_evaluate(cell: Notebook) -> None:
-    """A cell that defines the weighting again counts for nothing; one that edits it trains the student again."""
+    """A weighting that is defined again changes nothing; one that is edited trains the student again."""
     cell('teacher = lbkd.train("branch-mrc", lang="es", set=small, **words)')
     source = cell(WEIGHTING)
     assert cell(STUDENT) == "distill.combined.mine"
-    scored = cell(
-        "print({(each.model, each.language) for each in lbkd.evaluate([teacher, student], set=small, **words)})"
-    )
+    cell("scores = lbkd.evaluate([teacher, student], set=small, **words)")
+    scored = cell("print({(score.model, score.language) for score in scores})")
     assert ast.literal_eval(scored) == {
         (model, language) for model in ("branch-mrc.es", "distill.combined.mine") for language in ("en", "es")
     }
@@ -117,11 +120,11 @@ def test_train_distil_and_evaluate(cell: Notebook) -> None:
 def test_an_interrupt_leaves_a_checkpoint(cell: Notebook) -> None:
     cell("import io, logging\nlogger = logging.getLogger('lbkd')\nlogger.setLevel('INFO')")
     cell("told = io.StringIO()\nlogger.addHandler(logging.StreamHandler(told))")
-    cell.interrupted(LONG, when="work/runs/.long.*.new/metrics.jsonl")
+    cell.interrupted(LONG, step=2)
     [checkpoint] = cell.folder.glob("work/runs/long/checkpoints/step-*")
     step = int(checkpoint.name.partition("-")[2])
-    assert 0 < step < 5000
-    cell.interrupted(LONG, when="work/runs/.long.*.new/metrics.jsonl")
-    assert f"goes on after step {step} of 5000" in cell("print(told.getvalue())")
+    assert 2 <= step < 5000
+    cell.interrupted(LONG, step=step + 2)
+    assert f"going on after step {step} of 5000" in cell("print(told.getvalue())")
     steps = [int(path.name.partition("-")[2]) for path in cell.folder.glob("work/runs/long/checkpoints/*")]
-    assert max(steps) > step
+    assert max(steps) >= step + 2
