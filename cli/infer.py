@@ -2,7 +2,7 @@
 
 import json as json_module
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +19,6 @@ from .options import (
     TrustRemoteCode,
     Workspace,
     make_settings,
-    model_folder,
     names,
     with_settings,
 )
@@ -58,35 +57,14 @@ def evaluate(
         if benchmark is None and given is not None:
             raise ConfigError(f"{option} {given}: belongs to a --benchmark; name one.")
     with running(settings, ranks, trains=False) as project:
-        from lbkd.evaluation.evaluate import evaluate
+        from lbkd.api.work import score_models
         from lbkd.evaluation.evaluation_set import benchmark_set, own_test_set
-        from lbkd.training.check import check_model
 
         place = data or settings.corpus.benchmarks
-        evaluation_set = None if benchmark is None else benchmark_set(benchmark, place, names(on))
-        folders = [*dict.fromkeys(model_folder(name, settings.workspace) for name in run)]
-        evaluation_set = replace(evaluation_set or own_test_set(project), matrix=matrix)
-        for folder in folders:
-            check_model(folder, evaluation_set, allow_overlap=settings.corpus.allow_overlap)
-        rows = [
-            {**row, "model": name}
-            for folder, name in zip(folders, short_names(folders), strict=True)
-            for row in evaluate(project, folder, evaluation_set)
-        ]
+        asked = own_test_set(project) if benchmark is None else benchmark_set(benchmark, place, names(on))
+        rows = [each.row() for each in score_models(project, run, replace(asked, matrix=matrix))]
     if project.rank == 0:
         print_json(rows) if json else (matrix_table if matrix else scores_table)(rows)
-
-
-def short_names(folders: Sequence[Path]) -> list[str]:
-    """For each of several folders, as many of the last parts of its path as no other path ends with."""
-    names = []
-    for folder in folders:
-        own, others = folder.parts, [other.parts for other in folders if other != folder]
-        length = 1
-        while length < len(own) and any(other[-length:] == own[-length:] for other in others):
-            length += 1
-        names.append(str(Path(*own[-length:])))
-    return names
 
 
 def score(
@@ -174,6 +152,8 @@ def predict(
     asked = [_asked(question, passage, "--question and --passage")] if file is None else _questions(file)
     given = {"workspace": workspace, "model.trust_remote_code": trust_remote_code or None}
     settings = make_settings(given, None)
+    from lbkd.models.run_folder import model_folder
+
     folder = model_folder(model, settings.workspace)
     from torch.cuda import is_available
 

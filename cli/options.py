@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lbkd.errors import ConfigError, nearest
-
 from .console import descriptor, show_error
 
 if TYPE_CHECKING:
@@ -32,6 +30,13 @@ CriterionName = Annotated[
 WeightingName = Annotated[
     str | None,
     typer.Option(help="Weights of the teachers: see `lbkd list weighting`. \\[default: impurity]"),
+]
+
+RunName = Annotated[
+    str | None,
+    typer.Option(
+        "--name", help="Name of the run's folder, in <workspace>/runs. \\[default: tells task and components]"
+    ),
 ]
 
 TrustRemoteCode = Annotated[
@@ -276,19 +281,3 @@ def rank() -> int:
 
     place = launched_place()
     return place.rank if place is not None else 0
-
-
-def model_folder(name: str, workspace: Path) -> Path:
-    """The folder meant by a run's name, a run folder or a model folder.
-
-    Raises:
-        ConfigError: no such folder.
-    """
-    for place in (Path(name), workspace / "runs" / name):
-        if (place / "run.json").exists() or (place / "config.json").exists():
-            return place
-    runs = sorted(path.parent.name for path in (workspace / "runs").glob("*/run.json"))
-    raise ConfigError(
-        f"{name!r} is no run in {workspace}/runs and no model folder; {nearest(name, runs)} "
-        "A model folder has a config.json."
-    )

@@ -56,15 +56,13 @@ def reproduce(
             )
     with running(settings, ranks) as project:
         from lbkd.evaluation.evaluation_set import benchmark_set, own_test_set
-        from lbkd.planning.estimate import Estimator, as_rows
-        from lbkd.planning.jobs import job_of
-        from lbkd.reproduction.reproduce import complete_table, runs_of_rows, training_order
+        from lbkd.planning.estimate import as_rows
+        from lbkd.reproduction.reproduce import complete_table, costs_of, runs_of_rows, training_order
 
         projects = [project.altered(seed=seed) for seed in _seeds(seeds) or how.seeds]
         row_runs = runs_of_rows(projects, chosen)
         if dry_run:
-            estimator = Estimator(project, how.size)
-            costs = estimator.costs([job_of(run, estimator.at_hand) for run in training_order(row_runs)])
+            costs, estimator = costs_of(training_order(row_runs), how.size)
         else:
             place = settings.corpus.benchmarks
             evaluation_set = (
@@ -81,15 +79,16 @@ def reproduce(
     print_json(entries) if json else _show(how, entries)
 
 
-def _show_costs(costs: "list[Cost]", estimator: "Estimator") -> None:
+def _show_costs(costs: "list[Cost]", estimator: "Estimator | None") -> None:
     costs_table(costs)
     todo = [cost for cost in costs if not cost.done]
     out.print(
         f"\n{len(todo)} of {len(costs)} steps to do: about {sum(c.hours for c in todo):,.1f} hours on this "
         f"machine, and {sum(c.gigabytes for c in todo):,.1f} GB of disk. Evaluation is not counted."
     )
-    if costs:
-        out.print(f"Speed {estimator.speed.source}.")
+    if estimator is None:
+        return
+    out.print(f"Speed {estimator.speed.source}.")
     if not estimator.at_hand:
         out.print("The corpus is not there yet: its size is as the recipe assumes.")
 

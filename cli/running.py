@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lbkd.errors import ConfigError, LbkdError, out_of_memory
+from lbkd.errors import ConfigError, LbkdError
 
 from .console import Reporter, Terminated, stoppable
 from .options import Ranks, rank
@@ -39,54 +39,22 @@ def running(settings: "Settings", ranks: Ranks | None, *, trains: bool = True) -
         raise ConfigError(
             f"workspace {str(settings.workspace)!r} cannot be written: {error}. Name another --workspace."
         ) from error
-    from lbkd.distributed import group, hosts
-    from lbkd.distributed.launchers import launched
+    from lbkd.api.session import session
+    from lbkd.distributed import hosts
     from lbkd.project import Project
 
-    if trains and launched():
-        from lbkd.training.engine import import_deepspeed
-
-        import_deepspeed()  # before the ranks meet; its docstring tells why
     former = _handle_signals()
     try:
         message = "stopped; finished steps are kept: the same command goes on after them"
-        with stoppable(reporter, message):
+        with session(settings, trains=trains), stoppable(reporter, message):
             yield Project(settings, reporter, ranks.nproc if ranks is not None else None)
-    except (RuntimeError, MemoryError) as error:
-        scarce = _lack_of_memory(settings, error)
-        told = scarce or hosts.lost_rank_error(error)
-        if told is None:
-            raise
-        group.stop()
-        if hosts.told_by_another(str(scarce or "")):
-            raise typer.Exit(2) from error
-        raise told from error
     except (LbkdError, OSError) as error:
-        group.stop()
-        if hosts.told_by_another(str(error)):
+        if hosts.told_by_another("" if isinstance(error, hosts.LostRankError) else str(error)):
             raise typer.Exit(2) from error
         raise
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-        group.stop()
-
-
-def _lack_of_memory(settings: "Settings", error: Exception) -> LbkdError | None:
-    """The error to show where memory ran out, with the settings that need less; None for another error."""
-    lack = out_of_memory(error)
-    if lack is None:
-        return None
-    from lbkd.distributed import group
-    from lbkd.training.deepspeed_config import zero_stage
-
-    training, ranks = settings.training, group.world_size()
-    windows = training.micro_batch_size or -(-training.batch_size // ranks)
-    return LbkdError(
-        f"{lack}. Training needs less with a smaller training.micro_batch_size (now {windows}) and, in "
-        f"several ranks, with a higher --zero-stage (now {zero_stage(settings.runtime, ranks)}); scoring, "
-        f"with a smaller evaluation.batch_tokens (now {settings.evaluation.batch_tokens})."
-    )
 
 
 def _handle_signals() -> dict[signal.Signals, Any]:

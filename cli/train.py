@@ -9,7 +9,7 @@ import typer
 from lbkd.errors import ConfigError, nearest
 
 from .console import out, print_json, scores_table, table
-from .options import CriterionName, Json, Ranks, WeightingName, names, with_settings
+from .options import CriterionName, Json, Ranks, RunName, WeightingName, names, with_settings
 from .running import running
 
 if TYPE_CHECKING:
@@ -30,11 +30,14 @@ def train(
     ] = None,
     criterion: CriterionName = None,
     weighting: WeightingName = None,
+    name: RunName = None,
     json: Json = False,
 ) -> None:
     """Train a model on a task, for example a language branch teacher.
 
     Example: lbkd train --task branch-mrc --lang es
+
+    Example: lbkd train --task mix-mrc --set training.learning_rate=3e-4 --name mix-fast
     """
     given = {"lang": lang, "phrases": None if phrases is None else str(phrases)}
     options = {name: value for name, value in given.items() if value is not None}
@@ -42,7 +45,8 @@ def train(
     if task is None:
         raise ConfigError("no task: name one by --task, or by task.name in a file; see `lbkd list tasks`.")
     check_options(settings, task, options)
-    _train(settings, ranks, task, options, criterion, weighting, json)
+    asked = {"task": task, "task_options": options, "criterion": criterion, "weighting": weighting}
+    _train(settings, ranks, asked, name, json)
 
 
 @with_settings
@@ -57,6 +61,7 @@ def distill(
     teacher_task: Annotated[
         str | None, typer.Option(help="Task of the teachers, e.g. mix-mrc. \\[default: branch-mrc]")
     ] = None,
+    name: RunName = None,
     json: Json = False,
 ) -> None:
     """Distil the workspace's teachers into one student.
@@ -67,12 +72,11 @@ def distill(
 
     Example: lbkd distill --teachers en,es
     """
-    options: dict[str, Any] = {}
-    if teachers is not None:
-        options["teachers"] = sorted(set(names(teachers) or ()))
-    if teacher_task is not None:
-        options["teacher_task"] = teacher_task
-    _train(settings, ranks, "distill", options, criterion, weighting, json)
+    from lbkd.api.work import distill_options
+
+    options = distill_options(names(teachers), teacher_task)
+    asked = {"task": "distill", "task_options": options, "criterion": criterion, "weighting": weighting}
+    _train(settings, ranks, asked, name, json)
 
 
 @with_settings
@@ -155,15 +159,14 @@ def _run(
     settings: "Settings", ranks: Ranks | None, criterion: str | None, weighting: str | None, json: bool
 ) -> None:
     with running(settings, ranks) as project:
+        from lbkd.api.work import train_and_score_all
         from lbkd.training.run import Components
-        from lbkd.training.steps import run_all
 
         student = Components.from_settings(settings, "distill", None, criterion, weighting)
-        rows = run_all(project, student)
+        models = train_and_score_all(project, student)
     if project.rank == 0:
-        _show(
-            rows, json, lambda: _show_results(settings, rows, settings.workspace / "runs" / rows[-1]["model"])
-        )
+        rows = [score.row() for model in models for score in model.scores]
+        _show(rows, json, lambda: _show_results(settings, rows, models[-1].folder))
 
 
 def _show_results(settings: "Settings", rows: list[dict[str, Any]], student: Path) -> None:
@@ -196,36 +199,19 @@ def check_options(settings: "Settings", task: str, given: dict[str, str]) -> Non
         raise ConfigError(f"task {task!r} needs --lang: one of {', '.join(settings.corpus.languages)}.")
 
 
-def _train(
-    settings: "Settings",
-    ranks: Ranks,
-    task: str,
-    options: dict[str, Any],
-    criterion: str | None,
-    weighting: str | None,
-    json: bool,
-) -> None:
-    if weighting is not None:
-        from lbkd import weighting as weightings
-
-        weightings.registry.origin(weighting)  # an unknown name is refused for tasks without teachers too
+def _train(settings: "Settings", ranks: Ranks, asked: dict[str, Any], name: str | None, json: bool) -> None:
+    """Train one model; `asked` are the arguments of `Components.from_settings`."""
     with running(settings, ranks) as project:
-        from lbkd.evaluation.evaluate import evaluate
-        from lbkd.training.check import checked_run
+        from lbkd.api.work import train_and_score
         from lbkd.training.run import Components
-        from lbkd.training.steps import train_run
 
-        components = Components.from_settings(settings, task, options, criterion, weighting)
-        folder = train_run(checked_run(project, components))
-        rows = evaluate(project, folder) if project.has_test else []
-        if not rows:
-            split = settings.corpus.test
-            project.listener.note(f"no scores: {settings.corpus.dir} has no {split} file in any language")
+        model = train_and_score(project, Components.from_settings(settings, **asked), name)
     if project.rank == 0:
+        rows = [score.row() for score in model.scores]
         if not json:
-            out.print(f"model: {folder}/model")
+            out.print(f"model: {model.folder}/model")
         _show(
-            {"model": str(folder / "model"), "scores": rows},
+            {"model": str(model.folder / "model"), "scores": rows},
             json,
             lambda: scores_table(rows) if rows else None,
         )

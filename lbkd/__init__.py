@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lbkd.api import Score, TrainedModel, distill, evaluate, run, train
     from lbkd.criterions import Criterion
     from lbkd.criterions import registry as criterion_registry
     from lbkd.inference import Answerer
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from lbkd.tasks import registry as task_registry
     from lbkd.trackers import TrackedRun, Tracker
     from lbkd.trackers import registry as tracker_registry
-    from lbkd.training.steps import run
     from lbkd.translation import Translator
     from lbkd.translation import registry as translation_registry
     from lbkd.weighting import TeacherContext, Weighting
@@ -27,17 +27,22 @@ __version__ = "0.1.0"
 __all__ = [
     "Answerer",
     "Criterion",
+    "Score",
     "Task",
     "TeacherContext",
     "TrackedRun",
     "Tracker",
+    "TrainedModel",
     "Translator",
     "Weighting",
     "criterion_registry",
+    "distill",
+    "evaluate",
     "load_settings",
     "run",
     "task_registry",
     "tracker_registry",
+    "train",
     "translation_registry",
     "weighting_registry",
 ]
@@ -45,17 +50,22 @@ __all__ = [
 _HOMES = {
     "Answerer": "lbkd.inference",
     "Criterion": "lbkd.criterions",
+    "Score": "lbkd.api",
     "Task": "lbkd.tasks",
     "TeacherContext": "lbkd.weighting",
     "TrackedRun": "lbkd.trackers",
     "Tracker": "lbkd.trackers",
+    "TrainedModel": "lbkd.api",
     "Translator": "lbkd.translation",
     "Weighting": "lbkd.weighting",
     "criterion_registry": "lbkd.criterions",
+    "distill": "lbkd.api",
+    "evaluate": "lbkd.api",
     "load_settings": "lbkd.settings",
-    "run": "lbkd.training.steps",
+    "run": "lbkd.api",
     "task_registry": "lbkd.tasks",
     "tracker_registry": "lbkd.trackers",
+    "train": "lbkd.api",
     "translation_registry": "lbkd.translation",
     "weighting_registry": "lbkd.weighting",
 }

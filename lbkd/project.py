@@ -19,7 +19,7 @@ from lbkd.locks import locked
 from lbkd.models.load import commit_of, language_numbers, load_config, load_tokenizer, longest_input
 from lbkd.models.prepare import prepare
 from lbkd.progress import Listener, Silent
-from lbkd.workspace import differences, fingerprint, replacing
+from lbkd.workspace import differences, fingerprint, folder_hash, replacing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -41,6 +41,9 @@ class Project:
     Raises:
         ConfigError: a batch has fewer windows than there are ranks, or a rank does not see the workspace.
     """
+
+    variant = ""
+    """Part of all runs' names that tells settings; empty but for rows of a recipe."""
 
     def __init__(
         self, settings: Settings, listener: Listener | None = None, nproc: int | None = None
@@ -91,6 +94,12 @@ class Project:
             )
         )
         return found
+
+    @cached_property
+    def encoder_content(self) -> str:
+        """Fingerprint of the pretrained encoder's folder, wherever that lies; the name of another encoder."""
+        name = self.settings.model.name
+        return folder_hash(Path(name)) if Path(name).is_dir() else name
 
     @cached_property
     def encoder(self) -> str:
@@ -180,9 +189,9 @@ class Project:
         return self.altered(seed=self.settings.seed + more)
 
     def run_folder(self, task: str, *parts: str | None) -> Path:
-        """Folder of a run, named after its task and `parts`; a seed other than 1 is part of the name."""
+        """Folder of a run, named after its task, `parts`, the `variant`, and the seed where it is not 1."""
         seed = f"seed{self.settings.seed}" if self.settings.seed != 1 else None
-        return self.settings.workspace / "runs" / ".".join(filter(None, (task, *parts, seed)))
+        return self.settings.workspace / "runs" / ".".join(filter(None, (task, *parts, self.variant, seed)))
 
     @contextmanager
     def replacing(self, folder: Path) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import inspect
+import linecache
 import marshal
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ def source_hash(component: type[Any], package: str) -> str:
     """sha256 of the source of a component's module, of its bases' modules, and of all that these import.
 
     Modules of `package` and of the component's own package count, loaded or not. A class without a readable
-    module, as one typed into a notebook, counts with its own source, else with its compiled methods.
+    module, as one typed into a notebook, counts with its own source and its bases', else with their compiled
+    methods; other lines of its cell do not count, nor do functions of other cells.
 
     Args:
         component: the class.
@@ -32,7 +34,8 @@ def source_hash(component: type[Any], package: str) -> str:
             found[name] = _module_source(name)
             wanted += _imports(name, found[name])
     if not found[component.__module__]:
-        found[component.__module__] = _class_source(component)
+        typed = [base for base in component.__mro__ if base.__module__ == component.__module__]
+        found[component.__module__] = "\n".join(map(_class_source, typed))
     text = "".join(f"{name}\n{source}\n" for name, source in sorted(found.items()) if source)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -50,9 +53,15 @@ def _module_source(name: str) -> str:
 
 
 def _class_source(component: type[Any]) -> str:
-    with suppress(OSError, TypeError):
-        return inspect.getsource(component)
+    """The source of a class, from the lines that are kept for its methods' tracebacks, as in a notebook."""
     methods = [value for value in vars(component).values() if isinstance(value, FunctionType)]
+    for code in (method.__code__ for method in methods):
+        text = "".join(linecache.getlines(code.co_filename))
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef) and node.name == component.__name__:
+                first, last = node.lineno, node.end_lineno or node.lineno
+                if first <= code.co_firstlineno <= last:
+                    return ast.get_source_segment(text, node) or ""
     return "".join(marshal.dumps(method.__code__).hex() for method in methods)
 
 

@@ -43,6 +43,7 @@ def load_settings(
     overrides: Mapping[str, Any] | None = None,
     folder: Path = Path(),
     recipe: tuple[str, dict[str, Any]] | None = None,
+    where: str = "the command line",
 ) -> Settings:
     """The settings of a command, merged from all layers.
 
@@ -51,6 +52,7 @@ def load_settings(
         folder: where `lbkd.toml` may lie.
         recipe: name and settings of a recipe, which win over `lbkd.toml`; relative paths in a recipe start
             from the current folder.
+        where: what gave the overrides, for messages.
 
     Raises:
         ConfigError: an unknown key (with the nearest one), a value of the wrong type, an unreadable file.
@@ -62,7 +64,7 @@ def load_settings(
         for key, option in (("plugins", "--plugin"), ("tracker", "--track")):
             if key in recipe[1]:
                 raise ConfigError(f"{recipe[0]}: {key}: a recipe must not set this; use {option}.")
-    layers.append(("the command line", nested(overrides or {})))
+    layers.append((where, nested(overrides or {})))
     plugins = [path for where, layer in layers for path in _load_plugins(layer, where)]
     checked = [_validated(layer, where).corpus for where, layer in layers]
     chosen = next((c.dir for c in reversed(checked) if "dir" in c.model_fields_set), BUILTIN_CORPUS)
@@ -76,7 +78,28 @@ def load_settings(
     for _, layer in layers:
         merge(merged, layer)
     merged["plugins"] = list(dict.fromkeys(plugins))
-    settings = _validated(merged, "the settings")
+    return _checked(_validated(merged, "the settings"))
+
+
+def overridden(settings: Settings, overrides: Mapping[str, Any], where: str) -> Settings:
+    """Settings with some of them replaced.
+
+    Args:
+        settings: complete ones.
+        overrides: dotted key, or tables as in `lbkd.toml`, -> value.
+        where: what gave the overrides, for messages.
+
+    Raises:
+        ConfigError: as `load_settings`.
+    """
+    tables = nested(overrides)
+    _validated(tables, where)
+    merged = settings.model_dump(exclude_unset=True)
+    merge(merged, tables)
+    return _checked(_validated(merged, where))
+
+
+def _checked(settings: Settings) -> Settings:
     if settings.corpus.source not in settings.corpus.languages:
         raise ConfigError(
             f"corpus.source is {settings.corpus.source!r}, which is not among corpus.languages "

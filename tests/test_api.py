@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import lbkd
+from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.registry import Registry
-from lbkd.settings import load_settings
 
 PAGE = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.S)
@@ -111,21 +111,51 @@ def test_the_tracker(tmp_path: Path) -> None:
     assert vars(tracker) == {"lines": [(1, {"loss": 2.5}), True]}
 
 
-def test_everything_in_one_call(
+def test_settings_by_themselves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The example of `run` with the training itself left out: what is trained is what the settings say."""
-    from lbkd.project import Project
-    from lbkd.training import steps
+    monkeypatch.chdir(tmp_path)
+    run(example("import load_settings"))
+    assert capsys.readouterr().out == "1e-05 my-data/train.es.json\n"
 
-    asked = []
 
-    def run_all(project: Project, *_: Any) -> list[dict[str, Any]]:
-        asked.append(project.settings)
-        return [{"model": "baseline", "language": "es", "f1": 12.5}]
+@pytest.mark.usefixtures("nothing_stays_registered")
+def test_the_cell_of_a_notebook() -> None:
+    import torch
+
+    run(example('register("flat")'))
+    weights = lbkd.weighting_registry.create("flat").weights(torch.randn(4, 2, 5), None)  # type: ignore[arg-type]
+    torch.testing.assert_close(weights, torch.full((4, 2), 0.25))
+
+
+def test_the_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The example of `train` and its like with the training itself left out: who is asked for what."""
+    from lbkd import Score, TrainedModel, api
+
+    row = {"task": "distill", "language": "es", "question_language": "es", "exact_match": 5.0, "f1": 12.5}
+    score = Score.of({"model": "m", **row, "questions": 8, "shared_questions": 8, "zero_shot": False})
+    asked: list[Any] = []
+
+    def train_and_score(project: Any, components: Any, name: str | None = None) -> TrainedModel:
+        asked.append((components.task, dict(components.task_options), components.weighting, name))
+        asked.append((project.settings.corpus.dir.name, project.settings.training.epochs))
+        return TrainedModel(name or components.task, tmp_path, 1.5, [score])
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(steps, "run_all", run_all)
-    run(example("import load_settings, run"))
-    assert asked == [load_settings({"corpus.dir": "my-data", "corpus.languages": "en,es"})]
-    assert capsys.readouterr().out == "baseline es 12.5\n"
+    monkeypatch.setattr(api, "train_and_score", train_and_score)
+    monkeypatch.setattr(api, "train_and_score_all", lambda *_: [])
+    monkeypatch.setattr(
+        api, "benchmark_set", lambda name, *_: asked.append(name) or EvaluationSet(name, None, "")
+    )
+    monkeypatch.setattr(api, "score_models", lambda _, models, questions: asked.append(questions.matrix))
+    monkeypatch.setattr(TrainedModel, "answerer", lambda _: lambda *asked: {"answer": asked[0]})
+    run(example("lbkd.distill(weighting"))
+    assert asked == [
+        *(("branch-mrc", {"lang": "es"}, "impurity", None), ("my-data", 3)),
+        *(("distill", {}, "margin", None), ("my-data", 3)),
+        *(("distill", {}, "margin", "short"), ("my-data", 1)),
+        *("xquad", True),
+    ]
+    assert capsys.readouterr().out == f"distill {tmp_path} 1.5\nes 5.0 12.5\n¿Quién la pintó?\n"

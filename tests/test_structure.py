@@ -16,6 +16,7 @@ OTHERS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("
 MOST_FILES, MOST_LINES, MOST_PARAMETERS = 15, 300, 7
 LAYERS = (
     ("cli",),
+    ("api",),
     ("reproduction",),
     ("planning",),
     ("training",),

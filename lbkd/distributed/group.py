@@ -14,8 +14,12 @@ from lbkd.distributed.launchers import Place, launched_place
 from lbkd.distributed.process import allow_many_files, keep_freed_memory
 from lbkd.errors import ConfigError
 
+_LAUNCHERS = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+"""Variables of the environment by which a launcher tells a process its place."""
 _before_leaving: dict[Callable[[], None], None] = {}
 """Functions that `stop` calls, in the order of registration."""
+_former_variables: dict[str, str | None] = {}
+"""What `start_alone` replaced in the environment."""
 
 
 def start(nproc: int | None = None) -> tuple[int, int]:
@@ -62,6 +66,7 @@ def _take_device(place: Place) -> None:
 def start_alone() -> None:
     """Create a process group of this process alone, unless a group exists: DeepSpeed requires a group."""
     if not dist.is_initialized():
+        _former_variables.update({name: os.environ.get(name) for name in _LAUNCHERS})
         os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")  # DeepSpeed reads these variables
         dist.init_process_group(_backend(), store=HashStore(), rank=0, world_size=1)
 
@@ -92,6 +97,10 @@ def stop() -> None:
         release()
     if dist.is_initialized():
         dist.destroy_process_group()
+    for name, value in _former_variables.items():
+        os.environ.pop(name)
+        os.environ.update({} if value is None else {name: value})
+    _former_variables.clear()
     gc.collect()  # frees unreachable engines, which hold groups
 
 

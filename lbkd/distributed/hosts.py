@@ -26,6 +26,11 @@ _COLLECTIVE_TIMEOUT = timedelta(hours=2)
 _LAST_WORDS = timedelta(seconds=5)
 """Time that a rank that ends with an error waits for the other ranks' errors."""
 
+
+class LostRankError(LbkdError):
+    """Another rank has ended; that rank tells why."""
+
+
 _store: Store | None = None
 """The key-value store at which the ranks met; it outlives their process group."""
 _joined = 0
@@ -146,11 +151,11 @@ def told_by_another(message: str) -> bool:
     return message in lower or (not message and any(words.values()))
 
 
-def lost_rank_error(error: Exception) -> LbkdError | None:
+def lost_rank_error(error: Exception) -> LostRankError | None:
     """Turn an error of torch that means a lost rank into an error for the user; None for other errors."""
     if not isinstance(error, dist.DistError) and "gloo" not in str(error):
         return None
-    return LbkdError(
+    return LostRankError(
         f"{socket.gethostname()}: another rank has ended, or its host cannot be reached "
         f"({_reason(error)}). Its own messages tell why; one that was killed has none, and memory that ran "
         "out is the usual cause. The same command goes on after what is finished."

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from lbkd.config import ModelSettings, Settings
-from lbkd.errors import DataError
+from lbkd.errors import ConfigError, DataError, nearest
 from lbkd.models.load import load_config, load_tokenizer, longest_input
 from lbkd.workspace import damaged, read_sealed, write_sealed
 
@@ -28,6 +28,8 @@ class FinishedRun(BaseModel):
     settings: Settings
     provenance: dict[str, Any]
     """All that the weights depend on, by name."""
+    variant: str = ""
+    """See `Project`."""
 
     def write(self, folder: Path) -> None:
         """Write the `run.json` of a run folder."""
@@ -88,3 +90,19 @@ def check_sound(run: Path) -> None:
             f"{folder / files[0]} is missing or damaged; remove {run} to train this model anew, or bring the "
             "folder back from a copy."
         )
+
+
+def model_folder(name: str, workspace: Path) -> Path:
+    """The folder meant by a run's name, a run folder or a model folder.
+
+    Raises:
+        ConfigError: no such folder.
+    """
+    for place in (Path(name), workspace / "runs" / name):
+        if (place / "run.json").exists() or (place / "config.json").exists():
+            return place
+    runs = sorted(path.parent.name for path in (workspace / "runs").glob("*/run.json"))
+    raise ConfigError(
+        f"{name!r} is no run in {workspace}/runs and no model folder; {nearest(name, runs)} "
+        "A model folder has a config.json."
+    )

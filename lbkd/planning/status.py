@@ -74,9 +74,9 @@ class _Runs:
         except DataError as error:
             return Status("run", folder.name, "damaged", str(error))
         try:
-            run = self.readable[folder.name] = Run.of(
-                self._project(about.settings), Components(**about.components)
-            )
+            project = self._project(about.settings)
+            project.variant = about.variant
+            run = self.readable[folder.name] = Run.of(project, Components(**about.components), folder.name)
             lacking = [name for name, teacher in run.teacher_runs().items() if not teacher.weights.exists()]
             if lacking:
                 return Status("run", folder.name, "stale", f"teachers are missing: {', '.join(lacking)}")

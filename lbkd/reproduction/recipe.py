@@ -11,6 +11,9 @@ from lbkd.config import explain
 from lbkd.errors import ConfigError, nearest
 from lbkd.planning.workload import Size
 
+OF_A_ROW = ("corpus", "model", "training", "runtime")
+"""Sections of the settings in which the rows of a table may differ: what decides the weights."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -41,6 +44,8 @@ class Row(_Part):
     """Name of the weighting, for tasks with teachers."""
     weighting_options: dict[str, Any] = {}
     """Options of the weighting."""
+    settings: dict[str, Any] = {}
+    """Settings of the row's model and of its teachers, over the table's: `training.epochs`, for example."""
     against: str | None = None
     """Name of the row to compare with: the row that this one claims to beat."""
     paper: dict[str, Scores] = {}
@@ -101,6 +106,11 @@ def read_recipe(name: str) -> Recipe:
             raise ConfigError(f"{path}: two rows are called {row.name!r}.")
         if row.against is not None and row.against not in names:
             raise ConfigError(f"{path}: row {row.name!r}: against: {nearest(row.against, names)}")
+        if refused := sorted({key.partition(".")[0] for key in row.settings} - {*OF_A_ROW}):
+            raise ConfigError(
+                f"{path}: row {row.name!r}: settings.{refused[0]}: a row may differ in "
+                f"{', '.join(OF_A_ROW)}; the rest is the whole table's, or stands in the row's options."
+            )
         if row.each_language and "lang" in row.options:
             raise ConfigError(f"{path}: row {row.name!r}: each_language chooses lang itself; leave one out.")
     return recipe

@@ -13,12 +13,16 @@ from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.metrics import score_each
 from lbkd.evaluation.significance import mean_and_deviation, paired_bootstrap
+from lbkd.planning.estimate import Cost, Estimator
+from lbkd.planning.jobs import job_of
+from lbkd.planning.workload import Size
 from lbkd.project import Project
 from lbkd.reproduction.recipe import Row
+from lbkd.reproduction.variants import projects_of
 from lbkd.training.check import check_run
 from lbkd.training.run import Components, Run
 from lbkd.training.steps import train_run
-from lbkd.workspace import read_json
+from lbkd.workspace import fingerprint, read_json
 
 Scores = npt.NDArray[np.float64]
 
@@ -49,7 +53,11 @@ def runs_of_rows(projects: Sequence[Project], rows: Sequence[Row]) -> list[RowRu
     Raises:
         ConfigError: a row's components or options are invalid.
     """
-    return [RowRuns(row, [_runs_of(project, row) for project in projects]) for row in rows]
+    seeds = [project.settings.seed for project in projects]
+    return [
+        RowRuns(row, [_runs_of(own.altered(seed=seed), row) for seed in seeds])
+        for row, own in zip(rows, projects_of(rows, projects[0]), strict=True)
+    ]
 
 
 def training_order(rows: Sequence[RowRuns]) -> list[Run]:
@@ -82,8 +90,8 @@ def complete_table(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> li
     """
     runs = training_order(rows)
     _refuse_languages_without_column(rows, evaluation_set)
-    if runs:
-        check_run(runs[0].project, evaluation_set, runs)
+    for alike in _of_equal_texts(runs):
+        check_run(alike[0].project, evaluation_set, alike)
     shown = {run.folder for row_runs in rows for run in row_runs.runs}
     for run in runs:
         folder = train_run(run)
@@ -135,6 +143,34 @@ def _runs_of(project: Project, row: Row) -> list[Run]:
         )
         for choice in choices
     ]
+
+
+def costs_of(runs: Sequence[Run], size: Size | None) -> tuple[list[Cost], Estimator | None]:
+    """Costs of runs and of their teachers' scoring, and an estimator of the first run's; None without a run.
+
+    Args:
+        runs: in the order of training.
+        size: size to assume for texts that are not at hand.
+    """
+    estimators: dict[str, Estimator] = {}
+    costs: dict[str, Cost] = {}
+    for run in runs:
+        variant = run.project.variant
+        if variant not in estimators:
+            estimators[variant] = Estimator(run.project, size)
+        for cost in estimators[variant].costs([job_of(run, estimators[variant].at_hand)]):
+            costs.setdefault(cost.name, cost)
+    return list(costs.values()), next(iter(estimators.values()), None)
+
+
+def _of_equal_texts(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs in groups of equal corpora, encoders and windows."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        settings = run.project.settings
+        key = fingerprint([settings.corpus.model_dump(), settings.model.model_dump()])
+        groups.setdefault(key, []).append(run)
+    return list(groups.values())
 
 
 def _refuse_languages_without_column(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> None:

@@ -21,6 +21,7 @@ from lbkd.features.unread import unread
 from lbkd.models.run_folder import FinishedRun, read_run
 from lbkd.project import Project
 from lbkd.registry import Registry
+from lbkd.registry.entries import check_name
 from lbkd.trackers import Tracker
 from lbkd.tracking.telling import chosen
 from lbkd.training.deepspeed_config import deepspeed_config
@@ -50,12 +51,20 @@ def checked_runs(project: Project, student: Components) -> list[Run]:
     return runs
 
 
-def checked_run(project: Project, components: Components) -> Run:
+def checked_run(project: Project, components: Components, name: str | None = None) -> Run:
     """The run of `lbkd train`, once all that settings and files tell is checked.
 
-    Errors are those of `checked_runs`; a corpus without test files is no error here.
+    Args:
+        project: corpus and settings.
+        components: what is to be trained.
+        name: name of the run's folder; by default it tells the components.
+
+    Errors are those of `checked_runs`, and a ConfigError for a name that no folder can have; a corpus without
+    test files is no error here.
     """
-    run = Run.of(project, components)
+    if name is not None:
+        check_name(name, "run")
+    run = Run.of(project, components, name)
     check_run(project, None, [*run.teacher_runs().values(), run])
     run.check_replaces_nothing()
     return run

@@ -17,7 +17,7 @@ from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.selection import selection_set
 from lbkd.features.dataset import LanguagePair
-from lbkd.models.run_folder import read_run
+from lbkd.models.run_folder import FinishedRun, read_run
 from lbkd.project import Project
 from lbkd.registry import Registry
 from lbkd.tasks import Masking, Task, Teacher
@@ -25,7 +25,7 @@ from lbkd.training.deepspeed_file import DeepSpeedFile
 from lbkd.training.masking import masking_of, masking_provenance, without_place
 from lbkd.training.micro_batches import Division
 from lbkd.weighting import Weighting
-from lbkd.workspace import differences, file_hash, fingerprint, folder_hash
+from lbkd.workspace import differences, file_hash, fingerprint
 
 _PLAIN = re.compile(r"[\w.+-]{1,20}")
 """Option values that can stand in a folder's name."""
@@ -95,9 +95,11 @@ class Run:
     """What is masked beside the pairs that are learnt from, for tasks that mask."""
     selection: EvaluationSet | None
     """Questions by which the best epoch is chosen; None: the last epoch is kept."""
+    given_name: str | None = None
+    """Name of the run's folder where the user gave one."""
 
     @classmethod
-    def of(cls, project: Project, components: Components) -> "Run":
+    def of(cls, project: Project, components: Components, name: str | None = None) -> "Run":
         """Make and check all components.
 
         Raises:
@@ -105,13 +107,13 @@ class Run:
         """
         settings, given = project.settings, components
         task = tasks.registry.create(given.task, given.task_options)
-        name = given.criterion or task.criterion
-        criterion = criterions.registry.create(name, given.criterion_options)
+        criterion_name = given.criterion or task.criterion
+        criterion = criterions.registry.create(criterion_name, given.criterion_options)
         refuse_parameters(criterion, criterions.registry)
         check_label(task)
         teachers = checked_teachers(task, settings.corpus.languages)
-        masking = masking_of(settings, given.task, task, name)
-        check_teachers_are_used(task, teachers, name)
+        masking = masking_of(settings, given.task, task, criterion_name)
+        check_teachers_are_used(task, teachers, criterion_name)
         weighting = None
         if teachers:
             weighting = weightings.registry.create(given.weighting, given.weighting_options)
@@ -121,7 +123,7 @@ class Run:
         split = settings.training.select_on
         return cls(
             project=project,
-            components=Components(**{**vars(given), "criterion": name}),
+            components=Components(**{**vars(given), "criterion": criterion_name}),
             task=task,
             pairs=checked_pairs(task, settings.corpus.languages, settings.corpus.source),
             teachers=teachers,
@@ -129,15 +131,18 @@ class Run:
             weighting=weighting,
             masking=masking,
             selection=selection_set(project, split) if split else None,
+            given_name=name,
         )
 
     @property
     def folder(self) -> Path:
-        """The run folder; its name tells components and options that are not the default ones.
+        """The run folder; a name that nobody gave tells components and options that are not the default ones.
 
         A run without teachers has neither criterion nor weighting in its name, but their options.
         """
         given = self.components
+        if self.given_name is not None:
+            return self.project.settings.workspace / "runs" / self.given_name
         criterion = [given.criterion] if self.teachers else []
         criterion += _changed_options(criterions.registry, str(given.criterion), given.criterion_options)
         weighting: list[str | None] = []
@@ -182,8 +187,7 @@ class Run:
         settings = self.project.settings
         training = settings.training.model_dump(mode="json", exclude=_INDIFFERENT)
         model = settings.model.model_dump(mode="json", exclude={"trust_remote_code"})
-        if (encoder := Path(settings.model.name)).is_dir():
-            model["name"] = folder_hash(encoder)  # the content decides, wherever the folder lies
+        model["name"] = self.project.encoder_content
         deepspeed, chosen_by = settings.runtime.deepspeed, self.selection
         selection = None
         if chosen_by is not None:
@@ -238,13 +242,10 @@ class Run:
         """
         if self.project.settings.overwrite or (found := read_run(self.folder)) is None:
             return
-        mine = _without_code(self.settings_provenance())
-        theirs = {name: value for name, value in found.provenance.items() if name in mine}
-        theirs = _without_code(theirs)
-        if different := differences(theirs, mine):
+        if different := settings_differences(found, self.settings_provenance()):
             raise ConfigError(
                 f"{self.folder} holds a finished run with another {different}. Train it anew with "
-                "--overwrite, or name another --workspace."
+                "--overwrite, or keep both: train or distil under another --name, or in another --workspace."
             )
 
     def done(self) -> bool:
@@ -254,7 +255,13 @@ class Run:
         )
 
 
-def _without_code(provenance: dict[str, Any]) -> dict[str, Any]:
+def settings_differences(found: FinishedRun, provenance: Mapping[str, Any]) -> str:
+    """Names of the entries of a provenance in which a finished run differs, but for its components' code."""
+    theirs = {name: value for name, value in found.provenance.items() if name in provenance}
+    return differences(_without_code(theirs), _without_code(provenance))
+
+
+def _without_code(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """A provenance without what no setting decides."""
     return {
         name: {key: part for key, part in value.items() if key not in _CODE}
@@ -270,9 +277,12 @@ def _changed_options(registry: Registry[Any], name: str, given: Mapping[str, Any
     options, defaults = registry.resolved(name, given), registry.resolved(name, required)
     changed = [key for key in sorted(options) if key in required or options[key] != defaults[key]]
     shown = {key: str(options[key]) for key in changed}
-    return [
-        f"{key}={text if _PLAIN.fullmatch(text) else fingerprint(text)[:8]}" for key, text in shown.items()
-    ]
+    return [in_a_name(key, text) for key, text in shown.items()]
+
+
+def in_a_name(key: str, value: str) -> str:
+    """`key=value` as a part of a folder's name; a long value by its fingerprint."""
+    return f"{key}={value if _PLAIN.fullmatch(value) else fingerprint(value)[:8]}"
 
 
 def teacher_run(project: Project, teacher: Teacher) -> Run:

@@ -12,8 +12,7 @@ import torch
 
 import lbkd
 from lbkd import tasks
-from lbkd.config import Settings
-from lbkd.distributed import collectives, group
+from lbkd.distributed import collectives
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
@@ -24,18 +23,16 @@ from lbkd.models.card import write_card
 from lbkd.models.load import load_span_model, save
 from lbkd.models.run_folder import FinishedRun, check_sound, read_run
 from lbkd.models.trimming.restore import cut_again, restore_folder
-from lbkd.progress import Listener
 from lbkd.project import Project
 from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.tracking.telling import KEPT, tracked, tracked_run
 from lbkd.training.check import checked_runs
 from lbkd.training.checkpoints import Checkpoints
-from lbkd.training.engine import import_deepspeed
 from lbkd.training.loop import Report, TrainingLoop, Weights, seed_everything
 from lbkd.training.masking import masked_stream
 from lbkd.training.micro_batches import Material
-from lbkd.training.run import Components, Run, teacher_run
+from lbkd.training.run import Components, Run, settings_differences, teacher_run
 from lbkd.training.schedule import Schedule
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.workspace import file_hash, write_json, write_manifest
@@ -96,7 +93,7 @@ def _teacher_logits(run: Run) -> TeacherLogits | None:
     features = run.project.train_features
     windows = Schedule(features, run.pairs, run.project.settings).windows
     lengths = features.lengths(windows)
-    stores = {teacher.name: cache_logits(run.project, teacher, windows, lengths) for teacher in run.teachers}
+    stores = {name: _stored(teacher, windows, lengths) for name, teacher in run.teacher_runs().items()}
     return TeacherLogits(stores, run.weighting)
 
 
@@ -140,6 +137,7 @@ def _about(run: Run, provenance: dict[str, Any], seconds: float) -> FinishedRun:
         versions=versions(),
         settings=run.project.settings,
         provenance=provenance,
+        variant=run.project.variant,
     )
 
 
@@ -158,11 +156,16 @@ def cache_logits(
     if windows is None:
         windows = all_windows(project)
     _train_missing(project, [teacher])
-    run = teacher_run(project, teacher)
-    store, provenance = logits_store(run, windows, lengths)
+    return _stored(teacher_run(project, teacher), windows, lengths)
+
+
+def _stored(teacher: Run, windows: Ints, lengths: Ints | None) -> StoredLogits:
+    """The logits of a trained teacher; computed where its store lacks them."""
+    project = teacher.project
+    store, provenance = logits_store(teacher, windows, lengths)
     project.alike(provenance)
     with project.locked(store.folder):
-        _complete_store(run, store, provenance)
+        _complete_store(teacher, store, provenance)
         return store.open(provenance)
 
 
@@ -242,15 +245,6 @@ def run_all(project: Project, student: Components) -> list[dict[str, Any]]:
     return rows
 
 
-def run(settings: Settings, listener: Listener | None = None) -> list[dict[str, Any]]:
-    """Train and score everything that `lbkd run` does, with the same settings and the same results."""
-    import_deepspeed()  # before the ranks meet, see there
-    try:
-        return run_all(Project(settings, listener), Components.from_settings(settings, "distill"))
-    finally:
-        group.stop()
-
-
 def versions() -> dict[str, str]:
     """Of what decides the numbers."""
     from importlib.metadata import version
@@ -262,22 +256,47 @@ def versions() -> dict[str, str]:
 def _train_missing(project: Project, teachers: Sequence[tasks.Teacher]) -> None:
     """Train the teachers that the workspace lacks.
 
-    A teacher that is there is taken as it is, whatever settings it was trained with.
+    A teacher that is there is taken as it is; one that was trained with other settings is told.
     """
+    _ = project.encoder_content  # which the teachers' projects share, once it is there
     runs = {teacher.name: teacher_run(project, teacher) for teacher in teachers}
     found = collectives.broadcast_object({name: read_run(run.folder) for name, run in runs.items()})
     missing = [name for name in runs if found[name] is None]
     if missing:
-        names = ", ".join(runs[name].folder.name for name in missing)
-        project.listener.note(f"{project.settings.workspace} lacks the teachers {names}: training them first")
+        lacking = ", ".join(runs[name].folder.name for name in missing)
+        project.listener.note(
+            f"{project.settings.workspace} lacks the teachers {lacking}: training them first"
+        )
+    differing: dict[str, list[str]] = {}
     for name, run in runs.items():
         if found[name] is None:
             train_run(run)
-        elif found[name].provenance["tokenizer"] != project.tokenizer_hash:
-            raise ConfigError(
-                f"{run.folder}: this teacher reads another tokenizer than the student {project.encoder}, "
-                "so that their logits cannot be compared. Train it again with the student's --model, or use "
-                "another --workspace."
-            )
-        else:
-            check_sound(run.folder)
+            continue
+        _check_teacher(run, found[name])
+        if different := settings_differences(found[name], run.provenance()):
+            differing.setdefault(different, []).append(run.name)
+    for different, names in differing.items():
+        project.listener.note(
+            f"teachers trained with another {different} are taken as they are: {', '.join(names)}"
+        )
+
+
+def _check_teacher(run: Run, found: FinishedRun) -> None:
+    """Refuse a finished run that cannot be the teacher whose folder it has.
+
+    Raises:
+        ConfigError: a run of another task, or one that reads another tokenizer than the student.
+        DataError: see `check_sound`.
+    """
+    if different := settings_differences(found, {"task": run.requested["task"]}):
+        raise ConfigError(
+            f"{run.folder}: a run with another {different} has the name of a teacher. Rename its folder, or "
+            "use another --workspace."
+        )
+    if found.provenance["tokenizer"] != run.project.tokenizer_hash:
+        raise ConfigError(
+            f"{run.folder}: this teacher reads another tokenizer than the student {run.project.encoder}, "
+            "so that their logits cannot be compared. Train it again with the student's --model, or use "
+            "another --workspace."
+        )
+    check_sound(run.folder)

@@ -225,7 +225,7 @@ def test_lack_of_memory(
     allocate: Callable[[int], Any],
 ) -> None:
     """In training, with the settings that need less; in a command without settings of that kind."""
-    monkeypatch.setattr("lbkd.training.steps.train_run", lambda *_: allocate(2**58))
+    monkeypatch.setattr("lbkd.api.work.train_run", lambda *_: allocate(2**58))
     how = ["--model", tiny_model_folder, *two_languages, "--set", "training.micro_batch_size=7"]
     message = refused("train", "--task", "baseline", *how)
     assert "memory ran out" in message

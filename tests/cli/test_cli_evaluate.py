@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lbkd_cli.infer import short_names
 
+from lbkd.api.work import short_names
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.inference import Answerer
 

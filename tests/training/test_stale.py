@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,15 +82,21 @@ def test_a_default_spelled_out_or_a_list_for_a_tuple(workplace: Workplace) -> No
 
 
 def test_an_encoders_folder_one_way_or_another(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content decides: other ways to write the folder's name, and a copy elsewhere, are one encoder."""
     model = workplace.model
+    copy = shutil.copytree(model, workplace.folder / "another" / "name")
     monkeypatch.chdir(model.parent)
     for name in (
         model.name,
         f"./{model.name}",
         f"../{model.parent.name}/{model.name}",
         os.path.relpath(model),
+        f"{model}/",
+        str(copy),
     ):
         assert workplace.changed(**{"model.name": name}) == ""
+    (copy / "README.md").write_text("Another encoder.")
+    assert workplace.changed(**{"model.name": str(copy)}) == "model.name"
 
 
 def test_an_edited_formula(workplace: Workplace) -> None:

@@ -9,7 +9,9 @@ from finished_runs import MODELS, STUDENT, Notes, files, half_written, project, 
 from lbkd.config import Settings
 from lbkd.errors import ConfigError, DataError
 from lbkd.tasks import Teacher
-from lbkd.training.steps import cache_logits
+from lbkd.training.check import checked_run
+from lbkd.training.run import Components
+from lbkd.training.steps import cache_logits, train_run
 
 
 def test_run_all_leaves_everything_behind(done: tuple[Path, list[dict[str, Any]], Notes]) -> None:
@@ -169,7 +171,35 @@ def test_a_teacher_is_taken_as_it_is(copy: Path, tiny_model_folder: Path) -> Non
     train(other, "distill")
     after = files(copy / "runs")
     assert {path.split("/")[0] for path in before if after.get(path) != before[path]} == {STUDENT}
-    assert notes.notes == [f"{STUDENT}: trained again, since training.learning_rate changed"]
+    assert notes.notes == [
+        "teachers trained with another training.learning_rate are taken as they are: "
+        "branch-mrc.en, branch-mrc.es",
+        f"{STUDENT}: trained again, since training.learning_rate changed",
+    ]
+
+
+def test_a_teacher_of_another_encoder_or_corpus_is_told(
+    copy: Path, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    """Of the same tokenizer; a student of one teacher hears of that one alone."""
+    encoder = shutil.copytree(tiny_model_folder, tmp_path / "encoder")
+    (encoder / "README.md").write_text("Another encoder.")
+    over = {"model.name": str(encoder), "corpus.limit": 1, "training.max_steps": 1}
+    other, notes = project(tiny_model_folder, copy, **over)
+    train_run(checked_run(other, Components("distill", {"teachers": ["es"]}), "other"))
+    [note] = [note for note in notes.notes if "taken as" in note]
+    assert note == (
+        "teachers trained with another corpus, model.name, training.max_steps are taken as they are: "
+        "branch-mrc.es"
+    )
+    assert other.settings.workspace / "runs" / "other" in list((copy / "runs").iterdir())
+
+
+def test_a_run_of_another_task_is_no_teacher(copy: Path, tiny_model_folder: Path) -> None:
+    shutil.rmtree(copy / "runs" / "branch-mrc.es")
+    shutil.copytree(copy / "runs" / "branch-mrc.en", copy / "runs" / "branch-mrc.es")
+    with pytest.raises(ConfigError, match="es: a run with another task.options.lang has the name"):
+        train(project(tiny_model_folder, copy, overwrite=True)[0], "distill", weighting="fixed")
 
 
 def test_a_missing_teacher_is_trained(copy: Path, tiny_model_folder: Path) -> None:

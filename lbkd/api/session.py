@@ -1,0 +1,102 @@
+"""The surroundings of work that trains or scores: what is set up, and left as it was."""
+
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from lbkd.api.listeners import Bars, Logged
+from lbkd.api.words import Words, settings_of
+from lbkd.config import Settings
+from lbkd.distributed import group, hosts
+from lbkd.distributed.launchers import launched
+from lbkd.errors import LbkdError, out_of_memory
+from lbkd.project import Project
+from lbkd.training.deepspeed_config import zero_stage
+
+
+@contextmanager
+def opened(words: Words, *, trains: bool = True) -> Iterator[Project]:
+    """The project of a call from Python.
+
+    Afterwards the process group is stopped, and the random number generators and the filters of warnings are
+    as before.
+
+    Raises:
+        ConfigError: see `settings_of` and `Project`.
+        LbkdError: see `session`.
+    """
+    settings = settings_of(words)
+    listener = Bars() if words.get("progress") else Logged()
+    with _quiet(), _same_random_numbers(), session(settings, trains=trains):
+        try:
+            yield Project(settings, words.get("listener") or listener)
+        finally:
+            listener.close()
+
+
+@contextmanager
+def session(settings: Settings, *, trains: bool = True) -> Iterator[None]:
+    """Around a project's work: a group of ranks that is left at the end, and errors that tell what to do.
+
+    Args:
+        settings: of the project.
+        trains: False for work that only reads or counts, which then does not import DeepSpeed.
+
+    Raises:
+        LbkdError: memory ran out, or another rank is gone; other errors of the block stay as they are.
+    """
+    if trains and launched():
+        from lbkd.training.engine import import_deepspeed
+
+        import_deepspeed()  # before the ranks meet; its docstring tells why
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        told = _lack_of_memory(settings, error) or hosts.lost_rank_error(error)
+        if told is None:
+            raise
+        raise told from error
+    finally:
+        group.stop()
+
+
+def _lack_of_memory(settings: Settings, error: Exception) -> LbkdError | None:
+    """The error to show where memory ran out, with the settings that need less; None for another error."""
+    lack = out_of_memory(error)
+    if lack is None:
+        return None
+    training, ranks = settings.training, group.world_size()
+    windows = training.micro_batch_size or -(-training.batch_size // ranks)
+    return LbkdError(
+        f"{lack}. Training needs less with a smaller training.micro_batch_size (now {windows}) and, in "
+        f"several ranks, with a higher --zero-stage (now {zero_stage(settings.runtime, ranks)}); scoring, "
+        f"with a smaller evaluation.batch_tokens (now {settings.evaluation.batch_tokens})."
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the warnings' filters, and the word of tqdm that a notebook without ipywidgets has no widgets."""
+    with warnings.catch_warnings():
+        with warnings.catch_warnings(action="ignore"):
+            import tqdm.auto  # noqa: F401  (transformers imports it too)
+        yield
+
+
+@contextmanager
+def _same_random_numbers() -> Iterator[None]:
+    """Give Python, numpy and torch their states of random numbers back: runs seed them."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        if gpu is not None:
+            torch.cuda.set_rng_state_all(gpu)

@@ -1,0 +1,93 @@
+"""What the commands `train`, `distill`, `run` and `evaluate`, and the functions of these names, do alike."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from lbkd import weighting as weightings
+from lbkd.api.results import Score, TrainedModel
+from lbkd.config import split_names
+from lbkd.evaluation.evaluate import evaluate
+from lbkd.evaluation.evaluation_set import EvaluationSet
+from lbkd.models.run_folder import model_folder, read_run
+from lbkd.project import Project
+from lbkd.training.check import check_model, checked_run
+from lbkd.training.run import Components
+from lbkd.training.steps import run_all, train_run
+
+
+def distill_options(teachers: str | Sequence[str] | None, teacher_task: str | None) -> dict[str, Any]:
+    """Options of the task `distill`; teachers in one order, so that equal runs are equal."""
+    named = split_names(teachers) if isinstance(teachers, str) else teachers
+    options = {"teachers": None if named is None else sorted(set(named)), "teacher_task": teacher_task}
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def train_and_score(project: Project, components: Components, name: str | None = None) -> TrainedModel:
+    """Check, train and score one model, and before it the teachers that the workspace lacks.
+
+    Raises:
+        LbkdError: see `checked_run`, `train_run` and `evaluate`.
+    """
+    weightings.registry.origin(components.weighting)  # is refused for tasks without teachers, too
+    folder = train_run(checked_run(project, components, name))
+    rows = evaluate(project, folder) if project.has_test else []
+    if not rows:
+        corpus = project.settings.corpus
+        project.listener.note(f"no scores: {corpus.dir} has no {corpus.test} file in any language")
+    return _described(folder, [Score.of(row) for row in rows])
+
+
+def train_and_score_all(project: Project, student: Components) -> list[TrainedModel]:
+    """Check, train and score baseline, teachers and student; `results.json` gets the scores.
+
+    Raises:
+        LbkdError: see `run_all`.
+    """
+    scores: dict[str, list[Score]] = {}
+    for row in run_all(project, student):
+        scores.setdefault(row["model"], []).append(Score.of(row))
+    runs = project.settings.workspace / "runs"
+    return [_described(runs / name, found) for name, found in scores.items()]
+
+
+def score_models(
+    project: Project, models: Sequence[str | PathLike[str]], evaluation_set: EvaluationSet
+) -> list[Score]:
+    """Score runs of the workspace, run folders or model folders.
+
+    The scores have as many parts of a folder's path for the model's name as tell the folders apart.
+
+    Raises:
+        ConfigError: no such folder, or see `check_model`.
+        DataError: see `check_model` and `evaluate`.
+    """
+    settings = project.settings
+    folders = [*dict.fromkeys(model_folder(str(Path(name)), settings.workspace) for name in models)]
+    for folder in folders:
+        check_model(folder, evaluation_set, allow_overlap=settings.corpus.allow_overlap)
+    return [
+        replace(Score.of(row), model=name)
+        for folder, name in zip(folders, short_names(folders), strict=True)
+        for row in evaluate(project, folder, evaluation_set)
+    ]
+
+
+def short_names(folders: Sequence[Path]) -> list[str]:
+    """For each of several folders, as many of the last parts of its path as no other path ends with."""
+    names = []
+    for folder in folders:
+        own, others = folder.parts, [other.parts for other in folders if other != folder]
+        length = 1
+        while length < len(own) and any(other[-length:] == own[-length:] for other in others):
+            length += 1
+        names.append(str(Path(*own[-length:])))
+    return names
+
+
+def _described(folder: Path, scores: list[Score]) -> TrainedModel:
+    run = read_run(folder)
+    assert run is not None  # it was trained just now
+    return TrainedModel(folder.name, folder, run.seconds, scores)
