@@ -4,8 +4,9 @@ The first answer of every question of XQuAD, of TyDiQA-GoldP's and of MLQA's dev
 question in one language) is damaged in eight ways; a data set that is not there is left out. Restored means
 that the repaired answer has its first character and its last visible one again. The share counts answers
 whose place is the nearest verbatim occurrence to the stated one, whole words or not; for a dropped offset,
-the first one, whole words before others: no more can be known. A second figure counts all answers. Answers
-that are cut inside a character are left out. The peer is what people write in a line: `passage.find(answer)`.
+the only one. The others are ambiguous: which occurrence is meant cannot be known, and how many are restored
+tells what the choice is worth. A second share counts all answers. Answers that are cut inside a character are
+left out. The peer is what people write in a line: `passage.find(answer)`.
 """
 
 import argparse
@@ -26,7 +27,6 @@ from lbkd.corpus_translation.repair import repair
 from lbkd.errors import DataError
 from lbkd.graphemes import widen
 from lbkd.recovery.search import places
-from lbkd.recovery.words import Span, word_ends
 
 DATA_SETS = {
     "XQuAD": ("xquad", "xquad.{}.json", ("en", "es", "de", "ar", "hi", "vi")),
@@ -67,6 +67,10 @@ DAMAGES: Mapping[str, Callable[[Example, random.Random], Example]] = {
 }
 
 
+LOSING = ("shifted by -20 … 20", "dropped: 0", "dropped: -1")
+"""Kinds of damage that leave answers ambiguous."""
+
+
 class Counts(NamedTuple):
     """Shares of answers."""
 
@@ -76,6 +80,10 @@ class Counts(NamedTuple):
     """Restored, of all answers."""
     peer: float
     """Right by `passage.find(answer)`, of all answers."""
+    ambiguous: int
+    """Number of the answers of which another occurrence is as near, or that have no offset and several."""
+    lucky: int
+    """Number of these that were restored."""
 
 
 def files(folder: Path | None, quick: bool) -> Iterator[tuple[str, str, Path]]:
@@ -120,7 +128,14 @@ def measured(path: Path, damage: Callable[[Example, random.Random], Example], fo
     right = {q.id for q in repaired if visible(q.answers[0]) == visible(truth[q.id])}
     nearest = {id for id, spoilt in damaged.items() if is_nearest(truth[id], spoilt)}
     by_find = sum(spoilt.passage.find(spoilt.text) == truth[id][1] for id, spoilt in damaged.items())
-    return Counts(len(right & nearest) / len(nearest), len(right) / len(truth), by_find / len(truth))
+    ambiguous = truth.keys() - nearest
+    return Counts(
+        len(right & nearest) / len(nearest),
+        len(right) / len(truth),
+        by_find / len(truth),
+        len(ambiguous),
+        len(right & ambiguous),
+    )
 
 
 def paragraph(question: Question, example: Example) -> dict[str, object]:
@@ -148,22 +163,19 @@ def visible(answer: tuple[str, int]) -> tuple[str, int]:
 
 
 def is_nearest(truth: tuple[str, int], damaged: Example) -> bool:
-    """Whether the answer is the one that the stated offset means.
-
-    No other verbatim occurrence is as near; without an offset, none is before, whole words counting first.
-    """
+    """Whether no other verbatim occurrence of the answer is as near; without an offset, whether none is."""
     (text, start), passage, near = truth, damaged.passage, damaged.start
-    others = [Span(other, other + len(text)) for other in places(passage, text) if other != start]
-    if near > 0:
-        # Farther offsets are in other units, in which they name the very place.
-        return abs(start - near) > 20 or all(abs(other.start - near) > abs(start - near) for other in others)
-    ours = _cuts(passage, Span(start, start + len(text)))
-    return all((ours, start) < (_cuts(passage, other), other.start) for other in others)
+    others = [other for other in places(passage, text) if other != start]
+    if near <= 0:
+        return not others
+    # Farther offsets are in other units, in which they name the very place.
+    return abs(start - near) > 20 or all(abs(other - near) > abs(start - near) for other in others)
 
 
-def _cuts(passage: str, span: Span) -> int:
-    """Number of ends of a span that lie inside a word."""
-    return 2 - word_ends(passage, span.start) - word_ends(passage, span.end)
+def _cells(kind: str, counts: Counts) -> list[str]:
+    """The table's cells of one file and one kind of damage."""
+    shares = f"{100 * counts.decidable:.2f} / {100 * counts.all:.1f}"
+    return [shares, f"{counts.ambiguous}: {counts.lucky}"] if kind in LOSING else [shares]
 
 
 def main() -> None:
@@ -176,11 +188,13 @@ def main() -> None:
         for name, language, path in files(arguments.data, arguments.quick):
             for kind, damage in DAMAGES.items():
                 found[kind][f"{name} {language}"] = measured(path, damage, Path(folder))
-    table = Table("restored, of decidable / all", *DAMAGES)
+    headings = [
+        each for kind in DAMAGES for each in ((kind, "ambiguous: restored") if kind in LOSING else (kind,))
+    ]
+    table = Table("restored, of decidable / all", *headings)
     for name in next(iter(found.values())):
-        shares = [found[kind][name] for kind in DAMAGES]
-        table.add_row(name, *(f"{100 * share.decidable:.2f} / {100 * share.all:.1f}" for share in shares))
-    Console(width=200).print(table)
+        table.add_row(name, *(cell for kind in DAMAGES for cell in _cells(kind, found[kind][name])))
+    Console(width=220).print(table)
     rows = []
     for kind, counts in found.items():
         ours, peer = (

@@ -180,7 +180,7 @@ def scores_table(rows: Sequence[Mapping[str, Any]]) -> None:
     An asterisk marks zero-shot languages: in the heading those of all models, in a cell those of some. Where
     columns rest on different questions, the headings have their numbers.
     """
-    counts = _question_counts(rows)
+    counts = question_counts(rows)
     languages: dict[str, list[bool]] = {}
     for row in rows:
         languages.setdefault(row["language"], []).append(bool(row["zero_shot"]))
@@ -198,12 +198,21 @@ def scores_table(rows: Sequence[Mapping[str, Any]]) -> None:
     )
     if any(any(zero) for zero in languages.values()):
         out.print("* zero-shot: no training data in this language", style="dim")
-    if counts:
+    note_on_questions(rows)
+
+
+def note_on_questions(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Say below a table that its columns rest on different questions, if they do."""
+    if question_counts(rows):
         out.print(f"Columns rest on different questions, (n) of them; {_shared(rows)}.", style="dim")
 
 
-def _question_counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Language -> number of questions in brackets; empty if all columns rest on the same questions."""
+def question_counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Language -> number of questions in brackets; empty if all columns rest on the same questions.
+
+    Args:
+        rows: of each model and language `language`, `questions` and `shared_questions`.
+    """
     counts: dict[str, set[int]] = {}
     for row in rows:
         counts.setdefault(row["language"], set()).add(row["questions"])
@@ -233,7 +242,7 @@ def matrix_table(rows: Sequence[Mapping[str, Any]]) -> None:
             drawn.add_row(passage, *cells)
         _whole(drawn)
     asked = [row["questions"] for row in rows]
-    if _question_counts(rows):
+    if question_counts(rows):
         out.print(f"A cell rests on {min(asked)} to {max(asked)} questions; {_shared(rows)}.", style="dim")
 
 

@@ -8,7 +8,7 @@ import typer
 from lbkd.errors import ConfigError
 from lbkd.workspace import write_json
 
-from .console import out, print_json, table
+from .console import note_on_questions, out, print_json, question_counts, table
 from .options import Json, Ranks, names, with_settings
 from .plan import costs_table
 from .running import running
@@ -96,6 +96,10 @@ def _show_costs(costs: "list[Cost]", estimator: "Estimator | None") -> None:
 def _show(recipe: "Recipe", entries: list[dict[str, Any]]) -> None:
     out.print(f"{recipe.title}: EM / F1", style="bold")
     lines = []
+    scored = [
+        {"language": language, **scores} for entry in entries for language, scores in entry["scores"].items()
+    ]
+    counts = question_counts(scored)
     for entry in entries:
         if entry["scores"]:
             gain = entry["gain"]
@@ -105,7 +109,9 @@ def _show(recipe: "Recipe", entries: list[dict[str, Any]]) -> None:
             printed = [entry["paper"].get(language) for language in recipe.columns]
             cells = ["" if two is None else f"{two[0]:.1f} / {two[1]:.1f}" for two in printed]
             lines.append([f"  {entry['row']}, in the paper", *cells, ""])
-    table(["", *recipe.columns, "mean F1 against another row, 95 % interval"], lines)
+    headings = [f"{language}{counts.get(language, '')}" for language in recipe.columns]
+    table(["", *headings, "mean F1 against another row, 95 % interval"], lines)
+    note_on_questions(scored)
 
 
 def _cell(scores: dict[str, float | None] | None) -> str:

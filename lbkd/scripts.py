@@ -1,6 +1,11 @@
-"""Scripts that are written without spaces between words: Han, kana, Thai, Lao, Burmese and Khmer."""
+"""Scripts of languages and texts; those without spaces: Han, kana, Thai, Lao, Burmese and Khmer."""
 
 import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+
+import regex
 
 UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai and Lao, Burmese, Khmer
@@ -25,3 +30,61 @@ def has_spaces(language: str) -> bool:
     """Whether a language puts spaces between sentences; the ISO code may have a script or a country."""
     code = re.split("[-_]", language.lower())[0]
     return _USUAL_CODES.get(code, code) not in UNSPACED_LANGUAGES
+
+
+_MIXED = {
+    "Hans": ("Hani", "Bopo"),
+    "Hant": ("Hani", "Bopo"),
+    "Jpan": ("Hani", "Hira", "Kana"),
+    "Kore": ("Hang", "Hani"),
+}
+"""Code of a language's script to the scripts that Unicode's characters of it have, where these differ."""
+
+
+def script_of(language: str) -> str | None:
+    """The script that a language is usually written in, by Unicode's CLDR, as in `Cyrl` for `sr`.
+
+    Args:
+        language: ISO code; its script or country, as in `sr-Latn`, decides.
+
+    Returns:
+        The ISO 15924 code; None for a language that CLDR does not know.
+    """
+    from langcodes import Language
+    from langcodes.tag_parser import LanguageTagError
+
+    try:
+        own = Language.get(language)
+        likely = own.maximize()
+    except LanguageTagError:
+        return None
+    # What CLDR does not know counts as written in the United States.
+    known = own.script or likely.language == "en" or likely.territory != "US"
+    return likely.script if known else None
+
+
+def letters_in(texts: Iterable[str], script: str) -> tuple[float, str]:
+    """The share of the texts' letters that are of a script, and the name of the script of most other letters.
+
+    Simplified and traditional Chinese are one script to Unicode. The share is 1, the name empty, where no
+    letter is of another script, and where Unicode does not know the script.
+
+    Args:
+        texts: in one language.
+        script: ISO 15924 code, as in `Cyrl`.
+    """
+    names = "".join(rf"\p{{Script={name}}}" for name in _MIXED.get(script, (script,)))
+    try:
+        own = regex.compile(f"[{names}]")
+    except regex.error:
+        return 1.0, ""
+    letters: Counter[str] = Counter()
+    for text in texts:
+        letters.update(filter(str.isalpha, text))
+    others = {letter: count for letter, count in letters.items() if not own.match(letter)}
+    scripts: Counter[str] = Counter()
+    for letter, count in others.items():
+        scripts[unicodedata.name(letter, "unknown").split()[0].capitalize()] += count
+    if not others:
+        return 1.0, ""
+    return 1 - sum(others.values()) / letters.total(), scripts.most_common(1)[0][0]

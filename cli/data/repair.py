@@ -36,7 +36,7 @@ def repair(
     Example: lbkd data repair train.es.json train.de.json --source train.en.json
     """
     from lbkd.corpus_translation.repair import repair as repair_files
-    from lbkd.recovery.place import MIN_SCORE
+    from lbkd.recovery.likeness import MIN_SCORE
 
     report = repair_files(files, source, in_place, MIN_SCORE if min_score is None else min_score)
     if json:

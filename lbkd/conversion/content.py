@@ -98,6 +98,6 @@ def _parquet(path: Path, raw: bytes) -> list[dict[str, Any]]:
         raise DataError(f"{path}: {message}, or export the rows as JSON lines.") from None
     try:
         rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(raw)).to_pylist()
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError) as error:  # the latter for damaged columns
         raise DataError(f"{path}: a Parquet file that cannot be read: {error}") from None
     return rows

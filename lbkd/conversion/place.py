@@ -4,9 +4,12 @@ import unicodedata
 from typing import NamedTuple
 
 from lbkd.recovery.offsets import CHARACTERS, character
+from lbkd.recovery.place import likeliest
+from lbkd.recovery.search import places
+from lbkd.recovery.words import Span
 
 ONLY = "answers without offset: set to their only occurrence"
-FIRST = "answers without offset: set to the first of several occurrences"
+SEVERAL = "answers without offset: set to the likeliest of several occurrences"
 WORDING = "answers worded as the passage has them"
 MISPLACED = "answers not at their offset: left to `data repair`"
 ABSENT = "answers whose text is not in the passage: left to `data repair`"
@@ -31,7 +34,7 @@ def _fits(passage: str, text: str, start: int) -> int | None:
     return start if passage.startswith(bare, start) else None
 
 
-def place(passage: str, text: str, start: int | None, end: int | None, unit: str) -> Placed:
+def place(passage: str, text: str, start: int | None, end: int | None, unit: str, question: str) -> Placed:
     """The place of an answer in characters; its old offset, or -1, where it does not stand at any.
 
     Args:
@@ -40,10 +43,11 @@ def place(passage: str, text: str, start: int | None, end: int | None, unit: str
         start: the offset; None or negative for an answer without offset.
         end: the offset behind the answer, or None; used where the passage words the answer otherwise.
         unit: unit of the offsets, of `lbkd.recovery.offsets.UNITS`.
+        question: the question, which tells the occurrences of an answer without offset apart.
     """
     bare = text.strip()
     if start is None or start < 0:
-        return _sought(passage, bare)
+        return _sought(passage, bare, question)
     if end is not None and _folded(passage[start:end]) == _folded(bare):
         span = passage[start:end]
         return Placed(span.strip(), start + len(span) - len(span.lstrip()), "" if span == text else WORDING)
@@ -59,10 +63,8 @@ def _folded(text: str) -> str:
     return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _sought(passage: str, bare: str) -> Placed:
-    found = passage.find(bare)
-    if found < 0:
+def _sought(passage: str, bare: str, question: str) -> Placed:
+    found = [Span(start, start + len(bare)) for start in places(passage, bare)]
+    if not found:
         return Placed(bare, -1, ABSENT)
-    if passage.find(bare, found + 1) < 0:
-        return Placed(bare, found, ONLY)
-    return Placed(bare, found, FIRST)
+    return Placed(bare, likeliest(found, passage, question).start, ONLY if len(found) == 1 else SEVERAL)

@@ -75,7 +75,7 @@ class _Strict:
         id = self._id(question.id, context, text)
         unanswerable = str(question.impossible).lower() in ("true", "1", "1.0")
         answers = [
-            answer for raw in question.answers if (answer := self._answer(raw, context, id)) is not None
+            answer for raw in question.answers if (answer := self._answer(raw, context, text, id)) is not None
         ]
         if unanswerable and answers:
             self._counts.add("questions marked as unanswerable that have answers: left out", id)
@@ -119,7 +119,7 @@ class _Strict:
         numbered = (f"{made}-{number}" for number in itertools.count(2))
         return next(id for id in itertools.chain([made], numbered) if id not in self._asked)
 
-    def _answer(self, raw: RawAnswer, context: str, id: str) -> dict[str, Any] | None:
+    def _answer(self, raw: RawAnswer, context: str, question: str, id: str) -> dict[str, Any] | None:
         text = text_of(raw.text)
         if text is None:
             self._counts.add(EMPTY, id)
@@ -133,7 +133,7 @@ class _Strict:
             self._counts.add("spans that include their last character", id)
         if text != text.strip():
             self._counts.add("answers with white space at the edges: stripped", id)
-        placed = place(context, text, start, whole(raw.end), self._unit)
+        placed = place(context, text, start, whole(raw.end), self._unit, question)
         if placed.how:
             self._counts.add(placed.how, id)
         return {"text": placed.text, "answer_start": placed.start}

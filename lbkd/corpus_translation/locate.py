@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lbkd.corpus_translation.memory import TranslationMemory
 from lbkd.recovery.aligner import Aligner
 from lbkd.recovery.markers import mark, read, style_for
-from lbkd.recovery.plausible import Translation, judged
+from lbkd.recovery.plausible import Translation, growth, judged
 from lbkd.recovery.recover import METHODS, RecoveredAnswer, by_alignment, by_marker, by_string
 from lbkd.recovery.tally import Tally
 from lbkd.recovery.words import Span
@@ -71,8 +71,8 @@ def locate_answers(
     markers = "marked" in settings.methods and memory.markers
     marked = _marked(answers, settings) if markers else {}
     memory.fill([*texts, *(sentence.text for sentence in marked.values())], name)
-    growth = _growth(texts, memory)
-    pairs = {a.sentence: Translation(a.sentence, memory[a.sentence], growth) for a in answers}
+    grown = growth((text, memory[text]) for text in dict.fromkeys(texts))
+    pairs = {a.sentence: Translation(a.sentence, memory[a.sentence], grown) for a in answers}
     found: Located = {}
     for answer in answers:
         if not memory[answer.sentence]:
@@ -96,12 +96,6 @@ def locate_answers(
             _take(aligned, answer, pairs[answer.sentence], found)
     _part(found, tally)
     return found
-
-
-def _growth(texts: Sequence[str], memory: TranslationMemory) -> float:
-    """Characters of the translations for each character of the texts that have one."""
-    done = [(len(text), len(memory[text])) for text in dict.fromkeys(texts) if memory[text]]
-    return sum(after for _, after in done) / max(1, sum(before for before, _ in done)) or 1.0
 
 
 def _take(place: RecoveredAnswer | None, answer: AnswerInSentence, pair: Translation, found: Located) -> None:

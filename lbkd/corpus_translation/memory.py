@@ -20,13 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lbkd.corpus.check import shown
-from lbkd.errors import ConfigError, DataError
+from lbkd.errors import ConfigError
 from lbkd.progress import Progress
 from lbkd.recovery.sentences import halves
 from lbkd.registry.secrets import secret_values
 from lbkd.scripts import has_spaces
-from lbkd.translation import Translator, registry
+from lbkd.translation import Translator, registry, translations
 from lbkd.workspace import differences, fingerprint
 
 
@@ -144,7 +143,7 @@ class TranslationMemory:
             name: name of the work for progress.
 
         Raises:
-            DataError: the backend returned another number of translations than texts.
+            PluginError: the backend returned something else than a text for each text.
         """
         wanted = list(dict.fromkeys(texts))
         missing = [text for text in wanted if text not in self._known and text not in self._tried]
@@ -170,18 +169,7 @@ class TranslationMemory:
         return halves(text) or () if self.sentences else ()
 
     def _checked(self, batch: list[str]) -> list[str]:
-        with registry.told(self._translator, "`translate`"):
-            found = list(self._translator.translate(batch, self.source, self.target))
-        given = (
-            f"the translation backend {self.settings['backend']!r} was given {len(batch)} texts and returned"
-        )
-        if len(found) != len(batch):
-            raise DataError(f"{given} {len(found)} values, which must be as many texts. Tell its author.")
-        for number, text in enumerate(found):
-            if not isinstance(text, str):
-                raise DataError(
-                    f"{given} {shown(text)} as number {number}, which must be a text. Tell its author."
-                )
+        found = translations(self._translator, batch, self.source, self.target)
         # A lone surrogate cannot be written as UTF-8.
         plain = [text.encode(errors="replace").decode().strip() for text in found]
         return [" ".join(text.split()) for text in plain] if self.sentences else plain

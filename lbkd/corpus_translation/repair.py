@@ -17,8 +17,10 @@ from lbkd.corpus.squad import Dataset, Question
 from lbkd.errors import DataError
 from lbkd.graphemes import widen
 from lbkd.recovery.aligner import Aligner
-from lbkd.recovery.offsets import CHARACTERS, character, unit_of
-from lbkd.recovery.place import MIN_SCORE, by_place, likeness
+from lbkd.recovery.likeness import MIN_SCORE
+from lbkd.recovery.offsets import CHARACTERS, character, unit_of, zero_is_no_place
+from lbkd.recovery.place import by_place
+from lbkd.recovery.plausible import Translation, growth, judged
 from lbkd.recovery.recover import RecoveredAnswer, by_alignment, by_string
 from lbkd.recovery.sentences import cut
 from lbkd.recovery.tally import Tally
@@ -86,6 +88,7 @@ class _Repair:
         answers = [(data.passages[q.passage], a.text, a.start) for q in data.questions for a in q.answers]
         misplaced = any(not passage.startswith(text, max(start, 0)) for passage, text, start in answers)
         self._unit = unit_of(answers) if misplaced else CHARACTERS
+        self._zero = -1 if zero_is_no_place(answers) else 0
 
     def result(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The repaired file's JSON value, and the counts for the report."""
@@ -115,6 +118,9 @@ class _Repair:
                 continue
             text = passage[slice(*found.span)]
             self._tally.keep(question.id, answer.text, found, text)
+            if found.choices > 1:
+                example = {"id": question.id, "answer": text, "occurrences": found.choices}
+                self._tally.remark("answers without offset, chosen from several occurrences", example)
             if (text, found.span.start) == answer:
                 answers.append(raw)
                 continue
@@ -131,12 +137,13 @@ class _Repair:
     def _recover(self, question: Question, number: int, passage: str) -> RecoveredAnswer | None:
         """Recover answer `number` of a question, widened to whole characters."""
         answer = question.answers[number]
-        near = character(passage, answer.start, self._unit)
-        for place in (near, answer.start):
+        start = answer.start or self._zero
+        near = character(passage, start, self._unit)
+        for place in (near, start):
             if place >= 0 and passage.startswith(answer.text, place):
                 span = Span(place, place + len(answer.text))
                 whole = Span(*widen(passage, *span))
-                moved = "answer" if place != answer.start else "in place"
+                moved = "answer" if place != start else "in place"
                 return RecoveredAnswer(whole, moved if whole == span else "whole characters", 1.0, 0)
         found = self._find(question, number, near)
         return found and replace(found, span=Span(*widen(passage, *found.span)))
@@ -152,17 +159,19 @@ class _Repair:
         text = answer.strip()
         if near > 0:
             near += len(answer) - len(answer.lstrip())
-        placed = by_place(text, passage, near, self._min_score)
+        placed = by_place(text, passage, near, self._min_score, question.text)
         original = self._originals.get(question.id)
         if (placed and placed.distance == 0) or not (self._source and original and original.answers):
             return placed
         model = original.answers[number if len(original.answers) == len(question.answers) else 0]
         source = self._source.passages[original.passage]
         span = Span(model.start, model.start + len(model.text))
-        found = by_string(text, passage, source, span)
-        if found and (alike := likeness(text, passage[slice(*found.span)])) >= self._min_score:
-            return replace(found, score=found.score * alike)
-        return placed or self._align(source, span, passage)
+        if found := by_string(text, passage, source, span, self._min_score):
+            found = judged(found, span, Translation(source, passage, self._growth))
+        if found or placed:
+            return found or placed
+        aligned = self._align(source, span, passage)
+        return aligned and judged(aligned, span, Translation(source, passage, self._growth))
 
     def _align(self, source: str, span: Span, passage: str) -> RecoveredAnswer | None:
         """Align the words of the answer's sentence; of the whole passage if sentences do not correspond."""
@@ -176,6 +185,15 @@ class _Repair:
                     found, span=Span(found.span.start + theirs.start, found.span.end + theirs.start)
                 )
         return by_alignment(self._aligner, source, span, passage)
+
+    @cached_property
+    def _growth(self) -> float:
+        """Characters of a passage for each character of its source."""
+        assert self._source
+        rows = {
+            q.passage: self._originals[q.id].passage for q in self._data.questions if q.id in self._originals
+        }
+        return growth((self._source.passages[other], self._data.passages[row]) for row, other in rows.items())
 
     @cached_property
     def _aligner(self) -> Aligner:

@@ -12,7 +12,10 @@ from lbkd.graphemes import widen
 from lbkd.recovery.sentences import cut
 from lbkd.recovery.tally import Tally
 from lbkd.recovery.words import Span
-from lbkd.scripts import has_spaces
+from lbkd.scripts import has_spaces, letters_in, script_of
+
+_LEAST_IN_SCRIPT = 0.5
+"""Share of a file's letters that must be of the language's script: names and loan words may be of others."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,28 @@ class Translated:
                 f"{self._data.path}: the backend gave back every passage as it was, which is no translation "
                 f"into {self._memory.target!r}. Check the backend's settings, or take another --backend."
             )
+        self._refuse_other_script(translated)
         totals = {"passages": len(self._data.passages), "questions": len(self._data.questions)}
         counts = {
             name: {"source": total, "kept": kept[name], "discarded": total - kept[name]}
             for name, total in totals.items()
         }
         return translated, {**counts, **self._tally.result()}
+
+    def _refuse_other_script(self, translated: Mapping[str, Any]) -> None:
+        """Raise DataError if most letters of the translated passages and questions are of another script."""
+        target = self._memory.target
+        if (script := script_of(target)) is None:
+            return
+        paragraphs = [paragraph for article in translated["data"] for paragraph in article["paragraphs"]]
+        asked = (record["question"] for paragraph in paragraphs for record in paragraph["qas"])
+        share, other = letters_in([*(paragraph["context"] for paragraph in paragraphs), *asked], script)
+        if share < _LEAST_IN_SCRIPT:
+            raise DataError(
+                f"{self._data.path}: {share:.1%} of the letters of the translation into {target!r} are of "
+                f"the script {script}; most others are {other}. Take a backend that writes {script}, or "
+                "name in --to the script that it has, as in sr-Cyrl."
+            )
 
     def _in_sentence(self, question: Question, answer: Answer) -> tuple[Span, AnswerInSentence]:
         """The span of an answer's sentence in the passage, and the answer with this sentence."""

@@ -6,14 +6,13 @@ both. Differs: the tension is fixed, words spelt alike get a pseudo-count, and w
 first five characters.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from lbkd.recovery.words import Span, is_word, words
+from lbkd.recovery.words import Span, beginning, is_word, words
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -27,8 +26,6 @@ _SMOOTHING = 0.01
 """Pseudo-count of every pair of words."""
 _ALIKE = 5.0
 """Pseudo-count of two words that are spelt alike."""
-_BEGINNING = 5
-"""First characters by which words are compared, so that inflected forms count as one word."""
 _MOST_CELLS = 10_000_000
 """Pairs of words in the sentences that the aligner is fitted to; each takes some 60 bytes of memory."""
 _MOST_PROJECTED = 8_000_000
@@ -148,13 +145,7 @@ def _prior(n: int, m: int) -> Floats:
 
 def _ids(text: str, numbers: dict[str, int], grow: bool = True) -> Ints:
     """Number of each word of a text; unknown words are added to `numbers`, or share the next free number."""
-    forms = [_form(text[slice(*span)]) for span in words(text)]
+    forms = [beginning(text[slice(*span)]) for span in words(text)]
     if grow:
         return np.array([numbers.setdefault(form, len(numbers)) for form in forms], dtype=np.int64)
     return np.array([numbers.get(form, len(numbers)) for form in forms], dtype=np.int64)
-
-
-@lru_cache(maxsize=2**17)
-def _form(word: str) -> str:
-    """The form of a word by which words are compared."""
-    return unicodedata.normalize("NFKC", word).casefold()[:_BEGINNING]

@@ -56,6 +56,16 @@ def unit_of(answers: Iterable[tuple[str, str, int]]) -> str:
     return best if gained[best] > 0 and 2 * gained[best] >= changed[best] else CHARACTERS
 
 
+def zero_is_no_place(answers: Iterable[tuple[str, str, int]]) -> bool:
+    """Whether 0 stands for a dropped offset: fewer than half of the answers with this offset are there.
+
+    Args:
+        answers: passage, wording and offset of each answer.
+    """
+    there = [_stands(passage, text.lstrip(), 0) for passage, text, offset in answers if offset == 0]
+    return 2 * sum(there) < len(there)
+
+
 def _stands(passage: str, text: str, place: int) -> bool:
     """Whether an answer stands at a place, up to case and composition."""
     if passage.startswith(text, place):

@@ -1,6 +1,7 @@
 """Doubts about a recovered answer that its method cannot have: letters, length, and what is left outside."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from lbkd.recovery.recover import RecoveredAnswer
@@ -24,6 +25,12 @@ class Translation:
     text: str
     growth: float
     """Characters of translations for each character of their sources, over all texts of a file."""
+
+
+def growth(pairs: Iterable[tuple[str, str]]) -> float:
+    """Characters of translations for each character of their sources; sources without one do not count."""
+    sizes = [(len(source), len(text)) for source, text in pairs if text]
+    return sum(after for _, after in sizes) / max(1, sum(before for before, _ in sizes)) or 1.0
 
 
 def judged(found: RecoveredAnswer, span: Span, pair: Translation) -> RecoveredAnswer | None:

@@ -1,6 +1,5 @@
 """Methods that recover an answer in the translation of its sentence: markers, string search, alignment."""
 
-import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -8,6 +7,7 @@ from typing import Any
 
 from lbkd.errors import ConfigError, nearest
 from lbkd.recovery.aligner import Aligner
+from lbkd.recovery.likeness import MIN_SCORE, likeness, spellings
 from lbkd.recovery.markers import Marked
 from lbkd.recovery.search import counterpart, exact, normalized
 from lbkd.recovery.words import Span, word_ends, words
@@ -40,6 +40,8 @@ class RecoveredAnswer:
     """Confidence from 0 to 1; the method's function tells what the score measures."""
     distance: int | None = None
     """Characters between the span's start and the place that a file states; None where no place is stated."""
+    choices: int = 1
+    """Equal occurrences that this one was chosen from, where no place is stated."""
 
     def fields(self, text: str, start: int) -> dict[str, Any]:
         """The fields of the answer in a SQuAD-format file, given its wording and its place in the passage."""
@@ -69,22 +71,27 @@ def by_marker(marked: Marked, text: str) -> RecoveredAnswer | None:
     return None
 
 
-def by_string(answer: str, text: str, source: str, span: Span) -> RecoveredAnswer | None:
+def by_string(
+    answer: str, text: str, source: str, span: Span, min_likeness: float = MIN_SCORE
+) -> RecoveredAnswer | None:
     """Recover the translation of an answer alone in the translation of its sentence.
 
-    The score is 1 over the number of occurrences, halved where the answer begins or ends inside a word.
+    The score is the occurrence's likeness over the number of occurrences, halved where the answer begins or
+    ends inside a word.
 
     Args:
         answer: the translation of the answer alone.
         text: the translation of the sentence.
         source: the sentence in the source language.
         span: the answer's span in `source`.
+        min_likeness: likeness (see `lbkd.recovery.likeness`) below which an occurrence is not taken.
     """
     others = exact(source, source[slice(*span)])
-    for method, spans in _occurrences(answer, text):
-        if spans:
+    for method, found in _occurrences(answer, text):
+        alike = {place: likeness(answer, text[slice(*place)]) for place in found}
+        if spans := [place for place in found if alike[place] >= min_likeness]:
             place = counterpart(spans, text, others, span, source)
-            return RecoveredAnswer(place, method, _word_score(text, place) / len(spans))
+            return RecoveredAnswer(place, method, alike[place] * _word_score(text, place) / len(spans))
     return None
 
 
@@ -102,11 +109,6 @@ def _occurrences(answer: str, text: str) -> Iterator[tuple[str, list[Span]]]:
     for spelling in spellings(answer):
         yield "answer", exact(text, spelling)
         yield "answer-normalized", normalized(text, spelling)
-
-
-def spellings(answer: str) -> list[str]:
-    """An answer as it is, with HTML entities in the place of characters, and the other way round."""
-    return list(dict.fromkeys((answer, html.unescape(answer), html.escape(answer, quote=False))))
 
 
 def _word_score(text: str, span: Span) -> float:

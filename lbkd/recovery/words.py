@@ -1,9 +1,13 @@
 """Words of any language as spans of the text; scripts without spaces have one word a character."""
 
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 from lbkd.scripts import is_unspaced
+
+_BEGINNING = 5
+"""First characters by which words are compared, so that inflected forms count as one word."""
 
 
 class Span(NamedTuple):
@@ -42,6 +46,18 @@ def is_mark(char: str) -> bool:
 def is_word(text: str) -> bool:
     """Whether a text has at least one letter or digit."""
     return any(unicodedata.category(char)[0] in "LN" for char in text)
+
+
+@lru_cache(maxsize=2**17)
+def beginning(word: str) -> str:
+    """The first characters of a word, by which words are compared: without regard to case and width."""
+    return unicodedata.normalize("NFKC", word).casefold()[:_BEGINNING]
+
+
+def beginnings(text: str) -> set[str]:
+    """Beginnings of a text's words that have a letter or digit."""
+    found = (text[slice(*span)] for span in words(text))
+    return {beginning(word) for word in found if is_word(word)}
 
 
 def word_ends(text: str, place: int) -> bool:

@@ -105,17 +105,22 @@ def table(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> list[dict[s
 
     Returns:
         For each row `row`, `paper` (language -> [EM, F1]), `runs` (folders), `scores` (language ->
-        `exact_match`, `f1` and their standard deviations over seeds, in percent) and `gain`: the difference
+        `exact_match`, `f1` and their standard deviations over seeds, in percent, `questions`, and
+        `shared_questions`, those that every language of the set has) and `gain`: the difference
         in mean F1 to the row that `against` names, over the languages that both rows have, by a paired
         bootstrap over question ids; None for a row without such a rival.
     """
     scores = {each.row.name: _scores(each, evaluation_set) for each in rows}
+    shared = {"shared_questions": evaluation_set.shared}
     return [
         {
             "row": each.row.name,
             "paper": {language: list(printed) for language, printed in each.row.paper.items()},
             "runs": [str(run.folder) for run in each.runs],
-            "scores": {language: _summary(found) for language, found in scores[each.row.name].items()},
+            "scores": {
+                language: {**_summary(found), "questions": found.shape[1], **shared}
+                for language, found in scores[each.row.name].items()
+            },
             "gain": _gain(each.row, scores, evaluation_set),
         }
         for each in rows

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from inspect import signature
 from typing import Any
 
+from lbkd.corpus.check import shown
 from lbkd.registry import Registry
+from lbkd.registry.errors import PluginError
 from lbkd.registry.secrets import is_secret
 
 
@@ -67,6 +69,31 @@ class Translator(ABC):
 
 
 registry: Registry[Translator] = Registry("lbkd.translation", Translator, section="translation")
+
+
+def translations(translator: Translator, texts: Sequence[str], source: str, target: str) -> list[str]:
+    """Let a translator translate texts; its translations, of which it may return any iterable.
+
+    Raises:
+        PluginError: the translator raises, or returns something else than a text for each text.
+    """
+    who = registry.described(translator)
+    with registry.told(translator, "`translate`"):
+        found = translator.translate(list(texts), source, target)
+        if isinstance(found, str) or not isinstance(found, Iterable):
+            raise PluginError(
+                f"{who}: `translate` returns a {type(found).__name__}; needed is a list of texts."
+            )
+        found = list(found)
+    for number, text in enumerate(found):
+        if not isinstance(text, str):
+            raise PluginError(
+                f"{who}: `translate` returns {shown(text)} for text {number}; needed is a text, maybe empty."
+            )
+    if len(found) != len(texts):
+        raise PluginError(f"{who}: `translate` returns {len(found)} texts for {len(texts)}.")
+    return found
+
 
 _UNRELATED = 10_000
 """Distance of languages that do not match; the largest distance of langcodes is smaller."""

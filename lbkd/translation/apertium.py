@@ -23,6 +23,8 @@ _END = ".[]"
 """End of every text, as in Apertium's deformatter: the tagger decides ambiguous words at a full stop."""
 _PATIENCE = 60.0
 """Seconds that Apertium gets for one call, and a second more for each `_SPEED` characters."""
+_PATIENCE_FOR_ONE = 10.0
+"""The same for one text, where a call with many did not end."""
 _SPEED = 1000
 """Characters that even a slow machine translates in a second; usual are some 20,000."""
 _REMEDY = (
@@ -50,19 +52,19 @@ class Apertium(Translator):
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         mode = _mode(source, target)
-        stream = "".join(f"{_escaped(text)}{_END}\0" for text in texts)
-        # -f none: the stream is not reformatted; -z: null characters flush; -u: unknown words are not marked.
-        done = _run("-u", "-z", "-f", "none", mode, given=stream)
-        # At the end of their input, the programs add null characters: more, empty texts.
-        found = list(takewhile(lambda text: text.endswith("[]"), done.stdout.split("\0")))
-        if done.returncode == 0 and len(found) == len(texts):
-            return [_plain(text) for text in found]
-        # A translation is held back until the next one begins: that of `first` may only not be seen.
-        first = texts[min(len(found), len(texts) - 1)]
+        done = _translated(texts, mode, _PATIENCE)
+        if done.fault is None:
+            return [_plain(text) for text in done.texts]
+        # A translation is held back until the next one begins, so that either text may be at fault.
+        first = min(len(done.texts), len(texts) - 1)
+        suspects = list(dict.fromkeys(texts[first : first + 2]))
+        if len(suspects) > 1:
+            faulty = [text for text in suspects if _translated([text], mode, _PATIENCE_FOR_ONE).fault]
+            suspects = faulty if len(faulty) == 1 else suspects
         raise ConfigError(
-            f"apertium {mode}: gave {len(found)} of {len(texts)} translations; {done.fault}. The first text "
-            f"without translation is {shown(first)}. If `echo Hello | apertium {mode}` fails too, install "
-            "the package of this pair again; else leave out this text or, if it is not the cause, the next."
+            f"apertium {mode}: gave {len(done.texts)} of {len(texts)} translations; {done.fault}. The text "
+            f"at fault is {' or '.join(map(shown, suspects))}. If `echo Hello | apertium {mode}` fails too, "
+            "install the package of this pair again; else leave out the text."
         )
 
     def fingerprint(self, source: str, target: str) -> dict[str, Any]:
@@ -78,6 +80,25 @@ class Apertium(Translator):
 
     def check(self, source: str, target: str) -> None:
         _mode(source, target)
+
+
+@dataclass(frozen=True)
+class _Translated:
+    """The translations that came back complete, as Apertium's stream has them, and what went wrong."""
+
+    texts: list[str]
+    fault: str | None
+
+
+def _translated(texts: Sequence[str], mode: str, patience: float) -> _Translated:
+    """Let one run of the pipeline translate texts."""
+    stream = "".join(f"{_escaped(text)}{_END}\0" for text in texts)
+    # -f none: the stream is not reformatted; -z: null characters flush; -u: unknown words are not marked.
+    done = _run("-u", "-z", "-f", "none", mode, given=stream, patience=patience)
+    # At the end of their input, the programs add null characters: more, empty texts.
+    found = list(takewhile(lambda text: text.endswith("[]"), done.stdout.split("\0")))
+    complete = done.returncode == 0 and len(found) == len(texts)
+    return _Translated(found, None if complete else done.fault)
 
 
 def _mode(source: str, target: str) -> str:
@@ -120,7 +141,7 @@ class _Done:
         return f"exit code {self.returncode}: {self.stderr.strip().rpartition(chr(10))[2] or 'no message'}"
 
 
-def _run(*arguments: str, given: str = "") -> _Done:
+def _run(*arguments: str, given: str = "", patience: float = _PATIENCE) -> _Done:
     """Run Apertium in a UTF-8 locale, which its script needs, whatever the user's locale is.
 
     The pipeline's programs are children of several shells, which would hide that one of them failed
@@ -136,7 +157,7 @@ def _run(*arguments: str, given: str = "") -> _Done:
     ) as process:
         code = None
         try:
-            output, errors = process.communicate(given.encode(), timeout=_PATIENCE + len(given) / _SPEED)
+            output, errors = process.communicate(given.encode(), timeout=patience + len(given) / _SPEED)
             code = process.returncode
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)

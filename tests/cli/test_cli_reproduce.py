@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lbkd_cli import reproduce
 
 from lbkd.reproduction.recipe import read_recipe
 
@@ -46,6 +47,8 @@ def test_a_table(lbkd: Callable[..., Any], small: list[Any]) -> None:
     assert re.search(r"over Baseline \(.* to .*; p = \d\.\d+\)$", mixed.strip())
     rows = lbkd("reproduce", *small, "--seeds", "1,2", "--json")
     assert rows.json == json.loads(Path("lbkd-work/reproduce/small.json").read_text())
+    scores = rows.json[0]["scores"]["es"]
+    assert scores["questions"] == scores["shared_questions"] > 0
     assert rows.json[0]["runs"] == ["lbkd-work/runs/baseline", "lbkd-work/runs/baseline.seed2"]
     assert "still valid" in rows.err
     lbkd("reproduce", *small, "--rows", "Baseline")
@@ -53,6 +56,22 @@ def test_a_table(lbkd: Callable[..., Any], small: list[Any]) -> None:
     told = lbkd("reproduce", *small, "--dry-run").out
     assert "0 of 2 steps to do" in told
     assert told.count("(done)") == 2
+
+
+def test_columns_that_rest_on_different_questions(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("small.toml").write_text(RECIPE, encoding="utf-8")
+    both = {"exact_match": 50.0, "exact_match_sd": None, "f1": 60.0, "f1_sd": None, "shared_questions": 30}
+    scores = {language: {**both, "questions": count} for language, count in (("en", 54), ("es", 30))}
+    entries: list[dict[str, Any]] = [{"row": "Baseline", "paper": {}, "scores": scores, "gain": None}]
+    reproduce._show(read_recipe("small.toml"), entries)
+    _, head, row, last = capsys.readouterr().out.splitlines()
+    assert head.split()[:4] == ["en", "(54)", "es", "(30)"]
+    assert row.split() == ["Baseline", *["50.0", "/", "60.0"] * 2]
+    assert last == "Columns rest on different questions, (n) of them; only 30 are asked in every language."
+    for each in scores.values():
+        each["questions"] = 30
+    reproduce._show(read_recipe("small.toml"), entries)
+    assert "(" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -190,20 +190,6 @@ def test_refused(tmp_path: Path, content: str | bytes, message: str) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_parquet(tmp_path: Path) -> None:
-    path = tmp_path / "in.parquet"
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        path.write_bytes(b"PAR1....PAR1")
-        with pytest.raises(DataError, match="pip install pyarrow"):
-            convert([path], tmp_path / "out")
-        return
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(COLUMNS), path)
-    assert convert([path], tmp_path / "out")[0].questions == 3
-
-
 def test_all_files_or_none(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps(FLAT))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lbkd.conversion.convert import Converted, convert
-from lbkd.conversion.place import ABSENT, FIRST, MISPLACED, ONLY
+from lbkd.conversion.place import ABSENT, MISPLACED, ONLY, SEVERAL
 from lbkd.corpus.squad import inspect_file, read
 
 PASSAGE = "El niño vio 1822 casas y 1822 árboles."
@@ -61,8 +61,8 @@ def counts(file: Converted) -> dict[str, int]:
         ([answer("niño", -1)], [("niño", 3)], {ONLY: 1}),
         ([{"text": "niño"}], [("niño", 3)], {ONLY: 1}),
         (["niño"], [("niño", 3)], {ONLY: 1}),
-        (["1822"], [("1822", 12)], {FIRST: 1}),
-        ([answer("1822", "?")], [("1822", 12)], {FIRST: 1}),
+        (["1822"], [("1822", 12)], {SEVERAL: 1}),
+        ([answer("1822", "?")], [("1822", 12)], {SEVERAL: 1}),
         ([answer("1822", 13)], [("1822", 12)], {"offsets in UTF-8 bytes": 1}),
         ([answer("1822", 11)], [("1822", 11)], {MISPLACED: 1}),
         ([answer("NIÑO", 3)], [("NIÑO", 3)], {ABSENT: 1}),

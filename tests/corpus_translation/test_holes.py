@@ -1,6 +1,7 @@
 """What a backend leaves out, gives back or mixes up is counted and told, whatever the markers say."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -200,3 +201,37 @@ def test_a_report_is_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [{}, [], {"data": []}, {"x": {}}, {"x": {"answers": 1}}])
 def test_what_is_no_report(value: object) -> None:
     assert not is_report(value)
+
+
+CYRILLIC = str.maketrans("abcdefghijklmnopqrstuvwxyz", "абцдефгхијклмнопqрстувwxyз")
+
+
+class Cyrillic(Turned):
+    """Writes Cyrillic letters, but for names that it does not know."""
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        said = super().translate(texts, source, target)
+        return [re.sub(r"(?<!<)(?<!</)\b(?!b>)\w+", lambda m: self.word(m[0]), text) for text in said]
+
+    @staticmethod
+    def word(word: str) -> str:
+        return word if word == "olsOo" else word.translate(CYRILLIC)
+
+
+@pytest.mark.parametrize("to", ["sr-Latn", "es", "ja"])
+def test_another_script_is_refused(tmp_path: Path, to: str) -> None:
+    text = "Oslo stood on the hill in those days."
+    content = document((text, [asked("Oslo", text, ("Oslo", 0))]))
+    message = rf"train\.en\.json: [\d.]+% of the letters of the translation into '{to}' .* are Cyrillic"
+    with pytest.raises(DataError, match=message):
+        run(tmp_path, content, Cyrillic(), to=to)
+    assert not (tmp_path / f"train.{to}.json").exists()
+
+
+@pytest.mark.parametrize("to", ["sr", "sr-Cyrl", "mk", "xx"])
+def test_names_in_another_script_are_not(tmp_path: Path, to: str) -> None:
+    text = "Oslo stood on the hill in those days."
+    content = document((text, [asked("Oslo", text, ("Oslo", 0))]))
+    done, _, _ = run(tmp_path, content, Cyrillic(), to=to)
+    passage, _ = only(done)
+    assert passage.startswith("olsOo доотсо ноо")

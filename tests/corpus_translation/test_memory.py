@@ -1,12 +1,14 @@
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lbkd.contracts.translators import try_translator
 from lbkd.corpus_translation.memory import Backend, TranslationMemory
-from lbkd.errors import ConfigError, DataError
+from lbkd.errors import ConfigError
+from lbkd.registry.errors import PluginError
 from lbkd.translation import Translator
 
 
@@ -142,8 +144,41 @@ class Short(Upper):
 
 def test_a_backend_that_loses_texts(tmp_path: Path) -> None:
     memory = TranslationMemory(tmp_path, Backend("short", Short()), "en", "es", quiet)
-    with memory.opened(), pytest.raises(DataError, match="'short' was given 2 texts and returned 1"):
+    with memory.opened(), pytest.raises(PluginError, match="Short: `translate` returns 1 texts for 2"):
         memory.fill(["a", "b"], "x")
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda texts: (text.upper() for text in texts), ""),
+        (lambda texts: tuple(texts), ""),
+        (lambda texts: [texts[0], None], r"Answering: `translate` returns None for text 1; needed is a text"),
+        (lambda texts: iter([texts[0], b"x"]), r"returns b'x' for text 1"),
+        (lambda texts: "".join(texts), "returns a str; needed is a list of texts"),
+        (lambda texts: None, "returns a NoneType; needed is a list of texts"),
+        (lambda texts: [*texts, "c"], "returns 3 texts for 2"),
+    ],
+)
+def test_what_a_backend_returns(tmp_path: Path, made: Callable[[Sequence[str]], Any], message: str) -> None:
+    """`lbkd check` and the memory ask for the same, in the same words."""
+
+    class Answering(Upper):
+        def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+            found: list[str] = made(texts)
+            return found
+
+    memory = TranslationMemory(tmp_path, Backend("answering", Answering()), "en", "es", quiet)
+    with memory.opened():
+        if not message:
+            memory.fill(["a", "b"], "x")
+            assert memory["b"].lower() == "b"
+            assert len(try_translator(Answering(), "en", "es")) == 2
+            return
+        with pytest.raises(PluginError, match=message):
+            memory.fill(["a", "b"], "x")
+        with pytest.raises(PluginError, match=message):
+            try_translator(Answering(), "en", "es")
 
 
 def test_line_breaks_and_half_characters_of_a_translation(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbkd.recovery.place import by_place, likeness
+from lbkd.recovery.likeness import likeness
+from lbkd.recovery.place import by_place, likeliest
 from lbkd.recovery.recover import RecoveredAnswer
+from lbkd.recovery.search import places
 from lbkd.recovery.words import Span
 
 
@@ -28,9 +30,9 @@ KOREAN = "방앗간은 1822년에 지어졌다. 주인은 문종이었고 강은
             ("regno Unito", 13, "answer-respelt", 0.98),
         ),  # in place, in another case
         ("Regno Unito", ITALIAN, 60, ("Regno Unito", 63, "answer", 0.9852)),  # 200 / 203
-        ("문종", KOREAN, 23, ("문종", 22, "answer", 0.6965)),  # a particle follows: 0.7 * 200 / 201
+        ("문종", KOREAN, 23, ("문종", 22, "answer", 0.7463)),  # a particle follows: 0.75 * 200 / 201
         ("문종", KOREAN, 40, ("문종", 37, "answer", 0.9852)),
-        ("art", "party, art", 3, ("art", 1, "answer", 0.4851)),  # 0.7 * 0.7 * 200 / 202
+        ("art", "party, art", 3, ("art", 1, "answer", 0.5569)),  # 0.75 * 0.75 * 200 / 202
         ("Roma", "Roma, París, Roma", 15, ("Roma", 13, "answer", 0.9901)),
         ("Roma", "Roma" + " " * 296 + ".", 300, ("Roma", 0, "answer", 0.4)),  # 200 / 500, the farthest
         ("Roma", "Roma" + " " * 297 + ".", 301, None),
@@ -46,16 +48,23 @@ def test_the_nearest_occurrence(
     ("answer", "text", "expected"),
     [
         ("París", "en París", ("París", 3, "answer", 0.75)),
-        ("París", "París en París", ("París", 0, "answer", 1.0)),  # it may be meant
-        ("París", "a París en París", ("París", 2, "answer", 0.625)),  # 1/2 + 1/8
-        ("art", "a party of art", ("art", 11, "answer", 0.75)),  # whole words first
+        ("París", "París en París", ("París", 0, "answer", 0.625)),  # 1/2 + 1/8
+        ("París", "a París en París", ("París", 2, "answer", 0.625)),
+        (
+            "art",
+            "a party of art",
+            ("art", 11, "answer", 0.625),
+        ),  # whole words first; 3/4 * (1/2 + 1/4) / (3/4)
         ("party", "in Bogotaparty", ("party", 9, "answer", 0.675)),  # 0.75 * 0.9
         ("45", "제45대", ("45", 1, "answer", 0.75)),  # letters after digits cut no word
-        ("us", "a house", None),  # 0.75 * 0.7 * 0.7
+        ("1920", "the 1920s; in 1920", ("1920", 14, "answer", 0.625)),
+        ("us", "a house", ("us", 4, "answer", 0.4219)),  # 0.75³: the only one is found, wherever it is
+        ("1명", "선수 11명씩", ("1명", 4, "answer", 0.4219)),
+        ("us", "Us, in a house", ("us", 11, "answer", 0.4219)),  # verbatim before another spelling
     ],
 )
 def test_no_place_is_stated(answer: str, text: str, expected: tuple[str, int, str, float] | None) -> None:
-    assert found(answer, text, 0) == expected
+    assert found(answer, text, -1) == expected
 
 
 @pytest.mark.parametrize(
@@ -96,6 +105,31 @@ def test_look_alikes_are_not_believed(answer: str, near: int) -> None:
     kept = by_place(answer, text, near, 0.0)
     assert kept is not None
     assert (kept.method, kept.score < 0.4) == ("answer-look-alike", True)
+
+
+def test_an_offset_of_zero_may_be_meant() -> None:
+    assert found("París", "París en París", 0) == ("París", 0, "answer", 1.0)
+    assert found("París", "en París", 0) == ("París", 3, "answer", 0.75)
+    assert found("WHO", "Who? The WHO", 0) == ("WHO", 9, "answer", 0.75)
+
+
+@pytest.mark.parametrize(
+    ("question", "start"),
+    [
+        ("", 0),
+        ("When did he move to Rome?", 29),  # "he" and "moved" are of the second sentence
+        ("Where was he born?", 0),
+        ("Which city burnt?", 51),
+        ("WHO?", 0),  # no word in common: the first
+    ],
+)
+def test_the_question_tells_occurrences_apart(question: str, start: int) -> None:
+    text = "Rome is where he was born. To Rome he moved in 1901. Rome burnt. O Romeo!"
+    assert likeliest([Span(n, n + 4) for n in places(text, "Rome")], text, question).start in (
+        start,
+        start + 1,
+        start + 2,
+    )
 
 
 def test_distances() -> None:

@@ -41,13 +41,33 @@ def test_the_answer_translated_alone() -> None:
     source, text = "Rome fell; Rome rose", "Cayó Roma; subió Roma"
     assert by_string("Roma", text, source, Span(11, 15)) == RecoveredAnswer(Span(17, 21), "answer", 0.5)
     assert by_string("roma.", text, source, Span(0, 4)) == RecoveredAnswer(
-        Span(5, 9), "answer-normalized", 0.5
+        Span(5, 9),
+        "answer-normalized",
+        0.425,  # 0.85 for the full stop
     )
     assert by_string("París", text, source, Span(0, 4)) is None
     assert by_string("Ankara", "Ankarada", "in Ankara", Span(3, 9)) == RecoveredAnswer(
         Span(0, 6), "answer", 0.5
     )
     assert by_string("Roma", "en Roma", "in Rome", Span(3, 7)) == RecoveredAnswer(Span(3, 7), "answer", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "expected"),
+    [
+        ("WHO", "Who is it?", 0.42 * 0.98),
+        ("U.S.", "It told us.", None),
+        ("-5", "At 5 degrees", None),
+        ("3:30", "In 330 he came", None),
+        ("Lopez", "Aquí López cae", 0.6),
+        ("A&amp;B", "la A&B", 0.98),
+        ("U.S.", "us, in the U.S.", 1),
+        ("-5", "5 of -5", 1),
+    ],
+)
+def test_look_alikes_lower_the_score(answer: str, text: str, expected: float | None) -> None:
+    found = by_string(answer, text, "source", Span(0, 6))
+    assert (found and found.score) == (expected and pytest.approx(expected))
 
 
 def test_an_unsure_alignment_is_not_believed() -> None:

@@ -1,4 +1,5 @@
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -168,6 +169,32 @@ def test_a_pipeline_that_hangs(apertium: Apertium, tmp_path: Path, monkeypatch: 
     while running(number):
         assert time.monotonic() < until, "a program of the pipeline was left behind"
         time.sleep(0.02)
+
+
+HANGING_AT_A_WORD = """
+import sys, time
+for each in sys.stdin.buffer.read().split(bytes(1)):
+    if b"perros" in each:
+        time.sleep(100)
+    sys.stdout.buffer.write(each + bytes(1))
+    sys.stdout.buffer.flush()
+"""
+
+
+@pytest.mark.slow
+def test_the_text_that_hangs_is_named(
+    apertium: Apertium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A translation is held back until the next one begins, so that the first text unseen may be sound."""
+    (tmp_path / "hang.py").write_text(HANGING_AT_A_WORD)
+    pipe(tmp_path, monkeypatch, f"exec {sys.executable} -S -E {tmp_path}/hang.py", "end")
+    mode = _mode("en", "es")
+    monkeypatch.setattr("lbkd.translation.apertium._mode", lambda *_: mode)
+    monkeypatch.setattr("lbkd.translation.apertium._PATIENCE", 6.0)
+    monkeypatch.setattr("lbkd.translation.apertium._PATIENCE_FOR_ONE", 6.0)
+    said = r"gave 1 of 4 translations; it gave nothing .* fault is 'the dogs'\. If"
+    with pytest.raises(ConfigError, match=said):
+        apertium.translate(["the house", "the king", "the dogs", "the cat"], "en", "es")
 
 
 def running(number: int) -> bool:
