@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+import lbkd
 from lbkd.config import ModelSettings, Settings
 from lbkd.errors import ConfigError, DataError, nearest
 from lbkd.models.load import load_config, load_tokenizer, longest_input
@@ -106,3 +107,11 @@ def model_folder(name: str, workspace: Path) -> Path:
         f"{name!r} is no run in {workspace}/runs and no model folder; {nearest(name, runs)} "
         "A model folder has a config.json."
     )
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package and of those that decide a run's numbers, by the packages' names."""
+    from importlib.metadata import version
+
+    names = ("torch", "transformers", "deepspeed", "tokenizers", "numpy")
+    return {"lbkd": lbkd.__version__, **{name: version(name) for name in names}}

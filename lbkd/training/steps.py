@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-import lbkd
 from lbkd import tasks
 from lbkd.distributed import collectives
 from lbkd.distributed.device import compute_dtype, current_device
@@ -21,7 +20,7 @@ from lbkd.features.tokens import Ints
 from lbkd.features.windows import window_settings
 from lbkd.models.card import write_card
 from lbkd.models.load import load_span_model, save
-from lbkd.models.run_folder import FinishedRun, check_sound, read_run
+from lbkd.models.run_folder import FinishedRun, check_sound, read_run, versions
 from lbkd.models.trimming.restore import cut_again, restore_folder
 from lbkd.project import Project
 from lbkd.teachers.compute import Share, compute_logits
@@ -243,14 +242,6 @@ def run_all(project: Project, student: Components) -> list[dict[str, Any]]:
     if project.rank == 0:
         write_json(project.settings.workspace / "results.json", rows)
     return rows
-
-
-def versions() -> dict[str, str]:
-    """Of what decides the numbers."""
-    from importlib.metadata import version
-
-    names = ("torch", "transformers", "deepspeed", "tokenizers", "numpy")
-    return {"lbkd": lbkd.__version__, **{name: version(name) for name in names}}
 
 
 def _train_missing(project: Project, teachers: Sequence[tasks.Teacher]) -> None:
