@@ -28,7 +28,7 @@ from lbkd.models.load import load_span_model
 from lbkd.models.span import SpanLogits, span_logits
 from lbkd.teachers.compute import compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
-from lbkd.training.optimizer import warmup_then_decay
+from lbkd.training.optimizer import learning_rate_factor
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.weighting.fixed import Fixed
 
@@ -140,7 +140,7 @@ class Sides:
                 self._inputs(batches),
                 num_epochs=1,
                 scheduler_class=torch.optim.lr_scheduler.LambdaLR,
-                scheduler_args={"lr_lambda": warmup_then_decay(len(batches), how.warmup_ratio)},
+                scheduler_args={"lr_lambda": learning_rate_factor(how, len(batches))},
                 max_grad_norm=how.max_grad_norm,
             )
         return rate(moments, seen)

@@ -26,7 +26,7 @@ from lbkd.models.span import span_logits
 from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.engine import Engine
 from lbkd.training.micro_batches import Division
-from lbkd.training.optimizer import warmup_then_decay
+from lbkd.training.optimizer import LearningRateFactor
 
 GOALS = {"cpu": 0.6, "cuda": 0.4}
 PARTS = ("collating", "reading the store", "forward", "backward", "optimizer")
@@ -84,7 +84,7 @@ class Steps:
         model = load_span_model(ground.model, dropout=0.0, device=current_device())
         self.matrices, self.shape = matrix_weights(model), encoder_shape(model)
         config = deepspeed_config(training, RuntimeSettings(), Division(0, 1, 1))
-        self.our_engine = Engine(model, training, config, warmup_then_decay(100, 0.0))
+        self.our_engine = Engine(model, training, config, LearningRateFactor(100, 0))
         self.our_engine.model.train()
         self.model = load_span_model(ground.model, dropout=0.0, device=current_device()).train()
         self.optimizer = adamw(self.model, training)

@@ -78,8 +78,8 @@ class ModelSettings(_Section):
 class TrainingSettings(_Section):
     """Optimizer, batches and length of the training."""
 
-    epochs: int = Field(default=10, ge=1)
-    """Passes over the training pairs."""
+    epochs: float = Field(default=10, gt=0, allow_inf_nan=False)
+    """Passes over the training pairs; 2.5 ends in the middle of the third."""
     max_steps: int | None = Field(default=None, ge=1)
     """Optimizer steps after which training stops; unset: it stops after the epochs."""
     batch_size: int = Field(default=32, ge=1)
@@ -87,17 +87,26 @@ class TrainingSettings(_Section):
     micro_batch_size: int | None = Field(default=None, ge=1)
     """Windows per forward pass and rank; unset: the rank's whole share of the batch."""
     learning_rate: float = Field(default=1e-5, gt=0)
-    """Peak of the schedule (linear warm-up, linear decay to zero)."""
+    """Peak of the schedule, which rises linearly while it warms up."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """What the learning rate does after the warm-up: fall linearly to zero, along a cosine, or stay."""
     head_lr_multiplier: float = Field(default=1.0, gt=0)
     """Learning rate of the start and end head, which begins at random, relative to the encoder's."""
     warmup_ratio: float = Field(default=0.1, ge=0, le=1)
     """Share of the optimizer steps before the learning rate reaches its peak."""
+    warmup_steps: int | None = Field(default=None, ge=0)
+    """Optimizer steps before the learning rate reaches its peak; unset: the share above."""
     weight_decay: float = Field(default=0.005, ge=0)
     """AdamW's weight decay; biases and normalization weights have none."""
     adam_eps: float = Field(default=1e-8, gt=0)
     """AdamW's epsilon."""
+    adam_betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    """AdamW's decay rates of both moments."""
     max_grad_norm: float = Field(default=5.0, gt=0)
     """Norm to which larger gradients are scaled down."""
+    gradient_checkpointing: bool = False
+    """Keep each layer's input alone for the backward pass, and compute the rest again: less memory, a third
+    more time, the same results."""
     freeze_embeddings: bool = False
     """Keep the word vectors as they were pretrained."""
     question_languages_per_example: int | None = Field(default=None, ge=1)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from lbkd.errors import ConfigError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -33,6 +35,20 @@ def exact_head(model: "PreTrainedModel") -> None:
     for module in torch.nn.Module.modules(model):
         if type(module) is torch.nn.Linear and id(module) not in encoder:
             module.__class__ = _ExactLinear
+
+
+def checkpoint_layers(model: "PreTrainedModel") -> None:
+    """Make every layer keep its input alone for the backward pass, and compute the rest again.
+
+    Raises:
+        ConfigError: the model's family cannot do that.
+    """
+    if not model.supports_gradient_checkpointing:
+        raise ConfigError(
+            f"training.gradient_checkpointing: models of the type {model.config.model_type!r} cannot compute "
+            "their layers again; set it to false."
+        )
+    model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
 
 
 def span_logits(model: torch.nn.Module, batch: "Batch") -> SpanLogits:

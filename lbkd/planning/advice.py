@@ -89,6 +89,7 @@ def _training_shape(estimator: Estimator, job: Job) -> TrainingShape:
         half_precision=hardware.precision != "fp32",
         frozen_embeddings=settings.training.freeze_embeddings,
         dropout=settings.model.dropout != 0,
+        checkpointed=settings.training.gradient_checkpointing,
         gpu=hardware.device == "cuda",
         masked_share=job.masked_share,
     )

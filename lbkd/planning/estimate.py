@@ -19,6 +19,7 @@ from lbkd.planning.speed import Speed, assumed_speed, measured_speed
 from lbkd.planning.workload import Size, Texts, Workload
 from lbkd.project import Project
 from lbkd.teachers.packing import mean_size
+from lbkd.training.schedule import reads_all
 
 _SPECIALS = 4
 """Special tokens of a pair that are assumed if there is no tokenizer."""
@@ -239,8 +240,7 @@ class Estimator:
     def _is_counted(self, pairs: Sequence[LanguagePair]) -> bool:
         """True if a run's windows are drawn at random, and few enough to be counted batch by batch."""
         training = self.settings.training
-        drawn = training.max_steps is not None or training.question_languages_per_example is not None
-        if not self.at_hand or not drawn:
+        if not self.at_hand or reads_all(training):
             return False
         epoch = self.texts.epoch(pairs).windows
         run = (training.max_steps or 0) * training.batch_size or training.epochs * epoch

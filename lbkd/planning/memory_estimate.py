@@ -29,6 +29,8 @@ class TrainingShape:
     """Any dropout layer is active."""
     gpu: bool
     """Ranks compute on GPUs: buckets have their full size, and attention keeps no matrix."""
+    checkpointed: bool = False
+    """Layers keep their input alone, and compute the rest again."""
     masked_share: float = 0
     """Share of tokens that a language-modelling head predicts, in as many additional windows; 0: no head."""
 
@@ -99,7 +101,8 @@ def activations(model_size: ModelSize, shape: TrainingShape, windows: int) -> fl
     normalizations are kept (h). Dropout keeps a mask: a byte a unit on a GPU, a number a unit on a CPU. Eager
     attention, and attention with dropout on a CPU, keeps its matrix (heads x L) before and after dropout.
     Half precision adds a copy of the weights. The language-modelling head keeps the logits of masked tokens,
-    their log-softmax and its gradient, in fp32.
+    their log-softmax and its gradient, in fp32. With checkpointed layers, all layers keep their input alone,
+    and the one that is computed again keeps the rest.
     """
     tokens = windows * shape.window_length
     number = 2 if shape.half_precision else 4
@@ -110,7 +113,10 @@ def activations(model_size: ModelSize, shape: TrainingShape, windows: int) -> fl
     layer += shape.window_length * (0 if model_size.eager else number)
     copies = 2 * model_size.weights if shape.half_precision else 0
     head = 12 * shape.masked_share * tokens * model_size.vocabulary
-    return (2 if shape.masked_share else 1) * tokens * model_size.layers * layer + copies + head
+    layers = float(model_size.layers * layer)
+    if shape.checkpointed:
+        layers = model_size.layers * number * model_size.hidden + layer
+    return (2 if shape.masked_share else 1) * tokens * layers + copies + head
 
 
 def _attention_entry(model_size: ModelSize, shape: TrainingShape, number: int) -> int:

@@ -45,15 +45,14 @@ def expected_workload(texts: Texts, pairs: Sequence[LanguagePair], training: Tra
     drawn = texts.epoch(pairs, training.question_languages_per_example)
     whole = texts.epoch(pairs)
     steps_per_epoch = math.ceil(drawn.windows / training.batch_size)
-    epochs: float = training.epochs
-    if training.max_steps and steps_per_epoch:
-        epochs = training.max_steps / steps_per_epoch
+    steps = training.max_steps or math.ceil(training.epochs * steps_per_epoch)
+    epochs = steps / steps_per_epoch if steps_per_epoch else 0.0
     # A last epoch that is cut short shows a part of its windows; each epoch draws anew.
     full, rest = divmod(epochs, 1)
     share = drawn.windows / whole.windows if whole.windows else 0.0
     seen = 1 - (1 - share) ** full * (1 - rest * share)
     return RunWorkload(
-        steps=training.max_steps or training.epochs * steps_per_epoch,
+        steps=steps,
         epochs=math.ceil(epochs),
         read=drawn * epochs,
         distinct=whole * seen,

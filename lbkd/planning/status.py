@@ -9,8 +9,8 @@ from lbkd.features.tokens import Ints
 from lbkd.models.run_folder import check_sound, read_run
 from lbkd.project import Project
 from lbkd.training.run import Components, Run
-from lbkd.training.schedule import Schedule
-from lbkd.training.steps import all_windows, logits_store
+from lbkd.training.schedule import Schedule, all_windows
+from lbkd.training.steps import logits_store
 from lbkd.workspace import fingerprint
 
 
@@ -51,7 +51,9 @@ def workspace_status(workspace: Path) -> list[Status]:
     for folder in sorted((workspace / "logits").glob("[!.]*")):
         if ("logits", folder.name) not in found and folder.name in runs.readable:
             teacher = runs.readable[folder.name]
-            found["logits", folder.name] = _store_status(teacher, all_windows(teacher.project))
+            found["logits", folder.name] = _store_status(
+                teacher, all_windows(teacher.project.train_features, teacher.project.settings)
+            )
     return [found[key] for key in sorted(found, key=lambda key: (key[0] == "logits", key[1]))]
 
 

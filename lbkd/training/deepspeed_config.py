@@ -77,7 +77,7 @@ def _decided(training: TrainingSettings, config: dict[str, Any], dtype: torch.dt
         "optimizer.params.lr": training.learning_rate,
         "optimizer.params.eps": training.adam_eps,
         "optimizer.params.weight_decay": training.weight_decay,
-        "optimizer.params.betas": [0.9, 0.999],
+        "optimizer.params.betas": list(training.adam_betas),
         "bf16.enabled": dtype is torch.bfloat16,
         "fp16.enabled": dtype is torch.float16,
     }

@@ -29,13 +29,13 @@ AGREEING = {
     "optimizer.params.lr": "training.learning_rate",
     "optimizer.params.eps": "training.adam_eps",
     "optimizer.params.weight_decay": "training.weight_decay",
-    "optimizer.params.betas": None,
+    "optimizer.params.betas": "training.adam_betas",
     "zero_optimization.stage": "--zero-stage",
     "bf16.enabled": "runtime.precision",
     "fp16.enabled": "runtime.precision",
 }
-"""Keys whose values must be those of lbkd -> the setting that decides; None: no setting does."""
-_OWN_WAY = "lbkd trains with AdamW, a linear warm-up and a linear decay (training.warmup_ratio)"
+"""Keys whose values must be those of lbkd -> the setting that decides."""
+_OWN_WAY = "lbkd trains with AdamW and the schedule of training.schedule and training.warmup_ratio"
 UNUSED = {
     "scheduler": _OWN_WAY,
     "activation_checkpointing": "no model of transformers asks DeepSpeed for it",
@@ -153,9 +153,8 @@ class DeepSpeedFile:
         wrong = []
         for key, value in self.agreeing.items():
             if key in ours and value != ours[key]:
-                setting = AGREEING[key]
-                remedy = f"set {setting}" if setting else "which cannot be set"
-                wrong.append(f"{key} is {json.dumps(value)}, but here {json.dumps(ours[key])} ({remedy})")
+                told = f"{key} is {json.dumps(value)}, but here {json.dumps(ours[key])}"
+                wrong.append(f"{told} (set {AGREEING[key]})")
         if wrong:
             raise ConfigError(
                 f"--deepspeed {self.path} contradicts the settings: {'; '.join(wrong)}. Make them agree, or "

@@ -51,13 +51,17 @@ class Engine:
         group.start_alone()
         check_config(config)
         groups = parameter_groups(model, training)
-        rate, eps = training.learning_rate, training.adam_eps
+        options: dict[str, Any] = {
+            "lr": training.learning_rate,
+            "eps": training.adam_eps,
+            "betas": training.adam_betas,
+        }
         self._own: ClippingAdamW | None = None
         if config["zero_optimization"]["stage"]:
-            optimizer: torch.optim.AdamW = torch.optim.AdamW(groups, lr=rate, eps=eps, fused=True)
+            optimizer: torch.optim.AdamW = torch.optim.AdamW(groups, fused=True, **options)
         else:  # DeepSpeed's clipping would wait for the GPU, and it would write NaN into the weights
             optimizer = self._own = ClippingAdamW(
-                groups, rate, eps, config["gradient_clipping"], current_device()
+                groups, config["gradient_clipping"], current_device(), **options
             )
             config = {**config, "gradient_clipping": 0.0}
         self._skips = self._own.skips if self._own is not None else Skips(current_device())

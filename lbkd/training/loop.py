@@ -18,7 +18,7 @@ from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import LbkdError
 from lbkd.features.prefetch import prefetched
 from lbkd.models.masked import MaskedSpanModel, masked_logits
-from lbkd.models.span import span_logits
+from lbkd.models.span import checkpoint_layers, span_logits
 from lbkd.progress import Listener
 from lbkd.tracking.metrics_log import MetricsLog
 from lbkd.tracking.telling import Tracking
@@ -27,7 +27,7 @@ from lbkd.training.deepspeed_config import deepspeed_config
 from lbkd.training.engine import Engine
 from lbkd.training.meter import Meter
 from lbkd.training.micro_batches import Division, Material, MicroBatch, StepBatches, step_batches
-from lbkd.training.optimizer import warmup_then_decay
+from lbkd.training.optimizer import learning_rate_factor
 from lbkd.training.schedule import Schedule
 from lbkd.workspace import write_json
 
@@ -50,7 +50,7 @@ class Report:
 
     run_name: str
     folder: Path
-    """Folder of `metrics.jsonl`; only rank 0 writes there."""
+    """Folder for the numbers; only rank 0 writes there."""
     listener: Listener
     tracking: Tracking | None = None
     """On rank 0, for a run with trackers."""
@@ -127,11 +127,13 @@ class TrainingLoop:
         training, masked = self.settings.training, self.material.masked
         seed_everything(self.settings.seed, self.division.rank)
         self.model.get_input_embeddings().requires_grad_(not training.freeze_embeddings)
+        if training.gradient_checkpointing:
+            checkpoint_layers(self.model)
         dtype = compute_dtype(self.settings.runtime.precision)
         self.meter = Meter(self.model, masked.model if masked else None, dtype)
         network = MaskedSpanModel(self.model, masked.model) if masked else self.model
         config = deepspeed_config(training, self.settings.runtime, self.division)
-        learning_rate = warmup_then_decay(self.schedule.steps, training.warmup_ratio)
+        learning_rate = learning_rate_factor(training, self.schedule.steps)
         with ExitStack() as stack:
             self.engine = stack.enter_context(closing(Engine(network, training, config, learning_rate)))
             if self.division.rank == 0:

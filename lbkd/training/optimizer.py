@@ -55,16 +55,15 @@ class ClippingAdamW(torch.optim.AdamW):
 
     Args:
         groups: parameters, as torch takes them.
-        lr: learning rate of groups without one.
-        eps: AdamW's.
         max_grad_norm: largest L2 norm of the gradient of all parameters together; 0: no limit.
         device: of the parameters.
+        options: AdamW's own, such as lr, eps and betas.
     """
 
     def __init__(
-        self, groups: list[dict[str, Any]], lr: float, eps: float, max_grad_norm: float, device: torch.device
+        self, groups: list[dict[str, Any]], max_grad_norm: float, device: torch.device, **options: Any
     ) -> None:
-        super().__init__(groups, lr=lr, eps=eps, fused=True)
+        super().__init__(groups, fused=True, **options)
         self.max_grad_norm = max_grad_norm
         self.norm = torch.zeros((), device=device)
         """Norm of the last gradient, before clipping."""
@@ -102,18 +101,25 @@ def parameter_groups(
 
 
 @dataclass(frozen=True)
-class WarmupThenDecay:
-    """Factor on the peak learning rate by optimizer step: linear up from 0, then linear down to 0."""
+class LearningRateFactor:
+    """Factor on the peak learning rate by optimizer step: linear up from 0, then the schedule's shape."""
 
     steps: int
     warmup_steps: int
+    schedule: str = "linear"
+    """See `TrainingSettings.schedule`."""
 
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
             return (step + 1) / (self.warmup_steps + 1)
-        return max(0.0, (self.steps - step) / max(1, self.steps - self.warmup_steps))
+        done = min(1.0, (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps))
+        return {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}[
+            self.schedule
+        ]
 
 
-def warmup_then_decay(steps: int, warmup_ratio: float) -> WarmupThenDecay:
-    """The factor for a run of so many steps, the first `warmup_ratio` of which warm up, rounded up."""
-    return WarmupThenDecay(steps, math.ceil(warmup_ratio * steps))
+def learning_rate_factor(training: TrainingSettings, steps: int) -> LearningRateFactor:
+    """The factor for a run of so many steps; a share of them that warms up is rounded up."""
+    warmup = training.warmup_steps
+    warmup = math.ceil(training.warmup_ratio * steps) if warmup is None else warmup
+    return LearningRateFactor(steps, warmup, training.schedule)

@@ -29,7 +29,7 @@ from lbkd.workspace import differences, file_hash, fingerprint
 
 _PLAIN = re.compile(r"[\w.+-]{1,20}")
 """Option values that can stand in a folder's name."""
-_INDIFFERENT = {"log_every", "micro_batch_size", "checkpoint_minutes"}
+_INDIFFERENT = {"log_every", "micro_batch_size", "checkpoint_minutes", "gradient_checkpointing"}
 """Training settings that change no result; with dropout, see `Run._dropout_division`."""
 _CODE = {"package", "source"}
 """Entries of a component's provenance that no setting decides."""

@@ -1,13 +1,14 @@
 """The order of a run's batches: a pure function of the settings."""
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from lbkd.config import Settings
+from lbkd.config import Settings, TrainingSettings
 from lbkd.features.batches import Epoch
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.sampling import Sample
@@ -32,7 +33,8 @@ class Schedule:
     def steps(self) -> int:
         """Optimizer steps of the run; 0 where there is nothing to learn from."""
         training = self.settings.training
-        return (training.max_steps or training.epochs * len(self._first)) if len(self._first) else 0
+        whole = math.ceil(training.epochs * len(self._first))
+        return (training.max_steps or whole) if len(self._first) else 0
 
     def __iter__(self) -> Iterator[tuple[float, Ints]]:
         """(epochs done after the step, feature ids of its global batch) of every optimizer step."""
@@ -45,8 +47,7 @@ class Schedule:
     @cached_property
     def windows(self) -> Ints:
         """(N,) feature ids, ascending, of all windows that the run reads."""
-        training = self.settings.training
-        if training.max_steps is None and training.question_languages_per_example is None:
+        if reads_all(self.settings.training):
             return self.features.features(self.pairs)
         return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(ids for _, ids in self)]))
 
@@ -85,3 +86,15 @@ class Schedule:
     def _all(self) -> Sample:
         """All windows, where every epoch reads all of them."""
         return Sample(self.features, self.pairs)
+
+
+def reads_all(training: TrainingSettings) -> bool:
+    """True if a run reads all windows of its language pairs at least once, whatever is drawn at random."""
+    whole = training.max_steps is None and training.epochs >= 1
+    return whole and training.question_languages_per_example is None
+
+
+def all_windows(features: FeatureSet, settings: Settings) -> Ints:
+    """Feature ids, ascending, of the windows that a student of all language pairs reads."""
+    pairs = [(k, j) for k in features.languages for j in features.languages]
+    return Schedule(features, pairs, settings).windows

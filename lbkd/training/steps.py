@@ -3,6 +3,7 @@
 Each writes down what its result depends on; while that is unchanged, it is not done again.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -32,12 +33,15 @@ from lbkd.training.loop import Report, TrainingLoop, Weights, seed_everything
 from lbkd.training.masking import masked_stream
 from lbkd.training.micro_batches import Material
 from lbkd.training.run import Components, Run, settings_differences, teacher_run
-from lbkd.training.schedule import Schedule
+from lbkd.training.schedule import Schedule, all_windows
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.workspace import file_hash, write_json, write_manifest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+TRAINING = "training"
+"""Folder in a run's, for the numbers of a training that goes on or failed; a finished one's lie above it."""
 
 
 def train(project: Project, components: Components) -> Path:
@@ -74,14 +78,20 @@ def _train_run(run: Run) -> Path:
     seed_everything(project.settings.seed)
     model = _span_model(project)
     kept, workspace = run.folder / "checkpoints" / KEPT, project.settings.workspace
+    numbers = run.folder / TRAINING
+    told = tracked_run(run.name, numbers, workspace, provenance, versions())
     with project.replacing(run.folder) as folder:
-        told = tracked_run(run.name, folder, workspace, provenance, versions())
+        if project.rank == 0:
+            shutil.rmtree(numbers, ignore_errors=True)
+            numbers.mkdir(parents=True)
         with tracked(project.settings, told, kept, project.listener) as tracking:
-            report = Report(run.name, folder, project.listener, tracking)
+            report = Report(run.name, numbers, project.listener, tracking)
             weights = _train_model(run, model, teachers, report, checkpoints)
             if project.rank == 0:
                 _save_model(run, model, weights, folder / "model")
                 _about(run, provenance, checkpoints.seconds).write(folder)
+        if project.rank == 0:
+            shutil.copytree(numbers, folder, dirs_exist_ok=True)
     return run.folder
 
 
@@ -153,7 +163,7 @@ def cache_logits(
         lengths: (N,) tokens of each window, where known: teachers' stores share the array.
     """
     if windows is None:
-        windows = all_windows(project)
+        windows = all_windows(project.train_features, project.settings)
     _train_missing(project, [teacher])
     return _stored(teacher_run(project, teacher), windows, lengths)
 
@@ -199,13 +209,6 @@ def _complete_store(run: Run, store: LogitsStore, provenance: dict[str, Any]) ->
                 ),
             )
         )
-
-
-def all_windows(project: Project) -> Ints:
-    """Feature ids, ascending, of the windows that a student of all language pairs reads."""
-    features = project.train_features
-    pairs = [(k, j) for k in features.languages for j in features.languages]
-    return Schedule(features, pairs, project.settings).windows
 
 
 def logits_store(

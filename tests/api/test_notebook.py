@@ -62,7 +62,7 @@ class Notebook:
         """Run a cell that the stop button interrupts after a step of the training inside."""
 
         def reached() -> bool:
-            logs = self.folder.glob("work/runs/.*.new/metrics.jsonl")
+            logs = self.folder.glob("work/runs/*/training/metrics.jsonl")
             return any(f'{{"step": {step},' in log.read_text() for log in logs)
 
         async def both() -> Any:

@@ -167,7 +167,7 @@ def environment() -> dict[str, str]:
 
 def steps_logged(runs: Path) -> int:
     """Lines of the log of the one run that is going on."""
-    return sum(log.read_text().count("\n") for log in runs.glob(".baseline.*.new/metrics.jsonl"))
+    return sum(log.read_text().count("\n") for log in runs.glob("baseline/training/metrics.jsonl"))
 
 
 TWO_STEPS = ("--set", "training.max_steps=2")

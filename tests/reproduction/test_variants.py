@@ -13,7 +13,7 @@ from lbkd.planning.status import workspace_status
 from lbkd.project import Project
 from lbkd.reproduction.recipe import Row
 from lbkd.reproduction.reproduce import complete_table, costs_of, runs_of_rows, training_order
-from lbkd.training.steps import all_windows
+from lbkd.training.schedule import all_windows
 
 QUICK = {"corpus.limit": 2, "corpus.zero_shot": "", "training.max_steps": 1, "model.dropout": 0.0}
 RATE = {"training.learning_rate": 3e-4}
@@ -86,7 +86,8 @@ def test_a_row_of_other_texts_windows_and_length(tiny_model_folder: Path, tmp_pa
     assert short.name == "baseline.model.max_length=80.training.max_steps=2.seed2"
     questions = [len(run.project.train_corpus.question_ids) for run in (same, less)]
     assert questions[0] > questions[1]
-    longest = [run.project.train_features.lengths(all_windows(run.project)).max() for run in (same, short)]
+    texts = [(run.project.train_features, run.project.settings) for run in (same, short)]
+    longest = [features.lengths(all_windows(features, how)).max() for features, how in texts]
     assert longest[0] > 80 >= longest[1]
     costs, _ = costs_of([same, less, short], None)
     assert [cost.steps for cost in costs] == [1, 1, 2]

@@ -139,7 +139,7 @@ def test_a_file_that_does_not_fit_is_refused(own: Any, reason: str, tmp_path: Pa
         ({"bf16": {"enabled": True}}, r"bf16.enabled is true, but here false \(set runtime.precision\)"),
         (
             {"optimizer": {"params": {"betas": [0.8, 0.9]}}},
-            r"but here \[0.9, 0.999\] \(which cannot be set\)",
+            r"but here \[0.9, 0.999\] \(set training.adam_betas\)",
         ),
     ],
 )

@@ -7,7 +7,7 @@ from ranks import settings, trained
 
 from lbkd.config import TrainingSettings
 from lbkd.models.load import load_span_model
-from lbkd.training.optimizer import ClippingAdamW, Skips, parameter_groups, warmup_then_decay
+from lbkd.training.optimizer import ClippingAdamW, Skips, learning_rate_factor, parameter_groups
 
 
 def parameters() -> list[torch.nn.Parameter]:
@@ -29,7 +29,7 @@ def steps(optimizer: torch.optim.Optimizer, gradients: list[float], scaler: Any 
 
 
 def ours(weights: list[torch.nn.Parameter], clip: float = 0.0) -> ClippingAdamW:
-    return ClippingAdamW([{"params": weights, "weight_decay": 0.1}], 1e-2, 1e-8, clip, torch.device("cpu"))
+    return ClippingAdamW([{"params": weights, "weight_decay": 0.1}], clip, torch.device("cpu"), lr=1e-2)
 
 
 def test_it_clips_as_torch_does() -> None:
@@ -94,16 +94,42 @@ def test_skips_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("total", "warmup", "factors"),
+    ("total", "how", "factors"),
     [
-        (5, 0.0, [1, 4 / 5, 3 / 5, 2 / 5, 1 / 5, 0]),
-        (6, 0.3, [1 / 3, 2 / 3, 1, 3 / 4, 2 / 4, 1 / 4, 0]),  # 1.8 steps of warm-up are two
-        (3, 1.0, [1 / 4, 2 / 4, 3 / 4, 0, 0]),
+        (5, {"warmup_ratio": 0.0}, [1, 4 / 5, 3 / 5, 2 / 5, 1 / 5, 0]),
+        (6, {"warmup_ratio": 0.3}, [1 / 3, 2 / 3, 1, 3 / 4, 2 / 4, 1 / 4, 0]),  # 1.8 steps of warm-up are two
+        (3, {"warmup_ratio": 1.0}, [1 / 4, 2 / 4, 3 / 4, 0, 0]),
+        (6, {"warmup_steps": 2}, [1 / 3, 2 / 3, 1, 3 / 4, 2 / 4, 1 / 4, 0]),
+        (4, {"warmup_steps": 0, "schedule": "cosine"}, [1, (2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4, 0, 0]),
+        (3, {"warmup_steps": 1, "schedule": "constant"}, [1 / 2, 1, 1, 1, 1]),
     ],
 )
-def test_the_learning_rate_rises_then_falls(total: int, warmup: float, factors: list[float]) -> None:
-    schedule = warmup_then_decay(total, warmup)
+def test_the_learning_rate(total: int, how: dict[str, Any], factors: list[float]) -> None:
+    schedule = learning_rate_factor(TrainingSettings(**how), total)
     assert [schedule(step) for step in range(len(factors))] == pytest.approx(factors)
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_betas_reach_the_optimizer(
+    stage: int, tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    how = {"training.max_steps": 3, "runtime.zero_stage": stage, "training.adam_betas": [0.5, 0.9]}
+    run = trained(settings(tiny_model_folder, workspace, **how), tmp_path / "ours")
+    del how["training.adam_betas"]
+    usual = trained(settings(tiny_model_folder, workspace, **how), tmp_path / "usual")
+    assert run.losses[0] == usual.losses[0]
+    assert run.losses[2] != usual.losses[2]
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_checkpointed_layers_change_no_loss(
+    dropout: float, tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    how = {"training.max_steps": 3, "model.dropout": dropout}
+    more = {**how, "training.gradient_checkpointing": True}
+    usual = trained(settings(tiny_model_folder, workspace, **how), tmp_path / "usual")
+    less = trained(settings(tiny_model_folder, workspace, **more), tmp_path / "less")
+    assert less.losses == pytest.approx(usual.losses, abs=1e-6)
 
 
 def test_the_head_learns_at_a_rate_of_its_own(tiny_model_folder: Path) -> None:
