@@ -132,7 +132,7 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
         Path | None,
         typer.Option(
             None,
-            help="DeepSpeed configuration file, merged over the one that lbkd makes.",
+            help="DeepSpeed configuration file; docs/deepspeed.md tells what it may say.",
             rich_help_panel=_RUN,
         ),
     ),

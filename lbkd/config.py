@@ -127,7 +127,7 @@ class RuntimeSettings(_Section):
     zero_stage: Literal[0, 1, 2, 3] | None = None
     """DeepSpeed ZeRO stage; unset: 0 with one rank or in fp16, 2 with several."""
     deepspeed: Path | None = None
-    """DeepSpeed configuration file, merged over the one that lbkd builds."""
+    """DeepSpeed configuration file; docs/deepspeed.md tells what it may say."""
 
 
 class EvaluationSettings(_Section):

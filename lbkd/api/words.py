@@ -28,7 +28,7 @@ class Words(TypedDict, total=False):
     zero_stage: int | None
     """DeepSpeed ZeRO stage, 0 to 3."""
     deepspeed: str | Path | None
-    """DeepSpeed configuration file, merged over the one that lbkd makes."""
+    """DeepSpeed configuration file; docs/deepspeed.md tells what it may say."""
     plugins: Sequence[str | Path] | None
     """Files of Python that register components."""
     set: Mapping[str, Any] | None

@@ -20,7 +20,7 @@ class TrackedRun:
     name: str
     """The run folder's name, such as `distill.combined.impurity`."""
     folder: Path
-    """The run folder while it is made; what a tracker writes there stays with the run if it ends well."""
+    """Folder `training` in the run's: copied into the run folder if the run ends well, else left there."""
     workspace: Path
     """Folder that all runs share."""
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -35,7 +35,7 @@ AGREEING = {
     "fp16.enabled": "runtime.precision",
 }
 """Keys whose values must be those of lbkd -> the setting that decides."""
-_OWN_WAY = "lbkd trains with AdamW and the schedule of training.schedule and training.warmup_ratio"
+_OWN_WAY = "lbkd trains with AdamW and training.schedule, training.warmup_steps and training.warmup_ratio"
 UNUSED = {
     "scheduler": _OWN_WAY,
     "activation_checkpointing": "no model of transformers asks DeepSpeed for it",

@@ -26,7 +26,7 @@ def rows(heading: str) -> list[str]:
 
 def test_exit_codes() -> None:
     """Of 137 see `test_a_killed_rank_is_told`, of 1 below."""
-    assert rows("Exit codes") == ["0", "1", "2", "130", "137", "143"]
+    assert rows("Exit codes") == ["0", "1", "2", "129", "130", "137", "143"]
     for code, arguments in ((0, ["list"]), (2, ["show", "criterion"])):
         assert subprocess.run([*LBKD, *arguments], capture_output=True).returncode == code
     reader, writer = os.pipe()
@@ -35,7 +35,9 @@ def test_exit_codes() -> None:
     os.close(writer)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_exit_codes_of_signals(number: signal.Signals, code: int, tmp_path: Path) -> None:
     """In the middle of a command that waits for its file."""
     os.mkfifo(tmp_path / "asked")
