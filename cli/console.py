@@ -28,6 +28,7 @@ _SHOWN = {
     "loss": "loss {:.3f}",
     "kd_to_nll": "kd:nll {:.2f}",
     "learning_rate": "lr {:.1e}",
+    "head_learning_rate": "head lr {:.1e}",
     "strings_per_second": "{:,.1f} strings/s",
     "tokens_per_second": "{:,.0f} tokens/s",
     "peak_share": "{:.0%} of matmul peak",

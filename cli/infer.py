@@ -3,7 +3,6 @@
 import json as json_module
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +18,6 @@ from .options import (
     TrustRemoteCode,
     Workspace,
     make_settings,
-    names,
     with_settings,
 )
 from .running import running
@@ -53,16 +51,11 @@ def evaluate(
 
     Example: lbkd evaluate distill.combined.impurity --benchmark xquad --matrix
     """
-    for option, given in (("--on", on), ("--data", data)):
-        if benchmark is None and given is not None:
-            raise ConfigError(f"{option} {given}: belongs to a --benchmark; name one.")
     with running(settings, ranks, trains=False) as project:
-        from lbkd.api.work import score_models
-        from lbkd.evaluation.evaluation_set import benchmark_set, own_test_set
+        from lbkd.api.work import asked_questions, score_models
 
-        place = data or settings.corpus.benchmarks
-        asked = own_test_set(project) if benchmark is None else benchmark_set(benchmark, place, names(on))
-        rows = [each.row() for each in score_models(project, run, replace(asked, matrix=matrix))]
+        questions = asked_questions(project, benchmark, on, data, matrix)
+        rows = [each.row() for each in score_models(project, run, questions)]
     if project.rank == 0:
         print_json(rows) if json else (matrix_table if matrix else scores_table)(rows)
 

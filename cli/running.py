@@ -46,7 +46,7 @@ def running(settings: "Settings", ranks: Ranks | None, *, trains: bool = True) -
     former = _handle_signals()
     try:
         message = "stopped; finished steps are kept: the same command goes on after them"
-        with session(settings, trains=trains), stoppable(reporter, message):
+        with stoppable(reporter, message), session(settings, trains=trains):
             yield Project(settings, reporter, ranks.nproc if ranks is not None else None)
     except (LbkdError, OSError) as error:
         if hosts.told_by_another("" if isinstance(error, hosts.LostRankError) else str(error)):

@@ -39,11 +39,9 @@ def train(
 
     Example: lbkd train --task mix-mrc --set training.learning_rate=3e-4 --name mix-fast
     """
-    given = {"lang": lang, "phrases": None if phrases is None else str(phrases)}
-    options = {name: value for name, value in given.items() if value is not None}
-    task = task or settings.task.name
-    if task is None:
-        raise ConfigError("no task: name one by --task, or by task.name in a file; see `lbkd list tasks`.")
+    from lbkd.api.words import asked_task, train_options
+
+    options, task = train_options(lang, phrases), asked_task(settings, task)
     check_options(settings, task, options)
     asked = {"task": task, "task_options": options, "criterion": criterion, "weighting": weighting}
     _train(settings, ranks, asked, name, json)
@@ -72,7 +70,7 @@ def distill(
 
     Example: lbkd distill --teachers en,es
     """
-    from lbkd.api.work import distill_options
+    from lbkd.api.words import distill_options
 
     options = distill_options(names(teachers), teacher_task)
     asked = {"task": "distill", "task_options": options, "criterion": criterion, "weighting": weighting}

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lbkd.api import Score, TrainedModel, distill, evaluate, run, train
+    from lbkd.api.calls import Score, TrainedModel, distill, evaluate, run, train
     from lbkd.criterions import Criterion
     from lbkd.criterions import registry as criterion_registry
     from lbkd.inference import Answerer
@@ -50,22 +50,22 @@ __all__ = [
 _HOMES = {
     "Answerer": "lbkd.inference",
     "Criterion": "lbkd.criterions",
-    "Score": "lbkd.api",
+    "Score": "lbkd.api.calls",
     "Task": "lbkd.tasks",
     "TeacherContext": "lbkd.weighting",
     "TrackedRun": "lbkd.trackers",
     "Tracker": "lbkd.trackers",
-    "TrainedModel": "lbkd.api",
+    "TrainedModel": "lbkd.api.calls",
     "Translator": "lbkd.translation",
     "Weighting": "lbkd.weighting",
     "criterion_registry": "lbkd.criterions",
-    "distill": "lbkd.api",
-    "evaluate": "lbkd.api",
+    "distill": "lbkd.api.calls",
+    "evaluate": "lbkd.api.calls",
     "load_settings": "lbkd.settings",
-    "run": "lbkd.api",
+    "run": "lbkd.api.calls",
     "task_registry": "lbkd.tasks",
     "tracker_registry": "lbkd.trackers",
-    "train": "lbkd.api",
+    "train": "lbkd.api.calls",
     "translation_registry": "lbkd.translation",
     "weighting_registry": "lbkd.weighting",
 }

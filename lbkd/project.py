@@ -243,11 +243,12 @@ class Project:
     def _test_languages(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.settings.corpus.languages, *self.settings.corpus.zero_shot)))
 
-    @property
+    @cached_property
     def _tested(self) -> tuple[str, ...]:
-        """The languages that have a test file."""
+        """The languages that have a test file, on the first rank's host."""
         split = self.settings.corpus.test
-        return tuple(name for name in self._test_languages if self.settings.path(split, name).exists())
+        there = tuple(name for name in self._test_languages if self.settings.path(split, name).exists())
+        return tuple(collectives.broadcast_object(there))
 
     @property
     def _corpora(self) -> list[ParallelCorpus]:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import lbkd
-from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.registry import Registry
 
 PAGE = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
@@ -132,7 +131,8 @@ def test_the_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The example of `train` and its like with the training itself left out: who is asked for what."""
-    from lbkd import Score, TrainedModel, api
+    from lbkd import Score, TrainedModel
+    from lbkd.api import calls as api
 
     row = {"task": "distill", "language": "es", "question_language": "es", "exact_match": 5.0, "f1": 12.5}
     score = Score.of({"model": "m", **row, "questions": 8, "shared_questions": 8, "zero_shot": False})
@@ -146,16 +146,14 @@ def test_the_calls(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(api, "train_and_score", train_and_score)
     monkeypatch.setattr(api, "train_and_score_all", lambda *_: [])
-    monkeypatch.setattr(
-        api, "benchmark_set", lambda name, *_: asked.append(name) or EvaluationSet(name, None, "")
-    )
-    monkeypatch.setattr(api, "score_models", lambda _, models, questions: asked.append(questions.matrix))
+    monkeypatch.setattr(api, "asked_questions", lambda project, *words: words)
+    monkeypatch.setattr(api, "score_models", lambda project, models, words: asked.append(words))
     monkeypatch.setattr(TrainedModel, "answerer", lambda _: lambda *asked: {"answer": asked[0]})
     run(example("lbkd.distill(weighting"))
     assert asked == [
         *(("branch-mrc", {"lang": "es"}, "impurity", None), ("my-data", 3)),
         *(("distill", {}, "margin", None), ("my-data", 3)),
         *(("distill", {}, "margin", "short"), ("my-data", 1)),
-        *("xquad", True),
+        ("xquad", None, None, True),
     ]
     assert capsys.readouterr().out == f"distill {tmp_path} 1.5\nes 5.0 12.5\n¿Quién la pintó?\n"

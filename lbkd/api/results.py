@@ -57,9 +57,9 @@ class TrainedModel:
     folder: Path
     """Folder of the run; the Hugging Face model is in `model` below."""
     seconds: float
-    """Of the training."""
+    """Seconds that the training took."""
     scores: list[Score]
-    """On the corpus's own test split, one for each language that has a test file."""
+    """Scores on the corpus's own test split, one for each language that has a test file."""
 
     def __fspath__(self) -> str:
         return str(self.folder)

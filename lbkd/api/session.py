@@ -29,7 +29,7 @@ def opened(words: Words, *, trains: bool = True) -> Iterator[Project]:
         ConfigError: see `settings_of` and `Project`.
         LbkdError: see `session`.
     """
-    settings = settings_of(words)
+    settings = settings_of(words, trains=trains)
     listener = Bars() if words.get("progress") else Logged()
     with _quiet(), _same_random_numbers(), session(settings, trains=trains):
         try:
@@ -72,9 +72,10 @@ def _lack_of_memory(settings: Settings, error: Exception) -> LbkdError | None:
     training, ranks = settings.training, group.world_size()
     windows = training.micro_batch_size or -(-training.batch_size // ranks)
     return LbkdError(
-        f"{lack}. Training needs less with a smaller training.micro_batch_size (now {windows}) and, in "
-        f"several ranks, with a higher --zero-stage (now {zero_stage(settings.runtime, ranks)}); scoring, "
-        f"with a smaller evaluation.batch_tokens (now {settings.evaluation.batch_tokens})."
+        f"{lack}. Training needs less with a smaller training.micro_batch_size (now {windows}), with "
+        "training.gradient_checkpointing=true and, in several ranks, with a higher --zero-stage (now "
+        f"{zero_stage(settings.runtime, ranks)}); scoring, with a smaller evaluation.batch_tokens (now "
+        f"{settings.evaluation.batch_tokens})."
     )
 
 
@@ -91,7 +92,7 @@ def _quiet() -> Iterator[None]:
 def _same_random_numbers() -> Iterator[None]:
     """Give Python, numpy and torch their states of random numbers back: runs seed them."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
+    gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
     try:
         yield
     finally:

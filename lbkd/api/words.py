@@ -1,10 +1,11 @@
-"""The keywords of the functions of `lbkd`, in the words of the command line."""
+"""The keywords of the functions of `lbkd`, in the words of the command line, and what they ask for."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict
 
-from lbkd.config import Settings
+from lbkd.config import Settings, split_names
 from lbkd.errors import ConfigError, nearest
 from lbkd.progress import Listener
 from lbkd.settings import load_settings
@@ -31,6 +32,8 @@ class Words(TypedDict, total=False):
     """DeepSpeed configuration file; docs/deepspeed.md tells what it may say."""
     plugins: Sequence[str | Path] | None
     """Files of Python that register components."""
+    track: str | Sequence[str] | None
+    """Trackers that hear of the runs."""
     set: Mapping[str, Any] | None
     """Any setting or component's option: {"training.epochs": 3}."""
     settings: Settings | None
@@ -48,8 +51,6 @@ class TrainingWords(Words, total=False):
     """Split of the source language to choose the best epoch by."""
     overwrite: bool | None
     """Train anew where a finished run was trained with other settings."""
-    track: str | Sequence[str] | None
-    """Trackers that hear of the runs."""
 
 
 KEYS = {
@@ -69,13 +70,13 @@ KEYS = {
 """Word -> key of the setting."""
 
 
-def settings_of(words: Words) -> Settings:
+def settings_of(words: Words, *, trains: bool = True) -> Settings:
     """The settings of a call: `lbkd.toml` of the current folder, as for a command, and the words over it.
 
     Raises:
         ConfigError: an unknown word, words beside `settings`, or see `load_settings`.
     """
-    known = TrainingWords.__annotations__
+    known = (TrainingWords if trains else Words).__annotations__
     for word in words:
         if word not in known:
             raise ConfigError(f"no argument {word!r}; {nearest(word, known)}")
@@ -89,3 +90,28 @@ def settings_of(words: Words) -> Settings:
     if isinstance(model := named.get("model.name"), Path):
         named["model.name"] = str(model)
     return load_settings({**(words.get("set") or {}), **named}, where="the arguments")
+
+
+def distill_options(teachers: str | Sequence[str] | None, teacher_task: str | None) -> dict[str, Any]:
+    """Options of the task `distill`; teachers in one order, so that equal runs are equal."""
+    named = split_names(teachers) if isinstance(teachers, str) else teachers
+    options = {"teachers": None if named is None else sorted(set(named)), "teacher_task": teacher_task}
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def train_options(lang: str | None, phrases: str | PathLike[str] | None) -> dict[str, Any]:
+    """Options of the tasks that `lbkd train` learns."""
+    given = {"lang": lang, "phrases": None if phrases is None else str(phrases)}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def asked_task(settings: Settings, task: str | None) -> str:
+    """The task's name: the one that was asked for, else that of the settings.
+
+    Raises:
+        ConfigError: neither names one.
+    """
+    chosen = task or settings.task.name
+    if chosen is None:
+        raise ConfigError("no task: name one (`lbkd train --task`), or set task.name; see `lbkd list tasks`.")
+    return chosen

@@ -4,25 +4,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from lbkd import weighting as weightings
 from lbkd.api.results import Score, TrainedModel
 from lbkd.config import split_names
+from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
-from lbkd.evaluation.evaluation_set import EvaluationSet
+from lbkd.evaluation.evaluation_set import EvaluationSet, benchmark_set, own_test_set
 from lbkd.models.run_folder import model_folder, read_run
 from lbkd.project import Project
 from lbkd.training.check import check_model, checked_run
 from lbkd.training.run import Components
 from lbkd.training.steps import run_all, train_run
-
-
-def distill_options(teachers: str | Sequence[str] | None, teacher_task: str | None) -> dict[str, Any]:
-    """Options of the task `distill`; teachers in one order, so that equal runs are equal."""
-    named = split_names(teachers) if isinstance(teachers, str) else teachers
-    options = {"teachers": None if named is None else sorted(set(named)), "teacher_task": teacher_task}
-    return {key: value for key, value in options.items() if value is not None}
 
 
 def train_and_score(project: Project, components: Components, name: str | None = None) -> TrainedModel:
@@ -31,7 +24,9 @@ def train_and_score(project: Project, components: Components, name: str | None =
     Raises:
         LbkdError: see `checked_run`, `train_run` and `evaluate`.
     """
-    weightings.registry.origin(components.weighting)  # is refused for tasks without teachers, too
+    weightings.registry.origin(
+        components.weighting
+    )  # an unknown one is refused where the task has no teachers, too
     folder = train_run(checked_run(project, components, name))
     rows = evaluate(project, folder) if project.has_test else []
     if not rows:
@@ -51,6 +46,37 @@ def train_and_score_all(project: Project, student: Components) -> list[TrainedMo
         scores.setdefault(row["model"], []).append(Score.of(row))
     runs = project.settings.workspace / "runs"
     return [_described(runs / name, found) for name, found in scores.items()]
+
+
+def asked_questions(
+    project: Project,
+    benchmark: str | None,
+    on: str | Sequence[str] | None,
+    data: str | PathLike[str] | None,
+    matrix: bool,
+) -> EvaluationSet:
+    """The questions to score on: those of a benchmark, else the corpus's own test split.
+
+    Args:
+        project: with the corpus, and the folder of benchmarks.
+        benchmark: `xquad` or `mlqa`.
+        on: languages of the benchmark; by default all.
+        data: folder that benchmarks were downloaded to.
+        matrix: score every pair of passage and question language.
+
+    Raises:
+        ConfigError: `on` or `data` without a benchmark, or see `benchmark_set`.
+        DataError: see `benchmark_set` and `own_test_set`.
+    """
+    if benchmark is None:
+        for option, given in (("on", on), ("data", data)):
+            if given is not None:
+                raise ConfigError(f"--{option} {given}: belongs to a --benchmark; name one.")
+        return replace(own_test_set(project), matrix=matrix)
+    place = project.settings.corpus.benchmarks if data is None else Path(data)
+    return replace(
+        benchmark_set(benchmark, place, split_names(on) if isinstance(on, str) else on), matrix=matrix
+    )
 
 
 def score_models(

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from lbkd.errors import ConfigError, LbkdError, reason_of
 from lbkd.registry.errors import PluginError
 from lbkd.trackers import TrackedRun, Tracker, registry
 from lbkd.tracking.telling import begun
@@ -53,8 +54,13 @@ def try_tracker(tracker: Tracker) -> None:
 def _asked(tracker: Tracker, what: str) -> Iterator[None]:
     """Refuse a block that raises, prints on standard output, or draws random numbers."""
     who, before = f"{registry.described(tracker)}: {what}", _random_state()
-    with registry.told(tracker, what), redirect_stdout(StringIO()) as printed:
-        yield
+    try:
+        with registry.told(tracker, what), redirect_stdout(StringIO()) as printed:
+            yield
+    except LbkdError:
+        raise
+    except Exception as error:  # of the tool that a tracker of ours serves
+        raise ConfigError(f"{who} raised {type(error).__name__}: {reason_of(error)}") from error
     if text := printed.getvalue().strip():
         raise PluginError(
             f"{who} prints {text[:80]!r} on standard output, which is for results; use logging."

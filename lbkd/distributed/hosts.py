@@ -83,8 +83,9 @@ def _meet(place: Place) -> Store:
             )
             break
         except RuntimeError as error:
-            if time.monotonic() > until or "EADDRINUSE" in str(error):
+            if time.monotonic() > until or re.search("EADDRINUSE|EACCES", str(error)):
                 raise
+            time.sleep(0.05)
     arrived = f"arrived at {_joined}"
     come = store.add(arrived, 1)
     while come < place.world_size:
@@ -92,6 +93,7 @@ def _meet(place: Place) -> Store:
             raise RuntimeError(f"{come} of {place.world_size} ranks have come")
         time.sleep(0.05)
         come = store.add(arrived, 0)
+    store.set_timeout(_JOIN_TIMEOUT)  # ranks on GPUs meet once more at their first collective operation
     return store
 
 
@@ -119,6 +121,11 @@ def _not_met(place: Place, error: Exception, interface: str | None) -> ConfigErr
             f"{socket.gethostname()}: the ranks cannot meet at {where}, since another program has this port: "
             "another training on this host, or one that is ending. Set another MASTER_PORT for all ranks "
             "(torchrun --master-port, deepspeed --master_port)."
+        )
+    if "EACCES" in str(error):
+        return ConfigError(
+            f"{socket.gethostname()}: the ranks cannot meet at {where}, since this user may not open the "
+            "port: set another MASTER_PORT, from 1024 on, for all ranks."
         )
     return ConfigError(
         f"{socket.gethostname()}: the ranks do not meet at {where} in {_JOIN_TIMEOUT.seconds} s "

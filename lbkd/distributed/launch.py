@@ -51,6 +51,8 @@ def launch(command: Sequence[str], nproc: int, output: int | None = None) -> int
         for rank in map(str, range(nproc)):
             own = {**environment, "RANK": rank, "LOCAL_RANK": rank}
             ranks.append(subprocess.Popen(command, env=own, stdout=output, process_group=0))
+            if interrupts:  # one came when this rank was not there yet
+                ranks[-1].send_signal(interrupts[0])
         while not (failed := [process.returncode for process in ranks if process.poll()]):
             if all(process.returncode == 0 for process in ranks):
                 return 0

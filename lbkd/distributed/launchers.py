@@ -3,9 +3,9 @@
 | launcher | rank | number of ranks | rank on host | meeting place |
 |---|---|---|---|---|
 | torchrun, deepspeed, `--nproc`, Kubeflow | RANK | WORLD_SIZE | LOCAL_RANK or 0 | MASTER_ADDR, _PORT |
-| srun of SLURM | SLURM_PROCID | SLURM_STEP_NUM_TASKS | SLURM_LOCALID | the step's first host |
 | mpirun of Open MPI | OMPI_COMM_WORLD_RANK, and so on | | | this host, if all ranks are on it |
 | mpiexec of MPICH, Intel MPI | PMI_RANK | PMI_SIZE | MPI_LOCALRANKID | this host, if all ranks are on it |
+| srun of SLURM | SLURM_PROCID | SLURM_STEP_NUM_TASKS | SLURM_LOCALID | the step's first host |
 
 MASTER_ADDR and MASTER_PORT win under every launcher.
 """
@@ -19,7 +19,6 @@ from lbkd.errors import ConfigError
 _PORT = 29500
 """Port at which ranks meet where nothing names one; torchrun's default too."""
 _SCHEDULERS = {
-    "srun": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", None),
     "Open MPI": (
         "OMPI_COMM_WORLD_RANK",
         "OMPI_COMM_WORLD_SIZE",
@@ -27,8 +26,12 @@ _SCHEDULERS = {
         "OMPI_COMM_WORLD_LOCAL_SIZE",
     ),
     "MPI": ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"),
+    "srun": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", None),
 }
-"""Launcher -> variables of the rank, the number of ranks, the rank and the number of ranks on this host."""
+"""Launcher -> variables of the rank, the number of ranks, the rank and the number of ranks on this host.
+
+Inside SLURM, mpirun starts helpers by srun, whose variables the ranks inherit; srun may set `PMI_RANK` too.
+"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def launched_place() -> Place | None:
     if "RANK" in os.environ and ("MASTER_ADDR" in os.environ or _number("WORLD_SIZE", "1") > 1):
         return _of_torch()
     for launcher, names in _SCHEDULERS.items():
-        if names[0] in os.environ and _number(names[1], "1") > 1:
+        if {names[0], names[2]} <= os.environ.keys() and _number(names[1], "1") > 1:
             return _of_scheduler(launcher, *names)
     return None
 
@@ -102,7 +105,7 @@ def _of_scheduler(launcher: str, rank: str, size: str, local: str, on_host: str 
 
 
 def _checked(rank: str, size: str, local: str, address: str) -> Place:
-    """The place by the names of the variables."""
+    """A place read from the environment by the names of its variables; one that cannot be is refused."""
     port = _number("MASTER_PORT", str(_default_port()))
     place = Place(_number(rank), _number(size), _number(local, "0"), address, port)
     if place.rank >= place.world_size:

@@ -1,5 +1,6 @@
 """Start and end logits of a span model."""
 
+import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -48,7 +49,8 @@ def checkpoint_layers(model: "PreTrainedModel") -> None:
             f"training.gradient_checkpointing: models of the type {model.config.model_type!r} cannot compute "
             "their layers again; set it to false."
         )
-    model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # the name that all of 5.x has
+        model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
 
 
 def span_logits(model: torch.nn.Module, batch: "Batch") -> SpanLogits:

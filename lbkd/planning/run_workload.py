@@ -10,7 +10,7 @@ from lbkd.config import Settings, TrainingSettings
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.tokens import Ints
 from lbkd.planning.workload import Texts, Workload
-from lbkd.training.schedule import Schedule
+from lbkd.training.schedule import Schedule, steps_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def expected_workload(texts: Texts, pairs: Sequence[LanguagePair], training: Tra
     drawn = texts.epoch(pairs, training.question_languages_per_example)
     whole = texts.epoch(pairs)
     steps_per_epoch = math.ceil(drawn.windows / training.batch_size)
-    steps = training.max_steps or math.ceil(training.epochs * steps_per_epoch)
+    steps = steps_of(training, steps_per_epoch)
     epochs = steps / steps_per_epoch if steps_per_epoch else 0.0
     # A last epoch that is cut short shows a part of its windows; each epoch draws anew.
     full, rest = divmod(epochs, 1)

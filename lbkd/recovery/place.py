@@ -42,6 +42,7 @@ def by_place(
     Returns:
         The occurrence, widened to whole grapheme clusters; None if no occurrence has the score.
     """
+    near = max(near, -1)
     reach = round(_HALF * (1 / min_score - 1)) if near > 0 and min_score > 0 else max(near, 0) + len(text)
     found = _likeness_of_occurrences(answer, text, Span(max(0, near - reach), near + reach))
     if not found:

@@ -64,7 +64,10 @@ class Tracker(ABC):
 
     @abstractmethod
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Show numbers by name; `step` counts optimizer steps and never falls, a number comes once a step."""
+        """Show numbers by name; `step` counts optimizer steps and never falls.
+
+        A number of one name comes at most once for each step.
+        """
 
     @abstractmethod
     def end(self, finished: bool) -> None:

@@ -65,6 +65,7 @@ class Wandb(Tracker):
             resume="allow" if run.id else None,
             config=dict(run.settings),
             dir=run.workspace,
+            reinit="create_new",  # a run that is open, a user's own too, is another one
             mode="offline" if run.made_up else self._mode,  # type: ignore[arg-type]
             settings=wandb.Settings(
                 silent=True, console="off", finish_timeout=_PATIENCE, finish_timeout_raises=True

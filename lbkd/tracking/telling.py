@@ -68,11 +68,11 @@ class _Heard:
     """What a tracker has heard of a run."""
 
     id: str | None = None
-    """Of the run, in the tool."""
+    """Identifier of the run in the tool."""
     step: int = 0
-    """The last one."""
+    """Last optimizer step that the tracker was told of."""
     names: list[str] = field(default_factory=list)
-    """Of the numbers of that step."""
+    """Names of the numbers that the tracker was told at that step."""
 
 
 class Tracking:
@@ -107,6 +107,7 @@ class Tracking:
 
     def log(self, step: int, numbers: Mapping[str, Any]) -> None:
         """Tell trackers the numbers of an optimizer step that they have not heard; no texts."""
+        told = False
         for name, tracker in list(self._trackers.items()):
             heard = self._heard[name]
             known = heard.names if step == heard.step else []
@@ -115,8 +116,9 @@ class Tracking:
                 continue
             with self._sparing(name, "`log`"):
                 tracker.log(step, new)
-                heard.step, heard.names = step, [*known, *new]
-        self._keep(self._kept)
+                heard.step, heard.names, told = step, [*known, *new], True
+        if told:
+            self._keep(self._kept)
 
     def end(self, finished: bool) -> None:
         """Close the run in all trackers."""

@@ -65,6 +65,8 @@ def checked_run(project: Project, components: Components, name: str | None = Non
     if name is not None:
         check_name(name, "run")
     run = Run.of(project, components, name)
+    if run.folder in {teacher.folder for teacher in run.teacher_runs().values()}:
+        raise ConfigError(f"--name {name}: one of the run's own teachers has this folder; take another name.")
     check_run(project, None, [*run.teacher_runs().values(), run])
     run.check_replaces_nothing()
     return run

@@ -44,7 +44,8 @@ def deepspeed_config(
         merge(config, file.taken)
         offloads = {"offload_optimizer": 1, "offload_param": 3}
         for section, lowest in offloads.items():
-            if config["zero_optimization"].get(section) and stage < lowest:
+            device = (config["zero_optimization"].get(section) or {}).get("device", "none")
+            if device != "none" and stage < lowest:
                 raise ConfigError(
                     f"--deepspeed {runtime.deepspeed}: zero_optimization.{section} needs a ZeRO stage from "
                     f"{lowest} on, and the run has stage {stage}: set --zero-stage {lowest}."

@@ -46,7 +46,7 @@ UNUSED = {
     "dataloader_drop_last": "lbkd makes the batches",
     "aio": "it serves nvme alone",
 }
-"""Keys without effect -> why; they are told."""
+"""Keys that have no effect -> the reason, which the user is told."""
 _FORMAT = "runtime.precision decides the number format"
 _OTHER = "it would train something else than the settings say"
 _TRACKED = "use --track"
@@ -124,7 +124,13 @@ class DeepSpeedFile:
                 raise ConfigError(f"--deepspeed {path}: zero_optimization.stage is {stage}; take 0 to 3.")
             agreeing["zero_optimization.stage"] = int(zero.pop("stage"))
         for section in ("offload_optimizer", "offload_param"):
-            if (zero.get(section) or {}).get("device") == "nvme":
+            offload = zero.get(section) or {}
+            if not isinstance(offload, dict):
+                raise ConfigError(
+                    f"--deepspeed {path}: zero_optimization.{section} must be an object such as "
+                    f'{{"device": "cpu"}}, found {json.dumps(offload)}.'
+                )
+            if offload.get("device") == "nvme":
                 raise ConfigError(
                     f"--deepspeed {path}: zero_optimization.{section}.device: take cpu instead of nvme, for "
                     "which DeepSpeed would compile an operator."
@@ -188,15 +194,20 @@ def _flat(path: Path, key: str, value: Any) -> dict[str, Any]:
     Raises:
         ConfigError: another optimizer than Adam, or options of one that lbkd does not have.
     """
-    if not isinstance(value, dict):
-        if key not in AGREEING:
-            raise ConfigError(f"--deepspeed {path}: {key} must be an object, found {json.dumps(value)}.")
+    if isinstance(value, dict) == (key in AGREEING):
+        kind = "a number" if key in AGREEING else "an object"
+        raise ConfigError(f"--deepspeed {path}: {key} must be {kind}, found {json.dumps(value)}.")
+    if key in AGREEING:
         return {key: value}
     if key in ("bf16", "fp16"):
         return {f"{key}.enabled": True} if value.get("enabled") else {}
     if str(value.get("type", "AdamW")).lower() not in _ADAM:
         raise ConfigError(f"--deepspeed {path}: optimizer.type is {value['type']!r}: {_OWN_WAY}.")
-    options = {f"optimizer.params.{name}": each for name, each in value.get("params", {}).items()}
+    if not isinstance(params := value.get("params", {}), dict):
+        raise ConfigError(
+            f"--deepspeed {path}: optimizer.params must be an object, found {json.dumps(params)}."
+        )
+    options = {f"optimizer.params.{name}": each for name, each in params.items()}
     harmless = {"optimizer.params.adam_w_mode": True, "optimizer.params.torch_adam": None}
     for name, each in options.items():
         if name not in AGREEING and harmless.get(name, not each) not in (None, each):

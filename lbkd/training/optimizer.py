@@ -112,7 +112,7 @@ class LearningRateFactor:
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
             return (step + 1) / (self.warmup_steps + 1)
-        done = min(1.0, (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps))
+        done = 1.0 if step >= self.steps else (step - self.warmup_steps) / (self.steps - self.warmup_steps)
         return {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}[
             self.schedule
         ]
@@ -121,5 +121,5 @@ class LearningRateFactor:
 def learning_rate_factor(training: TrainingSettings, steps: int) -> LearningRateFactor:
     """The factor for a run of so many steps; a share of them that warms up is rounded up."""
     warmup = training.warmup_steps
-    warmup = math.ceil(training.warmup_ratio * steps) if warmup is None else warmup
+    warmup = math.ceil(round(training.warmup_ratio * steps, 6)) if warmup is None else warmup
     return LearningRateFactor(steps, warmup, training.schedule)

@@ -32,9 +32,7 @@ class Schedule:
     @cached_property
     def steps(self) -> int:
         """Optimizer steps of the run; 0 where there is nothing to learn from."""
-        training = self.settings.training
-        whole = math.ceil(training.epochs * len(self._first))
-        return (training.max_steps or whole) if len(self._first) else 0
+        return steps_of(self.settings.training, len(self._first))
 
     def __iter__(self) -> Iterator[tuple[float, Ints]]:
         """(epochs done after the step, feature ids of its global batch) of every optimizer step."""
@@ -86,6 +84,13 @@ class Schedule:
     def _all(self) -> Sample:
         """All windows, where every epoch reads all of them."""
         return Sample(self.features, self.pairs)
+
+
+def steps_of(training: TrainingSettings, steps_per_epoch: int) -> int:
+    """Optimizer steps of a run; 0 where there is nothing to learn from. A step that is begun counts."""
+    if not steps_per_epoch:
+        return 0
+    return training.max_steps or math.ceil(round(training.epochs * steps_per_epoch, 6))  # 1.1 * 110 is 121
 
 
 def reads_all(training: TrainingSettings) -> bool:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 TRAINING = "training"
-"""Folder in a run's, for the numbers of a training that goes on or failed; a finished one's lie above it."""
+"""Name of the folder, inside a run's folder, with the metrics of a training that goes on or failed."""
 
 
 def train(project: Project, components: Components) -> Path:
@@ -159,7 +159,7 @@ def cache_logits(
         project: texts and encoder.
         teacher: the teacher; trained first if the workspace lacks it.
         windows: (N,) feature ids, ascending; by default those that a student of all pairs learns from, which
-            are all unless `max_steps` or `question_languages_per_example` leaves some out.
+            are all where `reads_all` says so.
         lengths: (N,) tokens of each window, where known: teachers' stores share the array.
     """
     if windows is None:

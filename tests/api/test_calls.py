@@ -127,7 +127,7 @@ def test_wrong_calls_are_refused(tmp_path: Path) -> None:
         lbkd.train(workspace=tmp_path)
     with pytest.raises(ConfigError, match="'task.branch-mrc.lang' is needed"):
         lbkd.train("branch-mrc", workspace=tmp_path)
-    with pytest.raises(ConfigError, match="on= and data= belong to a benchmark="):
+    with pytest.raises(ConfigError, match="--on en: belongs to a --benchmark; name one"):
         lbkd.evaluate("baseline", on="en", workspace=tmp_path)
     with pytest.raises(ConfigError, match="'basline' is no run in"):
         lbkd.evaluate("basline", workspace=tmp_path)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from lbkd_cli.main import _command_line
+from processes import hear_signals
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -41,7 +42,8 @@ def test_exit_codes() -> None:
 def test_exit_codes_of_signals(number: signal.Signals, code: int, tmp_path: Path) -> None:
     """In the middle of a command that waits for its file."""
     os.mkfifo(tmp_path / "asked")
-    waiting = subprocess.Popen([*LBKD, "predict", "--model", "any", "--file", str(tmp_path / "asked")])
+    command = [*LBKD, "predict", "--model", "any", "--file", str(tmp_path / "asked")]
+    waiting = subprocess.Popen(command, preexec_fn=hear_signals)
     with (tmp_path / "asked").open("w"):  # which waits for the reader
         waiting.send_signal(number)
         ended = waiting.wait(60)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import hear_signals
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +69,7 @@ def test_stopping(options: list[Any], tmp_path: Path, number: signal.Signals, co
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+        preexec_fn=hear_signals,
     )
     log = tmp_path / "stopped" / "log.txt"
     for _ in range(600):

@@ -90,7 +90,7 @@ def test_a_tracked_run(keeper: Path, lbkd: Callable[..., Any], short: list[Any])
     options = ["--task", "baseline", *short, "--plugin", keeper, "--track", "keeper"]
     done = lbkd("train", *options, "--workspace", "one", "--json")
     assert done.code == 0 and done.json["scores"]
-    numbers = " ".join(sorted(["epoch", "gradient_norm", "loss", "nll", *PACE]))
+    numbers = " ".join(sorted(["epoch", "gradient_norm", "head_learning_rate", "loss", "nll", *PACE]))
     scores = " ".join(
         f"test/{score}/{language}" for score in ("exact_match", "f1") for language in ("en", "es", "hi")
     )

@@ -58,7 +58,11 @@ def corpus(tmp_path: Path) -> Path:
 @pytest.fixture
 def _damaging() -> Iterator[None]:
     """The backend `damaging`, for as long as a test lasts."""
-    translation.registry.register("damaging")(Damaging)
+
+    @translation.registry.register("damaging")  # not the class itself, which other tests use without a name
+    class Registered(Damaging):
+        """Translates badly."""
+
     yield
     translation.registry._scripted.pop("damaging")
 

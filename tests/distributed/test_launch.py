@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import hear_signals
 from ranks import LAUNCHERS_VARIABLES
 
 from lbkd.config import BUILTIN_CORPUS
@@ -104,7 +105,7 @@ def test_signals_are_passed_on_once(number: signal.Signals, tmp_path: Path) -> N
     """Even if they go to the whole group, as a terminal's Ctrl-C does."""
     ranks = command(STOPPABLE, tmp_path)
     code = f"import sys; from lbkd.distributed.launch import launch; sys.exit(launch({ranks}, 2))"
-    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, preexec_fn=hear_signals)
     try:
         wait_for(tmp_path / "ready0", tmp_path / "ready1")
         os.killpg(process.pid, number)
@@ -124,7 +125,7 @@ time.sleep(0.5)
     launcher = "import sys; from lbkd.distributed.launch import launch; "
     ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
     code = f"{ignoring}{launcher}sys.exit(launch({command(code, tmp_path)}, 2))"
-    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, preexec_fn=hear_signals)
     wait_for(tmp_path / "ready0", tmp_path / "ready1")
     os.killpg(process.pid, signal.SIGHUP)
     assert process.wait(120) == 0
@@ -139,7 +140,7 @@ sys.exit(1)
 """
     launcher = "import sys; from lbkd.distributed.launch import launch; "
     code = f"{launcher}sys.exit(launch({command(code, tmp_path)}, 2))"
-    process = subprocess.Popen([sys.executable, "-c", code])
+    process = subprocess.Popen([sys.executable, "-c", code], preexec_fn=hear_signals)
     wait_for(tmp_path / "ready0", tmp_path / "ready1")
     process.send_signal(signal.SIGUSR1)
     assert process.wait(120) == 0
@@ -208,6 +209,7 @@ def test_sigterm_ends_training_with_a_message_and_a_checkpoint(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_signals,
     )
     try:
         until = time.monotonic() + 180

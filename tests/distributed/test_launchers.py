@@ -49,6 +49,8 @@ def found(monkeypatch: pytest.MonkeyPatch, **variables: str | None) -> Place | N
         (OPEN_MPI, Place(1, 2, 1, "127.0.0.1", 29500)),
         (OPEN_MPI | {"OMPI_COMM_WORLD_LOCAL_SIZE": "1", "MASTER_ADDR": "a"}, Place(1, 2, 1, "a", 29500)),
         (MPICH, Place(0, 2, 0, "127.0.0.1", 29500)),
+        (SLURM | OPEN_MPI | {"MASTER_ADDR": "a"}, Place(1, 2, 1, "a", 20012)),  # mpirun inside SLURM
+        (SLURM | {"PMI_RANK": "3", "PMI_SIZE": "4"}, Place(3, 4, 1, "node07", 20012)),  # srun --mpi=pmi2
         ({}, None),
         ({"RANK": "0"}, None),  # a batch system's, without a group to join
         ({"RANK": "0", "WORLD_SIZE": "1"}, None),

@@ -114,6 +114,9 @@ def test_the_files_stage_counts_where_the_settings_name_none(tmp_path: Path) -> 
         ({"optimizer": {"type": "Lamb"}}, "optimizer.type is 'Lamb': lbkd trains with AdamW"),
         ({"optimizer": {"params": {"adam_w_mode": False}}}, "take optimizer.params.adam_w_mode out"),
         ({"optimizer": "Adam"}, "optimizer must be an object"),
+        ({"optimizer": {"params": [1]}}, "optimizer.params must be an object"),
+        ({"train_batch_size": {"a": 1}}, "train_batch_size must be a number"),
+        ({"zero_optimization": {"offload_param": "cpu"}}, "offload_param must be an object such as"),
         ({"torch_autocast": {"enabled": True, "dtype": "float16"}}, "runtime.precision decides"),
         ({"autotuning": {"enabled": True}}, "the tuner ends without a model"),
         ({"checkpoint": {"load_universal": True}}, "lbkd writes checkpoints of its own"),
@@ -157,6 +160,8 @@ def test_all_contradictions_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_what_is_switched_off_is_no_fault(tmp_path: Path) -> None:
+    nowhere = {"zero_optimization": {"stage": 2, "offload_param": {"device": "none"}}}
+    assert config(nowhere, tmp_path)["zero_optimization"]["stage"] == 2
     off = {"elasticity": {"enabled": False}, "sparse_gradients": False, "fp16": {"enabled": False}}
     assert config(off, tmp_path) == config({}, tmp_path)
 

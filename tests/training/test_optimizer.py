@@ -99,6 +99,7 @@ def test_skips_are_counted() -> None:
         (5, {"warmup_ratio": 0.0}, [1, 4 / 5, 3 / 5, 2 / 5, 1 / 5, 0]),
         (6, {"warmup_ratio": 0.3}, [1 / 3, 2 / 3, 1, 3 / 4, 2 / 4, 1 / 4, 0]),  # 1.8 steps of warm-up are two
         (3, {"warmup_ratio": 1.0}, [1 / 4, 2 / 4, 3 / 4, 0, 0]),
+        (100, {"warmup_ratio": 0.07}, [1 / 8]),  # seven steps, though 0.07 * 100 is a little more
         (6, {"warmup_steps": 2}, [1 / 3, 2 / 3, 1, 3 / 4, 2 / 4, 1 / 4, 0]),
         (4, {"warmup_steps": 0, "schedule": "cosine"}, [1, (2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4, 0, 0]),
         (3, {"warmup_steps": 1, "schedule": "constant"}, [1 / 2, 1, 1, 1, 1]),

@@ -59,7 +59,7 @@ def test_a_failed_training_leaves_the_former_one(
 
     before = files(copy)
     other, _ = project(tiny_model_folder, copy, **{"training.learning_rate": 2e-3, "overwrite": True})
-    place = (TrainingLoop, "_optimize") if where == "_optimize" else (steps, "versions")
+    place = (TrainingLoop, "_optimize") if where == "_optimize" else (steps, "_about")
     monkeypatch.setattr(*place, fail)
     with pytest.raises(type(raised)):
         train(other, "baseline")
@@ -72,13 +72,15 @@ def test_a_failed_training_leaves_the_former_one(
     assert train(other, "baseline").name == "baseline"
 
 
-def test_a_failed_first_training_leaves_nothing(
+def test_a_failed_first_training_leaves_its_numbers_alone(
     tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "versions", lambda: 1 / 0)
+    monkeypatch.setattr(steps, "_about", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(project(tiny_model_folder, tmp_path)[0], "baseline")
-    assert not list((tmp_path / "runs").iterdir())
+    run = tmp_path / "runs" / "baseline"
+    assert {path.name for path in run.iterdir()} <= {"training", "checkpoints"}
+    assert json.loads((run / "training" / "metrics.jsonl").read_text().splitlines()[-1])["loss"] > 0
 
 
 def test_what_does_not_fit_is_told_before_anything_is_computed(
