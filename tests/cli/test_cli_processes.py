@@ -1,7 +1,6 @@
 """Training in processes of its own: output, ranks, interrupts."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -25,34 +24,7 @@ def test_json_is_alone_on_standard_output(short: list[Any], tmp_path: Path) -> N
         assert line.startswith(("mix-mrc", "the encoder reads")), "nothing but our own lines"
 
 
-def test_two_ranks(short: list[Any], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "lbkd_cli", "train", "--task", "mix-mrc", *map(str, short), "--json"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "--workspace", "two", "--nproc", "2"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["model"] == "two/runs/mix-mrc/model"
-    # An error that both ranks have is told once.
-    done = subprocess.run(
-        [*command, "--workspace", "two", "--nproc", "2", "--corpus", "nowhere"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=environment,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("error:") == 1
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_stopping(options: list[Any], tmp_path: Path, number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-m", "lbkd_cli", "train", "--task", "baseline", *map(str, options)]
     command += [

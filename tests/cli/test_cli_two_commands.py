@@ -11,7 +11,6 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = 2
 SHORT = ("--set", "training.max_steps=2", "--set", "training.log_every=1")
 
 
@@ -46,8 +45,7 @@ def hidden(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.name.startswith(".")]
 
 
-@pytest.mark.parametrize("round_", range(ROUNDS))
-def test_two_runs_share_what_both_need(round_: int, shared: list[str], tmp_path: Path) -> None:
+def test_two_runs_share_what_both_need(shared: list[str], tmp_path: Path) -> None:
     train = ["train", "--task", "translate-train", *shared]
     at_once([*train, "--lang", "en"], [*train, "--lang", "es"])
     work = tmp_path / "work"

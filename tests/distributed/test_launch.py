@@ -175,14 +175,10 @@ TWO_STEPS = ("--set", "training.max_steps=2")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["nproc", "torchrun"])
-def test_two_ranks_train_one_model(launcher: str, tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_two_ranks_of_torchrun_train_one_model(tiny_model_folder: Path, tmp_path: Path) -> None:
     words = train_command(tiny_model_folder, tmp_path / "work", *TWO_STEPS)
-    if launcher == "nproc":
-        line = [sys.executable, "-m", "lbkd_cli", *words, "--nproc", "2"]
-    else:
-        torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        line = [sys.executable, "-m", *torchrun, "-m", "lbkd_cli", *words]
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    line = [sys.executable, "-m", *torchrun, "-m", "lbkd_cli", *words]
     done = subprocess.run(line, env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "work" / "runs").iterdir()] == ["baseline"]

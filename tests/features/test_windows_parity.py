@@ -200,14 +200,6 @@ def test_a_part_of_the_pairs_of_one_language(
     assert (seen["cut questions"] > 200) == (settings is NARROW)
 
 
-@pytest.mark.slow
-def test_all_pairs_of_one_language(build: Build, tokenizer: PreTrainedTokenizerFast) -> None:
-    features = build(USUAL)
-    seen = compare(features, tokenizer, USUAL, same_language(features))
-    assert seen["windows"] > 6 * 1190
-    assert seen["answered"] >= 6 * 1190
-
-
 @pytest.mark.parametrize("settings", [USUAL, NARROW, (40, 30, 3), (80, 20, 500)])
 def test_a_sample_of_all_pairs(
     build: Build, tokenizer: PreTrainedTokenizerFast, settings: tuple[int, int, int]

@@ -45,9 +45,10 @@ def test_all_faults_of_a_layer_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("training.epochs", "many", "training.epochs = 'many': Input should be a valid integer"),
-        ("training.epochs", 2.5, "training.epochs = '2.5': Input should be a valid integer"),
-        ("training.epochs", 0, "training.epochs = '0': Input should be greater than or equal to 1"),
+        ("training.epochs", "many", "training.epochs = 'many': Input should be a valid number"),
+        ("training.batch_size", 2.5, "training.batch_size = '2.5': Input should be a valid integer"),
+        ("training.epochs", 0, "training.epochs = '0': Input should be greater than 0"),
+        ("training.batch_size", 0, "training.batch_size = '0': Input should be greater than or equal to 1"),
         (
             "training.learning_rate",
             math.nan,
