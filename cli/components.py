@@ -3,13 +3,13 @@
 import importlib.util
 import re
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from lbkd.errors import ConfigError, LbkdError, nearest
-from lbkd.settings import load_plugins
 
 from .console import out, print_json, table
 from .options import Json, Plugins
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from lbkd.registry import Registry
 
 Kind = Annotated[str, typer.Argument(help="tasks, criterions, weighting, translation or trackers.")]
+
+
+def _load(plugins: list[Path] | None) -> None:
+    """Load plugin files; the import of settings would double the time of `lbkd --help`."""
+    from lbkd.settings import load_plugins
+
+    load_plugins(plugins or ())
 
 
 def list_(
@@ -34,7 +41,7 @@ def list_(
 
     Example: lbkd list weighting
     """
-    load_plugins(plugin or ())
+    _load(plugin)
     registries = _registries()
     chosen = {kind: component_registry(kind)} if kind else registries
     rows = [
@@ -63,7 +70,7 @@ def show(
     """
     import inspect
 
-    load_plugins(plugin or ())
+    _load(plugin)
     registry = component_registry(kind)
     name = named(registry, name)
     text, _, arguments = (inspect.getdoc(registry.get(name)) or "").partition("\n\nArgs:\n")
@@ -101,7 +108,7 @@ def info(plugin: Plugins = None, json: Json = False) -> None:
 
     from lbkd.distributed.device import compute_dtype
 
-    load_plugins(plugin or ())
+    _load(plugin)
     trackers = _registries()["trackers"]
     packages = (
         "lbkd",
