@@ -24,9 +24,8 @@ def train_and_score(project: Project, components: Components, name: str | None =
     Raises:
         LbkdError: see `checked_run`, `train_run` and `evaluate`.
     """
-    weightings.registry.origin(
-        components.weighting
-    )  # an unknown one is refused where the task has no teachers, too
+    # An unknown weighting is refused where the task has no teachers, too.
+    weightings.registry.origin(components.weighting)
     folder = train_run(checked_run(project, components, name))
     rows = evaluate(project, folder) if project.has_test else []
     if not rows:
@@ -72,11 +71,11 @@ def asked_questions(
         for option, given in (("on", on), ("data", data)):
             if given is not None:
                 raise ConfigError(f"--{option} {given}: belongs to a --benchmark; name one.")
-        return replace(own_test_set(project), matrix=matrix)
-    place = project.settings.corpus.benchmarks if data is None else Path(data)
-    return replace(
-        benchmark_set(benchmark, place, split_names(on) if isinstance(on, str) else on), matrix=matrix
-    )
+        questions = own_test_set(project)
+    else:
+        place = project.settings.corpus.benchmarks if data is None else Path(data)
+        questions = benchmark_set(benchmark, place, split_names(on) if isinstance(on, str) else on)
+    return replace(questions, matrix=matrix)
 
 
 def score_models(

@@ -40,7 +40,7 @@ def tracked_run(
 
     Args:
         name: of the run.
-        folder: of the run, or the one that will take its place.
+        folder: for what trackers write beside the numbers of the run.
         workspace: folder that all runs share.
         provenance: all that the weights depend on, by name.
         versions: of packages.

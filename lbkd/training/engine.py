@@ -16,7 +16,7 @@ import torch.distributed as dist
 from lbkd.config import TrainingSettings
 from lbkd.distributed import group
 from lbkd.distributed.device import current_device
-from lbkd.errors import ConfigError, LbkdError
+from lbkd.errors import ConfigError, LbkdError, reason_of
 from lbkd.training.optimizer import ClippingAdamW, Skips, parameter_groups
 
 if TYPE_CHECKING:
@@ -185,8 +185,9 @@ def check_config(config: dict[str, Any]) -> None:
     try:
         import_deepspeed().DeepSpeedConfig(dict(config))
     except Exception as error:  # asserts, pydantic's errors and errors of its own
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"DeepSpeed refuses its configuration (see --deepspeed): {reason}") from error
+        raise ConfigError(
+            f"DeepSpeed refuses its configuration (see --deepspeed): {reason_of(error)}"
+        ) from error
 
 
 def import_deepspeed() -> Any:
