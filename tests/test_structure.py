@@ -31,7 +31,7 @@ LAYERS = (
     ("distributed",),
     (
         *("workspace", "outputs", "locks", "config", "settings", "registry", "provenance", "options"),
-        *("progress", "errors", "scripts", "graphemes"),
+        *("progress", "errors", "scripts", "graphemes", "randomness"),
     ),
 )
 LAYER = {part: number for number, layer in enumerate(LAYERS) for part in layer}

@@ -1,12 +1,8 @@
 """The surroundings of work that trains or scores: what is set up, and left as it was."""
 
-import random
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import numpy as np
-import torch
 
 from lbkd.api.listeners import Bars, Logged
 from lbkd.api.words import Words, settings_of
@@ -15,6 +11,7 @@ from lbkd.distributed import group, hosts
 from lbkd.distributed.launchers import launched
 from lbkd.errors import LbkdError, out_of_memory
 from lbkd.project import Project
+from lbkd.randomness import same_random_numbers
 from lbkd.training.deepspeed_config import zero_stage
 
 
@@ -31,7 +28,7 @@ def opened(words: Words, *, trains: bool = True) -> Iterator[Project]:
     """
     settings = settings_of(words, trains=trains)
     listener = Bars() if words.get("progress") else Logged()
-    with _quiet(), _same_random_numbers(), session(settings, trains=trains):
+    with _quiet(), same_random_numbers(), session(settings, trains=trains):
         try:
             yield Project(settings, words.get("listener") or listener)
         finally:
@@ -86,18 +83,3 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings(action="ignore"):
             import tqdm.auto  # noqa: F401  (transformers imports it too)
         yield
-
-
-@contextmanager
-def _same_random_numbers() -> Iterator[None]:
-    """Give Python, numpy and torch their states of random numbers back: runs seed them."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
-        if gpu is not None:
-            torch.cuda.set_rng_state_all(gpu)

@@ -1,6 +1,5 @@
 """What a tracker does: it opens a run, shows numbers, closes the run, and opens it again."""
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
@@ -8,10 +7,8 @@ from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-import torch
-
 from lbkd.errors import ConfigError, LbkdError, reason_of
+from lbkd.randomness import same_random_numbers
 from lbkd.registry.errors import PluginError
 from lbkd.trackers import TrackedRun, Tracker, registry
 from lbkd.tracking.telling import begun
@@ -25,8 +22,7 @@ def try_tracker(tracker: Tracker) -> None:
 
     Raises:
         ConfigError: a package that is missing, or options that do not fit.
-        PluginError: it raises, prints, draws random numbers, changes what it is given, or does not say what
-            it calls the run.
+        PluginError: it raises, prints, changes what it is given, or does not say what it calls the run.
     """
     who = registry.described(tracker)
     with _asked(tracker, "`check`"):
@@ -52,10 +48,10 @@ def try_tracker(tracker: Tracker) -> None:
 
 @contextmanager
 def _asked(tracker: Tracker, what: str) -> Iterator[None]:
-    """Refuse a block that raises, prints on standard output, or draws random numbers."""
-    who, before = f"{registry.described(tracker)}: {what}", _random_state()
+    """Refuse a block that raises or prints on standard output; random numbers stay the run's."""
+    who = f"{registry.described(tracker)}: {what}"
     try:
-        with registry.told(tracker, what), redirect_stdout(StringIO()) as printed:
+        with same_random_numbers(), registry.told(tracker, what), redirect_stdout(StringIO()) as printed:
             yield
     except LbkdError:
         raise
@@ -65,12 +61,3 @@ def _asked(tracker: Tracker, what: str) -> Iterator[None]:
         raise PluginError(
             f"{who} prints {text[:80]!r} on standard output, which is for results; use logging."
         )
-    if _random_state() != before:
-        raise PluginError(
-            f"{who} draws from the random numbers of Python, numpy or torch, on which the training depends; "
-            "use a generator of your own: random.Random()."
-        )
-
-
-def _random_state() -> tuple[object, ...]:
-    return random.getstate(), repr(np.random.get_state(legacy=False)), torch.get_rng_state().tolist()

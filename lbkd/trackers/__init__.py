@@ -40,8 +40,7 @@ class Tracker(ABC):
     - The constructor's arguments are typed: they are the options, and `lbkd show tracker NAME` lists them.
     - `begin` is followed by any number of `log` and one `end`; then a run may begin again, on the same
       instance. Tried before training, on a made-up run that is then taken up again.
-    - Nothing is printed on standard output, which is for results, and no random numbers are drawn from the
-      generators of Python, numpy and torch, on which the training depends. Tried before training.
+    - Nothing is printed on standard output, which is for results. Tried before training.
 
     Rank 0 alone has trackers. One that raises while training is told once and left out; training goes on.
     """

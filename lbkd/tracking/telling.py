@@ -10,6 +10,7 @@ from typing import Any
 from lbkd.config import Settings
 from lbkd.distributed import group
 from lbkd.progress import Listener
+from lbkd.randomness import same_random_numbers
 from lbkd.registry.errors import PluginError
 from lbkd.trackers import TrackedRun, Tracker, registry
 from lbkd.workspace import fingerprint, read_json, write_json
@@ -130,9 +131,10 @@ class Tracking:
 
     @contextmanager
     def _sparing(self, name: str, what: str) -> Iterator[None]:
-        """Tell an exception of a tracker, and leave the tracker out from then on."""
+        """Tell an exception of a tracker, and leave it out from then on; random numbers stay the run's."""
         try:
-            yield
+            with same_random_numbers():
+                yield
         except (Exception, SystemExit) as error:
             self._trackers.pop(name, None)
             reason = " ".join(str(error).split())[:300]

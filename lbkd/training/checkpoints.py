@@ -11,7 +11,6 @@
 """
 
 import math
-import random
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -31,6 +29,7 @@ from lbkd.distributed.hosts import lost_rank_error
 from lbkd.distributed.interrupts import Interrupts
 from lbkd.errors import ConfigError, LbkdError, out_of_memory
 from lbkd.progress import Listener
+from lbkd.randomness import random_state, set_random_state
 from lbkd.tracking.metrics_log import MetricsLog
 from lbkd.training.engine import Engine
 from lbkd.workspace import (
@@ -129,7 +128,7 @@ class Checkpoints:
         folder, saved = found
         try:
             engine.load(folder)
-            _set_random_state(torch.load(folder / _random_file(rank), weights_only=True))
+            set_random_state(torch.load(folder / _random_file(rank), weights_only=True))
         except Exception as error:  # whatever another version of DeepSpeed stumbles over
             sound = isinstance(error, OSError) or out_of_memory(error) or lost_rank_error(error)
             if sound:
@@ -197,7 +196,7 @@ class Checkpoints:
         rank, world_size = group.rank(), group.world_size()
         engine.save(self._beside)
         with _writing():
-            torch.save(_random_state(), self._beside / _random_file(rank))
+            torch.save(random_state(), self._beside / _random_file(rank))
             if log is None:
                 return
             if state.weights:
@@ -245,22 +244,3 @@ def _writing() -> Iterator[None]:
 
 def _random_file(rank: int) -> str:
     return f"random-{rank}.pt"
-
-
-def _random_state() -> dict[str, Any]:
-    """State of this process's random number generators, in plain values and tensors."""
-    kind, key, *rest = np.random.get_state()
-    return {
-        "python": random.getstate(),
-        "numpy": (kind, np.asarray(key).tolist(), *rest),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-    }
-
-
-def _set_random_state(state: dict[str, Any]) -> None:
-    random.setstate(state["python"])
-    np.random.set_state(state["numpy"])
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])

@@ -56,11 +56,6 @@ WRONG_TRACKERS = {
         tracker(log="[round(number) for number in numbers.values()]"),
         ["`log` raised ValueError: cannot convert float NaN to integer"],
     ),
-    "a tracker that draws lots": (
-        "tracker",
-        tracker(begin="return str(torch.rand(1))"),
-        ["`begin` draws from the random numbers of Python, numpy or torch", "random.Random()"],
-    ),
     "a tracker without an end": (
         "tracker",
         tracker().partition("    def end")[0],

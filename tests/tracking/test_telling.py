@@ -1,15 +1,19 @@
 """What trackers hear: each number once, and nothing that ends a training."""
 
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from lbkd.config import Settings
 from lbkd.progress import Silent
+from lbkd.randomness import random_state, set_random_state
 from lbkd.settings import load_settings
 from lbkd.trackers import TrackedRun, Tracker, registry
 from lbkd.tracking.telling import KEPT, Tracking, chosen, flat, tell_scores, tracked
@@ -17,8 +21,13 @@ from lbkd.tracking.telling import KEPT, Tracking, chosen, flat, tell_scores, tra
 HEARD: list[Any] = []
 
 
+def heard(word: Any) -> None:
+    HEARD.append(word)
+    random.random(), np.random.rand(), torch.rand(1)
+
+
 class Recorder(Tracker):
-    """Keeps what it hears in `HEARD`.
+    """Keeps what it hears in `HEARD`, and draws random numbers at each word.
 
     Args:
         knows: it can take up a run.
@@ -29,16 +38,16 @@ class Recorder(Tracker):
         self.knows, self.fails = knows, fails
 
     def begin(self, run: TrackedRun) -> str | None:
-        HEARD.append(f"begin {run.id}")
+        heard(f"begin {run.id}")
         return (run.id or "seven") if self.knows else None
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         if step == self.fails:
             raise ConnectionError("nobody there")
-        HEARD.append((step, dict(numbers)))
+        heard((step, dict(numbers)))
 
     def end(self, finished: bool) -> None:
-        HEARD.append(f"end {finished}")
+        heard(f"end {finished}")
 
 
 class Notes(Silent):
@@ -96,6 +105,24 @@ def test_a_number_comes_once_a_step_and_texts_never(tmp_path: Path, run: Tracked
     assert json.loads((run.folder / KEPT).read_text())["trackers"] == {
         "recorder": {"id": "seven", "step": 1, "names": ["loss", "epoch", "selection_f1"]}
     }
+
+
+def test_random_numbers_are_those_of_a_run_without_trackers(
+    tmp_path: Path, run: TrackedRun, kept: Path
+) -> None:
+    def drawn() -> tuple[float, float, float]:
+        return random.random(), np.random.rand(), torch.rand(1).item()
+
+    state = random_state()
+    without = [drawn() for _ in range(3)]
+    set_random_state(state)
+    tracking = Tracking(settings(tmp_path), run, kept, Silent())
+    told = [drawn()]
+    tracking.log(1, {"loss": 2.5})
+    told.append(drawn())
+    tracking.end(True)
+    assert [*told, drawn()] == without
+    assert HEARD == ["begin None", (1, {"loss": 2.5}), "end True"]
 
 
 def test_a_run_that_goes_on_tells_what_is_new(tmp_path: Path, run: TrackedRun, kept: Path) -> None:
