@@ -22,13 +22,13 @@ from benchmarks.loops import Ground, adamw, clock, must_agree, rate
 from lbkd.config import EvaluationSettings, Settings
 from lbkd.criterions.combined import Combined
 from lbkd.distributed.device import compute_dtype, current_device
+from lbkd.engine.optimizer import learning_rate_factor
 from lbkd.features.batches import Batch, collate
 from lbkd.features.tokens import Ints
 from lbkd.models.load import load_span_model
 from lbkd.models.span import SpanLogits, span_logits
 from lbkd.teachers.compute import compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
-from lbkd.training.optimizer import learning_rate_factor
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.weighting.fixed import Fixed
 

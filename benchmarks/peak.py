@@ -18,15 +18,15 @@ from benchmarks.loops import Ground, adamw, now
 from lbkd.config import RuntimeSettings, Settings
 from lbkd.distributed import group
 from lbkd.distributed.device import compute_dtype, current_device
+from lbkd.engine.deepspeed_config import deepspeed_config
+from lbkd.engine.division import Division
+from lbkd.engine.engine import Engine
+from lbkd.engine.optimizer import LearningRateFactor
 from lbkd.features.batches import collate
 from lbkd.features.tokens import Ints
 from lbkd.models.flops import encoder_shape, matmul_peak, matrix_weights, training_flops
 from lbkd.models.load import load_span_model
 from lbkd.models.span import span_logits
-from lbkd.training.deepspeed_config import deepspeed_config
-from lbkd.training.engine import Engine
-from lbkd.training.micro_batches import Division
-from lbkd.training.optimizer import LearningRateFactor
 
 GOALS = {"cpu": 0.6, "cuda": 0.4}
 PARTS = ("collating", "reading the store", "forward", "backward", "optimizer")

@@ -43,6 +43,10 @@ def evaluate(
     matrix: Annotated[
         bool, typer.Option("--matrix", help="Score every pair of passage and question language (G-XLT).")
     ] = False,
+    checkpoint: Annotated[
+        int | None,
+        typer.Option(min=1, help="Score the checkpoints after so many steps of runs that are not finished."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Score models on the test split, in every language of the corpus, or on a benchmark.
@@ -50,12 +54,14 @@ def evaluate(
     Example: lbkd evaluate baseline distill.combined.impurity --set evaluation.metric=mlqa
 
     Example: lbkd evaluate distill.combined.impurity --benchmark xquad --matrix
+
+    Example: lbkd evaluate baseline --checkpoint 300
     """
-    with running(settings, ranks, trains=False) as project:
+    with running(settings, ranks, trains=checkpoint is not None) as project:
         from lbkd.api.work import asked_questions, score_models
 
         questions = asked_questions(project, benchmark, on, data, matrix)
-        rows = [each.row() for each in score_models(project, run, questions)]
+        rows = [each.row() for each in score_models(project, run, questions, checkpoint)]
     if project.rank == 0:
         print_json(rows) if json else (matrix_table if matrix else scores_table)(rows)
 

@@ -16,11 +16,11 @@ transformers
     `tokenizer._tokenizer`: the place of a fast tokenizer's backend (models/trimming/trim.py).
     `tokenizer._tokenize`: a slow tokenizer's rules, with the language that XLM's needs (features/tokens.py).
 DeepSpeed
-    `deepspeed.ops.__compatible_ops__`: emptied, so that no C++ compiler is wanted (training/engine.py).
-    `engine._consolidated_16bit_state_dict`: all weights at ZeRO stage 3 (training/engine.py).
-    `engine._copy_recovery_script`: replaced, so that no program is put into checkpoints (training/engine.py).
-    `engine.torch_autocast_z0_gradscaler`: the scaler of half precision (training/engine.py).
-    `deepspeed.runtime.engine.TorchCheckpointEngine`: its `save` and `load` are replaced (training/engine.py).
+    `deepspeed.ops.__compatible_ops__`: emptied, so that no C++ compiler is wanted (engine/engine.py).
+    `engine._consolidated_16bit_state_dict`: all weights at ZeRO stage 3 (engine/engine.py).
+    `engine._copy_recovery_script`: replaced, so that no program is put into checkpoints (engine/engine.py).
+    `engine.torch_autocast_z0_gradscaler`: the scaler of half precision (engine/engine.py).
+    `deepspeed.runtime.engine.TorchCheckpointEngine`: its `save` and `load` are replaced (engine/engine.py).
 CPython
     `numpy.memmap._mmap`: the map whose pages are handed back to the system (features/tokens.py).
 """

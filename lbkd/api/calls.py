@@ -103,6 +103,7 @@ def evaluate(
     on: str | Sequence[str] | None = None,
     data: str | Path | None = None,
     matrix: bool = False,
+    checkpoint: int | None = None,
     **words: Unpack[Words],
 ) -> list[Score]:
     """Score models on the corpus's test split or on a benchmark, as `lbkd evaluate` does.
@@ -113,6 +114,7 @@ def evaluate(
         on: languages of the benchmark; by default all.
         data: folder that benchmarks were downloaded to.
         matrix: score every pair of passage and question language.
+        checkpoint: score the checkpoints after so many steps of runs that are not finished.
         words: see `Words`.
 
     Raises:
@@ -122,4 +124,4 @@ def evaluate(
     with opened(words, trains=False) as project:
         questions = asked_questions(project, benchmark, on, data, matrix)
         named = [models] if isinstance(models, str | PathLike) else models
-        return score_models(project, named, questions)
+        return score_models(project, named, questions, checkpoint)

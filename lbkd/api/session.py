@@ -9,10 +9,10 @@ from lbkd.api.words import Words, settings_of
 from lbkd.config import Settings
 from lbkd.distributed import group, hosts
 from lbkd.distributed.launchers import launched
+from lbkd.engine.deepspeed_config import zero_stage
 from lbkd.errors import LbkdError, out_of_memory
 from lbkd.project import Project
 from lbkd.randomness import same_random_numbers
-from lbkd.training.deepspeed_config import zero_stage
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def session(settings: Settings, *, trains: bool = True) -> Iterator[None]:
         LbkdError: memory ran out, or another rank is gone; other errors of the block stay as they are.
     """
     if trains and launched():
-        from lbkd.training.engine import import_deepspeed
+        from lbkd.engine.engine import import_deepspeed
 
         import_deepspeed()  # before the ranks meet; its docstring tells why
     try:

@@ -14,6 +14,7 @@ from lbkd.evaluation.evaluation_set import EvaluationSet, benchmark_set, own_tes
 from lbkd.models.run_folder import model_folder, read_run
 from lbkd.project import Project
 from lbkd.training.check import check_model, checked_run
+from lbkd.training.checkpoint_run import checkpoint_run
 from lbkd.training.run import Components
 from lbkd.training.steps import run_all, train_run
 
@@ -79,18 +80,30 @@ def asked_questions(
 
 
 def score_models(
-    project: Project, models: Sequence[str | PathLike[str]], evaluation_set: EvaluationSet
+    project: Project,
+    models: Sequence[str | PathLike[str]],
+    evaluation_set: EvaluationSet,
+    checkpoint: int | None = None,
 ) -> list[Score]:
     """Score runs of the workspace, run folders or model folders.
 
     The scores have as many parts of a folder's path for the model's name as tell the folders apart.
 
+    Args:
+        project: with the workspace.
+        models: what to score.
+        evaluation_set: the questions.
+        checkpoint: score the checkpoints after so many steps of the workspace's runs `models`, which are in
+            training or were stopped; see `checkpoint_run`.
+
     Raises:
-        ConfigError: no such folder, or see `check_model`.
-        DataError: see `check_model` and `evaluate`.
+        ConfigError: no such folder, or see `check_model` and `checkpoint_run`.
+        DataError: see `check_model`, `checkpoint_run` and `evaluate`.
     """
-    settings = project.settings
-    folders = [*dict.fromkeys(model_folder(str(Path(name)), settings.workspace) for name in models)]
+    settings, names = project.settings, [str(Path(name)) for name in models]
+    if checkpoint is not None:
+        names = [str(checkpoint_run(project, name, checkpoint)) for name in names]
+    folders = [*dict.fromkeys(model_folder(name, settings.workspace) for name in names)]
     for folder in folders:
         check_model(folder, evaluation_set, allow_overlap=settings.corpus.allow_overlap)
     return [

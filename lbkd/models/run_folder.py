@@ -18,7 +18,7 @@ class FinishedRun(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     task: str
-    seconds: float
+    seconds: float = 0.0
     """Of the training."""
     components: dict[str, Any]
     """Fields of `training.run.Components`."""
@@ -31,6 +31,12 @@ class FinishedRun(BaseModel):
     """All that the weights depend on, by name."""
     variant: str = ""
     """See `Project`."""
+    step: int | None = None
+    """Optimizer steps of the checkpoint that the model is of; None: the model was trained to the end."""
+
+    def after(self, seconds: float, step: int | None = None) -> "FinishedRun":
+        """The description after so many seconds of training, and steps, see the fields."""
+        return self.model_copy(update={"seconds": round(seconds, 1), "step": step})
 
     def write(self, folder: Path) -> None:
         """Write the `run.json` of a run folder."""

@@ -73,6 +73,8 @@ class _Runs:
             if about is None:
                 return Status("run", folder.name, "missing", "not finished: the same command goes on")
             check_sound(folder)
+            if about.step is not None:
+                return Status("run", folder.name, "done", f"a checkpoint, after step {about.step}")
         except DataError as error:
             return Status("run", folder.name, "damaged", str(error))
         try:

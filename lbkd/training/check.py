@@ -14,6 +14,10 @@ from lbkd.corpus.overlap import SharedQuestion, shared_questions
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.criterions import Criterion
 from lbkd.distributed import collectives
+from lbkd.engine.deepspeed_config import deepspeed_config
+from lbkd.engine.deepspeed_file import DeepSpeedFile
+from lbkd.engine.division import Division
+from lbkd.engine.engine import check_config
 from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
 from lbkd.evaluation.normalize import tokenizer
@@ -24,11 +28,7 @@ from lbkd.registry import Registry
 from lbkd.registry.entries import check_name
 from lbkd.trackers import Tracker
 from lbkd.tracking.telling import chosen
-from lbkd.training.deepspeed_config import deepspeed_config
-from lbkd.training.deepspeed_file import DeepSpeedFile
-from lbkd.training.engine import check_config
 from lbkd.training.masking import masking_of
-from lbkd.training.micro_batches import Division
 from lbkd.training.run import Components, Run
 from lbkd.translation import Translator
 from lbkd.weighting import Weighting

@@ -6,7 +6,7 @@
     best.safetensors    the best weights so far, where one selects
     weighting.pt        the fitted weighting, where it learns something
     metrics.jsonl       the lines logged so far
-    state.json          the rest of `TrainingState`, and the provenance of the run
+    state.json          the rest of `TrainingState`, and what `run.json` will tell of the run
     MANIFEST.json       size and sha256 of every file
 """
 
@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -27,11 +27,12 @@ from lbkd.contracts.fitted import Fitted
 from lbkd.distributed import collectives, group
 from lbkd.distributed.hosts import lost_rank_error
 from lbkd.distributed.interrupts import Interrupts
-from lbkd.errors import ConfigError, LbkdError, out_of_memory
+from lbkd.engine.engine import Engine
+from lbkd.errors import ConfigError, DataError, LbkdError, out_of_memory
+from lbkd.models.run_folder import FinishedRun
 from lbkd.progress import Listener
 from lbkd.randomness import random_state, set_random_state
 from lbkd.tracking.metrics_log import MetricsLog
-from lbkd.training.engine import Engine
 from lbkd.workspace import (
     damaged,
     differences,
@@ -61,21 +62,52 @@ class TrainingState:
     """The teachers' weighting, if it learned something."""
 
 
+class SavedState(BaseModel):
+    """Content of `state.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    best: float
+    """See `TrainingState`."""
+    time: str
+    """When the checkpoint was written."""
+    zero_stage: int
+    run: FinishedRun
+    """What `run.json` would tell of the run after so many steps."""
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps taken or skipped."""
+        assert self.run.step is not None
+        return self.run.step
+
+
+def read_checkpoint(folder: Path) -> SavedState:
+    """The state of the checkpoint in a folder, whose files are sound.
+
+    Raises:
+        DataError: a file that is missing or damaged, or a checkpoint of another version of lbkd; it names the
+            file inside the folder.
+    """
+    if names := damaged(folder):
+        raise DataError(f"{names[0]} is missing or damaged")
+    try:
+        return SavedState.model_validate(read_json(folder / _STATE))
+    except ValueError as error:
+        raise DataError(f"{_STATE} was not written by this version of lbkd") from error
+
+
 class Checkpoints:
     """The checkpoints of one run.
 
     Args:
         folder: of the checkpoints; every rank must reach it.
-        run_name: for messages.
-        provenance: all that the run's weights depend on.
+        about: the run, with all that its weights depend on.
         minutes: from one checkpoint to the next; 0: no checkpoint is written.
         listener: hears of faults, and of the checkpoint that the run goes on from.
     """
 
-    def __init__(
-        self, folder: Path, run_name: str, provenance: dict[str, Any], minutes: float, listener: Listener
-    ) -> None:
-        self.folder, self.run_name, self.provenance = folder, run_name, provenance
+    def __init__(self, folder: Path, about: FinishedRun, minutes: float, listener: Listener) -> None:
+        self.folder, self.about, self.run_name = folder, about, about.name
         self.minutes, self.listener = minutes, listener
         self._mine: list[Path] = []
         self._interrupts = Interrupts()
@@ -138,38 +170,38 @@ class Checkpoints:
                 f"{self.folder} to begin the run anew."
             ) from error
         best = folder / _BEST
-        state = TrainingState(**saved["progress"])
+        state = TrainingState(saved.step, saved.best)
         state.weights = load_file(best) if rank == 0 and best.exists() else {}
         if (fitted := folder / _FITTED).exists():
             state.fitted = Fitted(*torch.load(fitted, weights_only=True))
         if log is not None:
             log.repeat(folder / _METRICS)
-        self._mine, self._began = [folder], self._began - saved["seconds"]
+        self._mine, self._began = [folder], self._began - saved.run.seconds
         self.listener.note(
-            f"{self.run_name}: going on after step {state.step} of {total} (checkpoint of {saved['time']})"
+            f"{self.run_name}: going on after step {state.step} of {total} (checkpoint of {saved.time})"
         )
         return state
 
-    def _newest(self, world_size: int, stage: int) -> tuple[Path, dict[str, Any]] | None:
+    def _newest(self, world_size: int, stage: int) -> tuple[Path, SavedState] | None:
         """The newest sound checkpoint of this run, and the content of its state file."""
         shutil.rmtree(self._beside, ignore_errors=True)  # half written
         for folder in sorted(self.folder.glob("step-*"), key=lambda f: (len(f.name), f.name), reverse=True):
-            state = read_json(folder / _STATE)
-            names = damaged(folder) or ([] if isinstance(state, dict) else [_STATE])
-            fault = f"{names[0]} is missing or damaged" if names else ""
-            if not fault and (changed := differences(state["provenance"], self.provenance)):
-                fault = f"{changed} changed"
-            if fault:
-                self.listener.note(f"{self.run_name}: not going on from {folder}, since {fault}")
-            elif state["ranks and ZeRO stage"] != [world_size, stage]:
-                ranks, level = state["ranks and ZeRO stage"]
+            try:
+                state = read_checkpoint(folder)
+            except DataError as error:
+                self.listener.note(f"{self.run_name}: not going on from {folder}, since {error}")
+                continue
+            if changed := differences(state.run.provenance, self.about.provenance):
+                self.listener.note(f"{self.run_name}: not going on from {folder}, since {changed} changed")
+                continue
+            ranks, level = state.run.ranks, state.zero_stage
+            if (ranks, level) != (world_size, stage):
                 raise ConfigError(
                     f"{folder} was written by {ranks} rank(s) at ZeRO stage {level}, and cannot be taken up "
                     f"by {world_size} at stage {stage}. Go on with --nproc {ranks} --zero-stage {level}, or "
                     f"remove {self.folder} to begin the run anew."
                 )
-            else:
-                return folder, state
+            return folder, state
         return None
 
     def _save(self, engine: Engine, state: TrainingState, log: MetricsLog | None) -> None:
@@ -193,10 +225,9 @@ class Checkpoints:
 
     def _fill(self, engine: Engine, state: TrainingState, log: MetricsLog | None) -> None:
         """Write the files of this rank."""
-        rank, world_size = group.rank(), group.world_size()
         engine.save(self._beside)
         with _writing():
-            torch.save(random_state(), self._beside / _random_file(rank))
+            torch.save(random_state(), self._beside / _random_file(group.rank()))
             if log is None:
                 return
             if state.weights:
@@ -204,15 +235,13 @@ class Checkpoints:
             shutil.copyfile(log.path, self._beside / _METRICS)
             if state.fitted is not None:
                 torch.save(tuple(state.fitted), self._beside / _FITTED)
-            counts = {"step": state.step, "best": state.best}
-            description = {
-                "progress": counts,
-                "time": time.strftime("%Y-%m-%d %H:%M"),
-                "seconds": self.seconds,
-                "ranks and ZeRO stage": [world_size, engine.stage],
-                "provenance": self.provenance,
-            }
-            write_json(self._beside / _STATE, description)
+            saved = SavedState(
+                best=state.best,
+                time=time.strftime("%Y-%m-%d %H:%M"),
+                zero_stage=engine.stage,
+                run=self.about.after(self.seconds, state.step),
+            )
+            write_json(self._beside / _STATE, saved.model_dump(mode="json"))
 
     def _finish(self, place: Path) -> None:
         with _writing():

@@ -15,6 +15,10 @@ from lbkd.contracts.losses import LossContract
 from lbkd.criterions import registry as criterions
 from lbkd.distributed import collectives, group
 from lbkd.distributed.device import compute_dtype, current_device
+from lbkd.engine.deepspeed_config import deepspeed_config
+from lbkd.engine.division import Division
+from lbkd.engine.engine import Engine
+from lbkd.engine.optimizer import learning_rate_factor
 from lbkd.errors import LbkdError
 from lbkd.features.prefetch import prefetched
 from lbkd.models.masked import MaskedSpanModel, masked_logits
@@ -23,11 +27,8 @@ from lbkd.progress import Listener
 from lbkd.tracking.metrics_log import MetricsLog
 from lbkd.tracking.telling import Tracking
 from lbkd.training.checkpoints import Checkpoints, TrainingState
-from lbkd.training.deepspeed_config import deepspeed_config
-from lbkd.training.engine import Engine
 from lbkd.training.meter import Meter
-from lbkd.training.micro_batches import Division, Material, MicroBatch, StepBatches, step_batches
-from lbkd.training.optimizer import learning_rate_factor
+from lbkd.training.micro_batches import Material, MicroBatch, StepBatches, step_batches
 from lbkd.training.schedule import Schedule
 from lbkd.workspace import write_json
 

@@ -10,9 +10,9 @@ import torch
 from lbkd.criterions import Loss
 from lbkd.distributed import collectives
 from lbkd.distributed.device import current_device
+from lbkd.engine.engine import Engine
 from lbkd.features.tokens import Ints
 from lbkd.models.flops import encoder_shape, head_flops, matmul_peak, matrix_weights, training_flops
-from lbkd.training.engine import Engine
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

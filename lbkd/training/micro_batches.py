@@ -1,7 +1,6 @@
 """Global batches cut into the micro-batches of one rank, made ready on the host."""
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lbkd.config import TrainingSettings
 from lbkd.criterions import Criterion
+from lbkd.engine.division import Division
 from lbkd.features.batches import Batch, collate, pinned, share
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.tokens import Ints
@@ -30,25 +29,6 @@ class Material:
     teachers: TeacherLogits | None = None
     masked: MaskedStream | None = None
     """Windows with masked phrases, for tasks that mask some."""
-
-
-class Division(NamedTuple):
-    """How the windows of a global batch are divided, and which part is this rank's."""
-
-    rank: int
-    world_size: int
-    gradient_accumulation_steps: int
-
-    @classmethod
-    def of(cls, training: TrainingSettings, rank: int, world_size: int) -> "Division":
-        """The division of a rank, with as few micro-batches as the settings allow."""
-        micro_batch_size = training.micro_batch_size or training.batch_size
-        return cls(rank, world_size, math.ceil(training.batch_size / (world_size * micro_batch_size)))
-
-    @property
-    def micro_batches(self) -> int:
-        """Micro-batches that all ranks together make of a global batch."""
-        return self.world_size * self.gradient_accumulation_steps
 
 
 class MicroBatch(NamedTuple):

@@ -13,6 +13,8 @@ from lbkd.contracts.parameters import refuse_parameters
 from lbkd.contracts.tasks import check_label, check_teachers_are_used, checked_pairs, checked_teachers
 from lbkd.criterions import Criterion
 from lbkd.distributed.device import compute_dtype
+from lbkd.engine.deepspeed_file import DeepSpeedFile
+from lbkd.engine.division import Division
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.selection import selection_set
@@ -21,9 +23,7 @@ from lbkd.models.run_folder import FinishedRun, read_run
 from lbkd.project import Project
 from lbkd.registry import Registry
 from lbkd.tasks import Masking, Task, Teacher
-from lbkd.training.deepspeed_file import DeepSpeedFile
 from lbkd.training.masking import masking_of, masking_provenance, without_place
-from lbkd.training.micro_batches import Division
 from lbkd.weighting import Weighting
 from lbkd.workspace import differences, file_hash, fingerprint
 
@@ -226,11 +226,13 @@ class Run:
     def changed(self, provenance: dict[str, Any]) -> str | None:
         """Names of what differs from the provenance in the run folder; None without a finished run.
 
+        A checkpoint's model is no finished run.
+
         Raises:
             DataError: see `read_run`.
         """
         found = read_run(self.folder)
-        return None if found is None else differences(found.provenance, provenance)
+        return None if found is None or found.step else differences(found.provenance, provenance)
 
     def check_replaces_nothing(self) -> None:
         """Refuse to train over a finished run of other settings, unless `overwrite` is set.

@@ -5,7 +5,6 @@ Each writes down what its result depends on; while that is unchanged, it is not 
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,9 @@ from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
 from lbkd.features.windows import window_settings
-from lbkd.models.card import write_card
-from lbkd.models.load import load_span_model, save
+from lbkd.models.load import load_span_model
 from lbkd.models.run_folder import FinishedRun, check_sound, read_run, versions
-from lbkd.models.trimming.restore import cut_again, restore_folder
+from lbkd.models.trimming.restore import cut_again
 from lbkd.project import Project
 from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
@@ -33,9 +31,10 @@ from lbkd.training.loop import Report, TrainingLoop, Weights, seed_everything
 from lbkd.training.masking import masked_stream
 from lbkd.training.micro_batches import Material
 from lbkd.training.run import Components, Run, settings_differences, teacher_run
+from lbkd.training.saving import description, save_model
 from lbkd.training.schedule import Schedule, all_windows
 from lbkd.training.teacher_logits import TeacherLogits
-from lbkd.workspace import file_hash, write_json, write_manifest
+from lbkd.workspace import file_hash, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -72,8 +71,8 @@ def _train_run(run: Run) -> Path:
         return run.folder
     if changed:
         project.listener.note(f"{run.name}: trained again, since {changed} changed")
-    minutes = project.settings.training.checkpoint_minutes
-    checkpoints = Checkpoints(run.folder / "checkpoints", run.name, provenance, minutes, project.listener)
+    about, minutes = description(run, provenance), project.settings.training.checkpoint_minutes
+    checkpoints = Checkpoints(run.folder / "checkpoints", about, minutes, project.listener)
     teachers = _teacher_logits(run)
     seed_everything(project.settings.seed)
     model = _span_model(project)
@@ -88,8 +87,8 @@ def _train_run(run: Run) -> Path:
             report = Report(run.name, numbers, project.listener, tracking)
             weights = _train_model(run, model, teachers, report, checkpoints)
             if project.rank == 0:
-                _save_model(run, model, weights, folder / "model")
-                _about(run, provenance, checkpoints.seconds).write(folder)
+                save_model(run, model, weights, folder / "model")
+                about.after(checkpoints.seconds).write(folder)
         if project.rank == 0:
             shutil.copytree(numbers, folder, dirs_exist_ok=True)
     return run.folder
@@ -124,30 +123,6 @@ def _train_model(
     select = selector(project, run.selection, model) if run.selection is not None else None
     material = Material(project.train_features, run.pairs, run.criterion, teachers, masked)
     return TrainingLoop(model, material, project.settings, report, select, checkpoints).train()
-
-
-def _save_model(run: Run, model: "PreTrainedModel", weights: Weights, folder: Path) -> None:
-    """Write model, tokenizer and card as a plain Hugging Face folder, with the encoder's whole vocabulary."""
-    torch.nn.Module.to(model, "cpu")
-    save(model, run.project.tokenizer, folder, weights)
-    restore_folder(folder, run.project.encoder)
-    write_card(folder, run.name, run.project.train_features.ceilings())
-    write_manifest(folder)
-
-
-def _about(run: Run, provenance: dict[str, Any], seconds: float) -> FinishedRun:
-    return FinishedRun(
-        name=run.name,
-        task=run.components.task,
-        seconds=round(seconds, 1),
-        components=asdict(run.components),
-        seed=run.project.settings.seed,
-        ranks=run.project.world_size,
-        versions=versions(),
-        settings=run.project.settings,
-        provenance=provenance,
-        variant=run.project.variant,
-    )
 
 
 def cache_logits(

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -220,10 +221,46 @@ def test_sigterm_ends_training_with_a_message_and_a_checkpoint(
     assert "Traceback" not in err
     assert out == ""
     assert [path.name for path in (tmp_path / "work" / "runs").iterdir()] == ["baseline"]
-    [checkpoint] = (tmp_path / "work" / "runs" / "baseline" / "checkpoints").iterdir()
+    check_the_checkpoint(tmp_path / "work" / "runs" / "baseline")
+
+
+def check_the_checkpoint(run: Path) -> None:
+    """Two ranks wrote one after at least three steps."""
+    [checkpoint] = (run / "checkpoints").iterdir()
     state = json.loads((checkpoint / "state.json").read_text())
-    assert state["progress"]["step"] == int(checkpoint.name.removeprefix("step-")) >= 3
+    assert state["run"]["step"] == int(checkpoint.name.removeprefix("step-")) >= 3
     assert {path.name for path in checkpoint.glob("random-*")} == {"random-0.pt", "random-1.pt"}
+
+
+@pytest.mark.slow
+def test_control_c_under_the_deepspeed_launcher(tiny_model_folder: Path, tmp_path: Path) -> None:
+    """The terminal's SIGINT reaches the ranks, and then the launcher's SIGINT and SIGTERM."""
+    (tmp_path / "hosts.txt").write_text("localhost slots=2\n")
+    words = train_command(tiny_model_folder, tmp_path / "work", "--set", "training.epochs=10000")
+    alone = ["--no_ssh", "--node_rank", "0", "--master_addr", "127.0.0.1"]
+    launcher = [sys.executable, "-c", "from deepspeed.launcher.runner import main; main()"]
+    process = subprocess.Popen(
+        [*launcher, "--hostfile", "hosts.txt", *alone, "--module", "lbkd_cli", *words],
+        env={**environment(), "DS_ACCELERATOR": "cpu"},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=hear_signals,
+        start_new_session=True,
+    )
+    try:
+        until = time.monotonic() + 180
+        while steps_logged(tmp_path / "work" / "runs") < 3 and time.monotonic() < until:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        out, _ = process.communicate(timeout=180)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert out.count("stopped; finished steps are kept") == 1, out
+    assert "lbkd" not in "".join(line for line in out.splitlines() if "Error" in line)
+    check_the_checkpoint(tmp_path / "work" / "runs" / "baseline")
 
 
 @pytest.mark.slow

@@ -8,15 +8,15 @@ import torch
 from ranks import Ranks, settings
 
 from lbkd.config import Settings
+from lbkd.engine.deepspeed_config import deepspeed_config
+from lbkd.engine.division import Division
+from lbkd.engine.engine import Engine
 from lbkd.features.batches import collate
 from lbkd.models.load import load_span_model
 from lbkd.models.span import span_logits
 from lbkd.planning.memory_estimate import TrainingShape, activations, estimate_memory
 from lbkd.planning.model_size import KNOWN, ModelSize
 from lbkd.project import Project
-from lbkd.training.deepspeed_config import deepspeed_config
-from lbkd.training.engine import Engine
-from lbkd.training.micro_batches import Division
 
 SMALL = ModelSize.by_formula(2, 8, 2, vocabulary=1000, rows=10)
 CPU = TrainingShape(

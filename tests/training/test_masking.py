@@ -11,12 +11,12 @@ from ranks import Ranks, furthest, settings
 
 from lbkd import tasks
 from lbkd.config import Settings
+from lbkd.engine.optimizer import parameter_groups
 from lbkd.errors import ConfigError, DataError, LbkdError
 from lbkd.project import Project
 from lbkd.tasks import Masking
 from lbkd.training import meter
 from lbkd.training.masking import MaskedStream, masked_stream, masking_of
-from lbkd.training.optimizer import parameter_groups
 from lbkd.training.run import Components
 from lbkd.training.steps import run_all, train
 from lbkd.workspace import read_json

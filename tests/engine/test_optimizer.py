@@ -6,8 +6,8 @@ import torch
 from ranks import settings, trained
 
 from lbkd.config import TrainingSettings
+from lbkd.engine.optimizer import ClippingAdamW, Skips, learning_rate_factor, parameter_groups
 from lbkd.models.load import load_span_model
-from lbkd.training.optimizer import ClippingAdamW, Skips, learning_rate_factor, parameter_groups
 
 
 def parameters() -> list[torch.nn.Parameter]:

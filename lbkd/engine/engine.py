@@ -7,6 +7,8 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +18,8 @@ import torch.distributed as dist
 from lbkd.config import TrainingSettings
 from lbkd.distributed import group
 from lbkd.distributed.device import current_device
+from lbkd.engine.optimizer import ClippingAdamW, Skips, parameter_groups
 from lbkd.errors import ConfigError, LbkdError, reason_of
-from lbkd.training.optimizer import ClippingAdamW, Skips, parameter_groups
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from lbkd.models.masked import MaskedSpanModel
 
 _TAG = "deepspeed"  # the folder of its files in a checkpoint
+_SAFE_LOAD = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+"""Variable that keeps torch from running what a pickle holds, which DeepSpeed's converter asks for."""
 
 
 class Engine:
@@ -33,7 +37,7 @@ class Engine:
     Args:
         model: in fp32; moved to this rank's device. Parameters that need no gradient are not trained.
         training: optimizer settings.
-        config: see `lbkd.training.deepspeed_config`.
+        config: see `lbkd.engine.deepspeed_config`.
         learning_rate_factor: optimizer step -> factor on the peak learning rate.
 
     Raises:
@@ -166,14 +170,43 @@ class Engine:
         gc.collect()
 
 
+def saved_weights(folder: Path, stage: int) -> dict[str, torch.Tensor]:
+    """The full weights in fp32 of what `Engine.save` wrote, on any number of ranks.
+
+    Args:
+        folder: the folder that `save` was given.
+        stage: ZeRO stage of the engine that wrote it.
+    """
+    if stage < 3:
+        weights: dict[str, torch.Tensor] = _read(str(folder / _TAG / "mp_rank_00_model_states.pt"))["module"]
+        return weights
+    import_deepspeed()
+    from deepspeed.utils import zero_to_fp32
+
+    former = os.environ.get(_SAFE_LOAD)
+    os.environ[_SAFE_LOAD] = "1"
+    try:
+        with torch.serialization.safe_globals(_kept_types()), redirect_stdout(StringIO()):
+            return dict(zero_to_fp32.get_fp32_state_dict_from_zero_checkpoint(str(folder), _TAG))
+    finally:
+        os.environ.pop(_SAFE_LOAD)
+        os.environ.update({} if former is None else {_SAFE_LOAD: former})
+
+
 def _read(path: str, map_location: Any = None) -> Any:
     """Load tensors and plain values from a pickle, and nothing else that a pickle might make."""
+    with torch.serialization.safe_globals(_kept_types()):
+        return torch.load(path, map_location=map_location, weights_only=True)
+
+
+def _kept_types() -> list[Any]:
+    """Types of DeepSpeed's values in its checkpoints."""
+    import_deepspeed()
     from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
     from deepspeed.runtime.zero.config import ZeroStageEnum
     from deepspeed.utils.tensor_fragment import fragment_address
 
-    with torch.serialization.safe_globals([DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]):
-        return torch.load(path, map_location=map_location, weights_only=True)
+    return [DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]
 
 
 def check_config(config: dict[str, Any]) -> None:

@@ -6,10 +6,10 @@ import torch
 
 from lbkd.config import RuntimeSettings, TrainingSettings
 from lbkd.distributed.device import compute_dtype
+from lbkd.engine.deepspeed_file import DeepSpeedFile
+from lbkd.engine.division import Division
 from lbkd.errors import ConfigError
 from lbkd.settings import merge
-from lbkd.training.deepspeed_file import DeepSpeedFile
-from lbkd.training.micro_batches import Division
 
 
 def deepspeed_config(

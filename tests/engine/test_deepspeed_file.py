@@ -8,12 +8,12 @@ import pytest
 from ranks import settings, trained
 
 from lbkd.config import RuntimeSettings, TrainingSettings
+from lbkd.engine.deepspeed_config import deepspeed_config, zero_stage
+from lbkd.engine.deepspeed_file import AGREEING, REFUSED, TAKEN, UNUSED, DeepSpeedFile
+from lbkd.engine.division import Division
 from lbkd.errors import ConfigError
 from lbkd.project import Project
 from lbkd.training.check import check_deepspeed
-from lbkd.training.deepspeed_config import deepspeed_config, zero_stage
-from lbkd.training.deepspeed_file import AGREEING, REFUSED, TAKEN, UNUSED, DeepSpeedFile
-from lbkd.training.micro_batches import Division
 
 AUTO = "auto"
 ADAMW = {"type": "AdamW", "params": {"lr": AUTO, "betas": AUTO, "eps": AUTO, "weight_decay": AUTO}}

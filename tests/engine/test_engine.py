@@ -16,12 +16,12 @@ from torch.profiler import profile
 from lbkd.config import RuntimeSettings, TrainingSettings
 from lbkd.criterions import Criterion, Loss, registry
 from lbkd.distributed import group
+from lbkd.engine.deepspeed_config import deepspeed_config
+from lbkd.engine.division import Division
+from lbkd.engine.engine import Engine
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.models.load import load_span_model
 from lbkd.training import loop
-from lbkd.training.deepspeed_config import deepspeed_config
-from lbkd.training.engine import Engine
-from lbkd.training.micro_batches import Division
 
 
 def config(world: int = 1, parts: int = 1, own: Any = None, path: Path | None = None, **runtime: Any) -> Any:
@@ -185,9 +185,9 @@ from pathlib import Path
 import torch
 from lbkd.config import RuntimeSettings, TrainingSettings
 from lbkd.distributed import group
-from lbkd.training.engine import Engine, import_deepspeed
-from lbkd.training.deepspeed_config import deepspeed_config
-from lbkd.training.micro_batches import Division
+from lbkd.engine.engine import Engine, import_deepspeed
+from lbkd.engine.deepspeed_config import deepspeed_config
+from lbkd.engine.division import Division
 
 
 def two_steps():

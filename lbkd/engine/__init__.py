@@ -1,0 +1,1 @@
+"""A model under DeepSpeed: engine, optimizer, and DeepSpeed's configuration."""

@@ -1,0 +1,88 @@
+"""A run folder made of a checkpoint: a training that is not finished is scored and asked as a run."""
+
+from pathlib import Path
+from typing import Any
+
+from lbkd.engine.engine import saved_weights
+from lbkd.errors import ConfigError, DataError, LbkdError
+from lbkd.models.load import load_span_model
+from lbkd.models.masked import MaskedSpanModel
+from lbkd.models.run_folder import read_run
+from lbkd.project import Project
+from lbkd.training.checkpoints import SavedState, read_checkpoint
+from lbkd.training.run import Components, Run
+from lbkd.training.saving import save_model
+from lbkd.workspace import differences
+
+
+def checkpoint_run(project: Project, name: str, step: int) -> Path:
+    """The folder `runs/<name>.step-<step>`, made of a checkpoint where it is not there yet.
+
+    The model has the weights after that step, also where a training selects among its weights. Every rank
+    calls this.
+
+    Args:
+        project: with the workspace.
+        name: a run that is not finished.
+        step: optimizer steps of the checkpoint.
+
+    Raises:
+        ConfigError: no such checkpoint, or its encoder or tokenizer has changed since.
+        DataError: the checkpoint is damaged, or of another version of lbkd.
+        LbkdError: the training has gone on meanwhile, and removed the checkpoint.
+    """
+    runs = project.settings.workspace / "runs"
+    folder, made = runs / name / "checkpoints" / f"step-{step}", runs / f"{name}.step-{step}"
+    with project.locked(made):
+        if read_run(made) is None:
+            _make(project, folder, made)
+    return made
+
+
+def _make(project: Project, folder: Path, made: Path) -> None:
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} does not exist. {_others(folder.parent)}")
+    try:
+        saved = read_checkpoint(folder)
+        weights = saved_weights(folder, saved.zero_stage)
+    except FileNotFoundError as error:
+        raise LbkdError(f"{folder} was removed meanwhile; the training went on. Take a newer one.") from error
+    except DataError as error:
+        raise DataError(f"{folder}: {error}. {_others(folder.parent)}") from error
+    run = _run(project, saved)
+    if changed := differences(_of_the_model(saved.run.provenance), _of_the_model(_now(run))):
+        raise ConfigError(f"{folder} cannot be used, since {changed} changed.")
+    model = load_span_model(run.project.encoder, run.project.settings.model.trust_remote_code)
+    if run.masking is not None:
+        weights = MaskedSpanModel.span_weights(weights)
+    with project.replacing(made) as new:
+        if project.rank == 0:
+            save_model(run, model, weights, new / "model")
+            saved.run.write(new)
+
+
+def _run(project: Project, saved: SavedState) -> Run:
+    """The run that wrote a checkpoint, by the settings that it was started with."""
+    about = saved.run
+    settings = about.settings.model_copy(update={"workspace": project.settings.workspace})
+    own = Project(settings, project.listener)
+    own.variant = about.variant
+    return Run.of(own, Components(**about.components), about.name)
+
+
+def _now(run: Run) -> dict[str, Any]:
+    own = run.project
+    return {**run.settings_provenance(), "model.commit": own.commit, "tokenizer": own.tokenizer_hash}
+
+
+def _of_the_model(provenance: dict[str, Any]) -> dict[str, Any]:
+    """The entries that decide which model the weights belong to."""
+    return {name: value for name, value in provenance.items() if name.startswith(("model.", "tokenizer"))}
+
+
+def _others(checkpoints: Path) -> str:
+    """A sentence that names the steps of the checkpoints that there are."""
+    steps = sorted(int(path.name.removeprefix("step-")) for path in checkpoints.glob("step-*"))
+    if steps:
+        return f"Checkpoints of this run: {', '.join(map(str, steps))}."
+    return "A run has checkpoints while it is trained; a finished one is the model itself."
