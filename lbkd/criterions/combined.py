@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lbkd.criterions import Criterion, Loss
+from lbkd.criterions.jsd import Jsd
 from lbkd.criterions.kd import Kd
+from lbkd.criterions.logit_mse import LogitMse
 from lbkd.criterions.nll import Nll
+from lbkd.criterions.reverse_kl import ReverseKl
 
 if TYPE_CHECKING:
     from lbkd.features.batches import Batch
@@ -19,16 +22,24 @@ class Combined(Criterion):
     Args:
         nll_weight: lambda 1.
         kd_weight: lambda 2.
-        temperature: tau of the KD part; NLL's is 1.
+        temperature: tau of the KD part, but for `logit-mse`, which has none; NLL's is 1.
+        kd: criterion of the KD part; the paper's is `kd`.
     """
 
     needs_teachers = True
 
-    def __init__(self, nll_weight: float = 0.5, kd_weight: float = 0.5, temperature: float = 2.0) -> None:
+    def __init__(
+        self,
+        nll_weight: float = 0.5,
+        kd_weight: float = 0.5,
+        temperature: float = 2.0,
+        kd: Literal["kd", "jsd", "reverse-kl", "logit-mse"] = "kd",
+    ) -> None:
         self.nll_weight = nll_weight
         self.kd_weight = kd_weight
         self.nll = Nll()
-        self.kd = Kd(temperature)
+        softened = {"kd": Kd, "jsd": Jsd, "reverse-kl": ReverseKl}
+        self.kd = softened[kd](temperature) if kd in softened else LogitMse()
 
     def __call__(self, student: SpanLogits, batch: Batch, teachers: SpanLogits | None) -> Loss:
         nll = self.nll(student, batch, None)

@@ -35,9 +35,12 @@ class Kd(Criterion):
     def __call__(self, student: SpanLogits, batch: Batch, teachers: SpanLogits | None) -> Loss:
         if teachers is None:
             raise ConfigError("distillation needs teachers: use a task that has some, such as 'distill'.")
-        start = soft_cross_entropy(student.start, teachers.start, self.temperature)
-        loss = start + soft_cross_entropy(student.end, teachers.end, self.temperature)
+        loss = self.between(student.start, teachers.start) + self.between(student.end, teachers.end)
         return Loss(loss, {"kd": loss.detach()})
+
+    def between(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """The loss of starts or of ends, (B, L) logits, -inf at padding; a mean over examples."""
+        return soft_cross_entropy(student, teacher, self.temperature)
 
 
 def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
