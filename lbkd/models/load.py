@@ -1,7 +1,7 @@
 """Pretrained encoders and trained span models, as plain Hugging Face folders."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,11 @@ def has_span_head(config: "PreTrainedConfig") -> bool:
 
 
 def load_span_model(
-    name: str, trust: bool = False, dropout: float | None = None, device: torch.device | str = "cpu"
+    name: str,
+    trust: bool = False,
+    dropout: float | None = None,
+    device: torch.device | str = "cpu",
+    layers: int | Sequence[int] | None = None,
 ) -> "PreTrainedModel":
     """A model with start and end logits, in float32; the head is new (random) if the folder has none.
 
@@ -97,13 +101,15 @@ def load_span_model(
         trust: run Python code that comes with a hub model.
         dropout: replaces every dropout probability of the model's config, unless None.
         device: the device of the loaded model.
+        layers: layers of the encoder to keep, see `chosen_layers`; None: all.
 
     Raises:
-        ConfigError: a folder or hub model that is missing or that lbkd cannot use.
+        ConfigError: a folder or hub model that is missing or that lbkd cannot use; see `keep_layers`.
     """
     from transformers import AutoModelForQuestionAnswering
 
     from lbkd.models.attention import fused_attention
+    from lbkd.models.layers import keep_layers
 
     config = load_config(name, trust)
     if dropout is not None:
@@ -120,6 +126,8 @@ def load_span_model(
             f"model {name!r}: {config.model_type} has no word vectors, which lbkd freezes, trims and counts. "
             "Name a model with a vocabulary, such as XLM-R, multilingual BERT or e5-small."
         ) from error
+    if layers is not None:
+        model = keep_layers(model, layers)
     fused_attention(model)
     exact_head(model)
     torch.nn.Module.to(model, device)

@@ -105,10 +105,11 @@ class Estimator:
         workload = self._workload(job.pairs)
         read = workload.read
         epoch = self.texts.epoch(job.pairs, self.settings.training.question_languages_per_example)
-        flops = self.model_size.flops(read.tokens, read.squares)
+        size = self.model_size.of_layers(job.layers)
+        flops = size.flops(read.tokens, read.squares)
         if job.masked_share:  # each step reads as many masked windows in addition
             frozen = self.settings.training.freeze_embeddings
-            flops = 2 * flops + job.masked_share * read.tokens * self.model_size.head_flops(frozen=frozen)
+            flops = 2 * flops + job.masked_share * read.tokens * size.head_flops(frozen=frozen)
             read = read * 2
         return Cost(
             name=job.name,
@@ -119,7 +120,7 @@ class Estimator:
             tokens=round(read.tokens),
             flops=flops,
             hours=flops / self.speed.training / 3600,
-            gigabytes=4e-9 * self.saved_parameters,
+            gigabytes=4e-9 * (self.saved_parameters - self.model_size.parameters + size.parameters),
         )
 
     def _scoring(self, teacher: Job, distinct: Workload) -> Cost:

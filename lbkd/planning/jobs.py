@@ -7,7 +7,7 @@ from typing import Any
 from lbkd import tasks
 from lbkd.features.dataset import LanguagePair
 from lbkd.project import Project
-from lbkd.training.run import Run
+from lbkd.training.run import Run, teachers_project
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Job:
     pairs: Sequence[LanguagePair]
     """(passage language, question language) that the model learns from."""
     teachers: "Sequence[Job]" = ()
+    layers: int | None = None
+    """Layers of the encoder that are kept; None: all."""
     masked_share: float = 0
     """Share of tokens that are masked, in windows of their own; 0: no masked language modelling."""
     done: bool = False
@@ -57,6 +59,7 @@ def job_of(run: Run, at_hand: bool) -> Job:
         name=run.folder.name,
         pairs=run.pairs,
         teachers=[job_of(teacher, at_hand) for teacher in run.teacher_runs().values()],
+        layers=_kept(run.project),
         masked_share=run.masking.rate if run.masking else 0,
         done=at_hand and run.done(),
         scored=at_hand and manifest.exists(),
@@ -73,8 +76,14 @@ def _job(project: Project, name: str, task: tasks.Task) -> Job:
         name=project.run_folder(name, task.label).name,
         pairs=task.pairs(corpus.languages, corpus.source),
         teachers=[
-            _job(project.seeded(teacher.seed), teacher.task, kinds[teacher.task](**teacher.options))
+            _job(teachers_project(project, teacher), teacher.task, kinds[teacher.task](**teacher.options))
             for teacher in teachers
         ],
+        layers=_kept(project),
         masked_share=masking.rate if masking else 0,
     )
+
+
+def _kept(project: Project) -> int | None:
+    layers = project.settings.model.layers
+    return len(layers) if isinstance(layers, tuple) else layers

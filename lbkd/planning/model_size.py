@@ -1,7 +1,7 @@
 """Sizes of a span model, from which the costs of a run follow; no weights are read."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -82,6 +82,13 @@ class ModelSize:
             word_vectors=word_vectors,
             parameters=weights + vectors + word_vectors + rows * hidden,
         )
+
+    def of_layers(self, layers: int | None) -> "ModelSize":
+        """The sizes of the model with so many of its layers; None: all."""
+        if layers is None:
+            return self
+        gone = round(self.weights * (1 - layers / self.layers))
+        return replace(self, layers=layers, weights=self.weights - gone, parameters=self.parameters - gone)
 
     def flops(self, tokens: float, squares: float) -> float:
         """Floating-point operations of forward and backward passes; arguments as in `training_flops`."""

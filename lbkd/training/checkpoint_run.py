@@ -52,7 +52,8 @@ def _make(project: Project, folder: Path, made: Path) -> None:
     run = _run(project, saved)
     if changed := differences(_of_the_model(saved.run.provenance), _of_the_model(_now(run))):
         raise ConfigError(f"{folder} cannot be used, since {changed} changed.")
-    model = load_span_model(run.project.encoder, run.project.settings.model.trust_remote_code)
+    how = run.project.settings.model
+    model = load_span_model(run.project.encoder, how.trust_remote_code, layers=how.layers)
     if run.masking is not None:
         weights = MaskedSpanModel.span_weights(weights)
     with project.replacing(made) as new:

@@ -287,6 +287,12 @@ def in_a_name(key: str, value: str) -> str:
     return f"{key}={value if _PLAIN.fullmatch(value) else fingerprint(value)[:8]}"
 
 
+def teachers_project(project: Project, teacher: Teacher) -> Project:
+    """The project of a student's teacher, which has its own seed and all layers of the encoder."""
+    model = project.settings.model.model_copy(update={"layers": None})
+    return project.altered(model=model).seeded(teacher.seed)
+
+
 def teacher_run(project: Project, teacher: Teacher) -> Run:
     """The run of a student's teacher, which learns with a plain criterion."""
-    return Run.of(project.seeded(teacher.seed), Components(teacher.task, teacher.options))
+    return Run.of(teachers_project(project, teacher), Components(teacher.task, teacher.options))

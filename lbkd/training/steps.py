@@ -107,7 +107,7 @@ def _teacher_logits(run: Run) -> TeacherLogits | None:
 
 def _span_model(project: Project) -> "PreTrainedModel":
     model = project.settings.model
-    return load_span_model(project.encoder, model.trust_remote_code, model.dropout)
+    return load_span_model(project.encoder, model.trust_remote_code, model.dropout, layers=model.layers)
 
 
 def _train_model(

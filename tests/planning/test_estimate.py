@@ -67,6 +67,19 @@ def test_all_of_the_way_by_hand(tmp_path: Path) -> None:
     assert token_tables(estimator) == pytest.approx(2e-9 * (12 * (200 * 80 + 1000 * 16) + 8 * 1200))
 
 
+def test_a_student_with_half_of_the_layers(tmp_path: Path) -> None:
+    """It costs half as much, and its teachers what they cost."""
+    small, whole = (assumed(tmp_path, **more) for more in ({"model.layers": 6}, {}))
+    costs = (each.costs(jobs_of_all(each.project)) for each in (small, whole))
+    mine, others = ({cost.name: cost for cost in some} for some in costs)
+    layer = 12 * 768**2
+    for name in ("baseline", "distill"):
+        assert mine[name].flops / others[name].flops == pytest.approx(0.5, abs=1e-4)
+        assert others[name].gigabytes - mine[name].gigabytes == pytest.approx(4e-9 * 6 * layer, rel=1e-3)
+    for name in ("branch-mrc.es", "logits of branch-mrc.es"):
+        assert mine[name] == others[name]
+
+
 def test_steps_that_end_within_an_epoch(tmp_path: Path) -> None:
     """75 steps of 32 are three fifths of 4000 windows; 250 are all, twice."""
     some = assumed(tmp_path, **{"training.max_steps": 75})

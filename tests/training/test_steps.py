@@ -8,6 +8,8 @@ from finished_runs import MODELS, STUDENT, Notes, files, half_written, project, 
 
 from lbkd.config import Settings
 from lbkd.errors import ConfigError, DataError
+from lbkd.evaluation.evaluate import evaluate
+from lbkd.models.load import load_span_model
 from lbkd.tasks import Teacher
 from lbkd.training.check import checked_run
 from lbkd.training.run import Components
@@ -236,6 +238,16 @@ def test_teachers_that_differ_in_their_seed(copy: Path, tiny_model_folder: Path)
     assert [json.loads(path.read_text())["seed"] for path in hashes] == [1, 1001]
     stores = [(copy / "logits" / name / "start.u12").read_bytes() for name in ("mix-mrc", "mix-mrc.seed1001")]
     assert len(stores[0]) == len(stores[1]) and stores[0] != stores[1]
+
+
+def test_a_student_with_fewer_layers_than_its_teachers(copy: Path, tiny_model_folder: Path) -> None:
+    small, notes = project(tiny_model_folder, copy, **{"model.layers": 1})
+    run = train_run(checked_run(small, Components.from_settings(small.settings, "distill"), "small"))
+    assert not any("teachers" in note or "branch-mrc" in note for note in notes.notes)  # those that are there
+    model = load_span_model(str(run / "model"))
+    assert model.config.num_hidden_layers == len(model.base_model.encoder.layer) == 1
+    assert len(evaluate(small, run)) == 3
+    assert json.loads((run / "run.json").read_text())["provenance"]["model.layers"] == 1
 
 
 def test_logits_of_a_teacher_that_changed_are_computed_again(copy: Path, tiny_model_folder: Path) -> None:
