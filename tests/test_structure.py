@@ -20,6 +20,7 @@ LAYERS = (
     ("reproduction",),
     ("planning",),
     ("training",),
+    ("serving",),
     ("evaluation", "inference"),
     ("project",),
     ("contracts",),
@@ -92,7 +93,13 @@ def test_no_part_imports_itself_through_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "home"), [("deepspeed", "lbkd/training/engine.py"), ("typer", "cli"), ("rich", "cli")]
+    ("package", "home"),
+    [
+        ("deepspeed", "lbkd/training/engine.py"),
+        ("starlette", "lbkd/serving"),
+        ("typer", "cli"),
+        ("rich", "cli"),
+    ],
 )
 def test_one_home_for_each_framework(package: str, home: str) -> None:
     users = [path for path in FILES if any(name.split(".")[0] == package for name in imported(path))]

@@ -100,6 +100,14 @@ class Answerer:
         found = results(list(given.pairs))
         return found[0] if given.single else found
 
+    def windows(self, **options: Any) -> WindowRule:
+        """The rule by which a call with these options cuts passages into windows.
+
+        Raises:
+            ConfigError: an option that there is not, or one that does not fit the model.
+        """
+        return self._rule(self.options.but(options))
+
     def _results(
         self, options: Options, rule: WindowRule, languages: LanguagePair, pairs: Sequence[Pair]
     ) -> list[Any]:
