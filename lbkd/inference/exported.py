@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from lbkd.errors import DataError
 from lbkd.features.tokens import Template
+from lbkd.inference.pieces import write_pieces
 from lbkd.workspace import damaged, read_json, write_json, write_manifest
 
 DESCRIPTION = "lbkd.json"
@@ -64,8 +65,9 @@ class Exported(BaseModel):
             raise DataError(f"{path}: not written by this version of lbkd; {remedy}") from error
 
     def write(self, folder: Path) -> None:
-        """Write the description, and the manifest of all files that the folder has by then."""
+        """Write the description, what loads the tokenizer fast, and the manifest of the folder's files."""
         write_json(folder / DESCRIPTION, self.model_dump(mode="json"))
+        write_pieces(folder / TOKENIZER)
         write_manifest(folder)
 
 

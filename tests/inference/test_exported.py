@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer, models
 
 from lbkd.errors import DataError
 from lbkd.features.tokens import Template
@@ -18,7 +19,7 @@ def described(**more: object) -> Exported:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "model.onnx").write_bytes(b"network")
-    (tmp_path / "tokenizer.json").write_text("{}")
+    Tokenizer(models.WordLevel({"a": 0}, "a")).save(str(tmp_path / "tokenizer.json"))
     described().write(tmp_path)
     return tmp_path
 
