@@ -1,5 +1,6 @@
 """A minimal export of a span model, for tests of what reads exported folders."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -28,16 +29,17 @@ def export(model: Path, folder: Path) -> Path:
     example = tuple(torch.ones((2, 9), dtype=torch.int64) for _ in names)
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=loaded.longest)}
     folder.mkdir()
-    torch.onnx.export(
-        Network(loaded.reader.model.eval(), names),
-        example,
-        folder / NETWORK,
-        input_names=names,
-        output_names=["start_logits", "end_logits"],
-        dynamic_shapes=((axes,) * len(names),),
-        dynamo=True,
-        verbose=False,
-    )
+    with warnings.catch_warnings(action="ignore"):  # of torch's exporter, about itself
+        torch.onnx.export(
+            Network(loaded.reader.model, names).eval(),
+            example,
+            folder / NETWORK,
+            input_names=names,
+            output_names=["start_logits", "end_logits"],
+            dynamic_shapes=((axes,) * len(names),),
+            dynamo=True,
+            verbose=False,
+        )
     loaded.texts.tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
     windows = loaded.windows
     about = Exported(
