@@ -1,8 +1,9 @@
 """The command `serve`."""
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +20,10 @@ _LIMITS = "Limits"
 
 
 def serve(
-    model: Annotated[str, typer.Argument(help="A run of the workspace, a run folder or a model folder.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="A run of the workspace, or the folder of a run, an exported or another model."),
+    ],
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is all of them.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 is a free one.")] = 8000,
     api_key_file: Annotated[
@@ -75,23 +79,41 @@ def serve(
         seconds=timeout,
     )
     key = read_key(api_key_file) if api_key_file else None
+    load = _loader(model, workspace, trust_remote_code)
+    if key is None and host not in ("127.0.0.1", "::1", "localhost"):
+        err.print(f"everybody who reaches {host} can ask: --api-key-file asks for a key")
+    number = serve_model(load, Path(model).name, Place(host, port), limits, err.print, key, log_texts)
+    raise typer.Exit(128 + number if number else 0)
+
+
+def _loader(model: str, workspace: Path | None, trust_remote_code: bool) -> Callable[[], "Answerer"]:
+    """Loads the model, on the GPU if there is one; for an exported one, without torch.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
+    from lbkd.inference.exported import is_exported
+
+    if is_exported(model):
+        return lambda: _answerer(model)
     given = {"workspace": workspace, "model.trust_remote_code": trust_remote_code or None}
     settings = make_settings(given, None)
     from lbkd.models.run_folder import model_folder
 
-    folder, trust = model_folder(model, settings.workspace), settings.model.trust_remote_code
+    folder = model_folder(model, settings.workspace)
 
     def load() -> "Answerer":
         from torch.cuda import is_available
 
-        from lbkd.inference import Answerer
+        return _answerer(folder, "cuda" if is_available() else "cpu", settings.model.trust_remote_code)
 
-        return Answerer(folder, "cuda" if is_available() else "cpu", trust)
+    return load
 
-    if key is None and host not in ("127.0.0.1", "::1", "localhost"):
-        err.print(f"everybody who reaches {host} can ask: --api-key-file asks for a key")
-    number = serve_model(load, Path(folder).name, Place(host, port), limits, err.print, key, log_texts)
-    raise typer.Exit(128 + number if number else 0)
+
+def _answerer(*arguments: Any) -> "Answerer":
+    from lbkd.inference import Answerer
+
+    return Answerer(*arguments)
 
 
 def add_to(app: typer.Typer) -> None:
