@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo quick test test-quick lint bench install apertium clean
+.PHONY: help demo quick test test-quick lint bench install apertium chromium clean
 
 # A file's tests share models that the file makes, so they stay together; each process has one thread of its own.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -38,7 +38,7 @@ install: $(VENV)/installed ## Make the virtual environment
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,xlm,tensorboard,mlflow,wandb,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,onnx,xlm,tensorboard,mlflow,wandb,serve,dev]'
 	@touch $@
 
 $(VENV)/bench: $(VENV)/installed
@@ -48,6 +48,10 @@ $(VENV)/bench: $(VENV)/installed
 apertium: ## Install Apertium with English and Spanish, which tests of translations need (Debian, Ubuntu; as root)
 	apt-get update --quiet
 	apt-get install --quiet --yes --no-install-recommends apertium apertium-eng-spa
+
+chromium: ## Install Chromium, which tests of the page need (Debian, Ubuntu; as root)
+	apt-get update --quiet
+	apt-get install --quiet --yes --no-install-recommends chromium chromium-driver fonts-noto-core fonts-noto-cjk
 
 clean: ## Remove the virtual environment and what tests and tools left behind
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

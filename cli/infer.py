@@ -24,6 +24,7 @@ from .running import running
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
+    from lbkd.inference import Answerer
 
 
 @with_settings
@@ -119,7 +120,10 @@ def score(
 
 
 def predict(
-    model: Annotated[str, typer.Option(help="A run of the workspace, a run folder or a model folder.")],
+    model: Annotated[
+        str,
+        typer.Option(help="A run of the workspace, or the folder of a run, an exported or another model."),
+    ],
     question: Annotated[str | None, typer.Option(help="The question.")] = None,
     passage: Annotated[str | None, typer.Option(help="The passage that may hold the answer.")] = None,
     file: Annotated[
@@ -149,17 +153,7 @@ def predict(
     if [question, passage].count(None) != (0 if file is None else 2):
         raise ConfigError("predict needs either --question and --passage, or --file.")
     asked = [_asked(question, passage, "--question and --passage")] if file is None else _questions(file)
-    given = {"workspace": workspace, "model.trust_remote_code": trust_remote_code or None}
-    settings = make_settings(given, None)
-    from lbkd.models.run_folder import model_folder
-
-    folder = model_folder(model, settings.workspace)
-    from torch.cuda import is_available
-
-    from lbkd.inference import Answerer
-
-    device, trust = "cuda" if is_available() else "cpu", settings.model.trust_remote_code
-    answerer = Answerer(folder, device, trust)
+    answerer = _answerer(model, workspace, trust_remote_code)
     found = answerer(
         asked, top_k=top_k, handle_impossible_answer=no_answer, lang=lang, question_lang=question_lang
     )
@@ -181,6 +175,23 @@ def predict(
     else:
         for best in answers:
             print_json(best, indent=None)
+
+
+def _answerer(model: str, workspace: Path | None, trust_remote_code: bool) -> "Answerer":
+    """The model on the GPU, if there is one; for an exported one, neither settings nor torch are imported."""
+    from lbkd.inference import Answerer
+    from lbkd.inference.exported import is_exported
+
+    if is_exported(model):
+        return Answerer(model)
+    given = {"workspace": workspace, "model.trust_remote_code": trust_remote_code or None}
+    settings = make_settings(given, None)
+    from torch.cuda import is_available
+
+    from lbkd.models.run_folder import model_folder
+
+    device = "cuda" if is_available() else "cpu"
+    return Answerer(model_folder(model, settings.workspace), device, settings.model.trust_remote_code)
 
 
 def _questions(file: Path) -> list[dict[str, str]]:

@@ -21,6 +21,7 @@ LAYERS = (
     ("planning",),
     ("training",),
     ("engine",),
+    ("serving",),
     ("evaluation", "inference"),
     ("project",),
     ("contracts",),
@@ -93,7 +94,13 @@ def test_no_part_imports_itself_through_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "home"), [("deepspeed", "lbkd/engine/engine.py"), ("typer", "cli"), ("rich", "cli")]
+    ("package", "home"),
+    [
+        ("deepspeed", "lbkd/engine/engine.py"),
+        ("starlette", "lbkd/serving"),
+        ("typer", "cli"),
+        ("rich", "cli"),
+    ],
 )
 def test_one_home_for_each_framework(package: str, home: str) -> None:
     users = [path for path in FILES if any(name.split(".")[0] == package for name in imported(path))]

@@ -3,19 +3,24 @@
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from lbkd.evaluation.decode import Decoded
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+    from tokenizers import Tokenizer
 
 Words = Sequence[tuple[int, int]]
 """First character of each word of a passage, and one past its last."""
 
 
 def result(
-    found: Decoded, passage: str, top_k: int, impossible: bool = False, words: Words | None = None
+    found: Decoded,
+    passage: str,
+    top_k: int,
+    impossible: bool = False,
+    words: Words | None = None,
+    temperature: float = 1.0,
 ) -> Any:
     """The best answer as a dictionary where `top_k` is 1, otherwise a list of the `top_k` best.
 
@@ -25,6 +30,7 @@ def result(
         top_k: most answers to return.
         impossible: whether "no answer" is one of the answers.
         words: words to which answers are extended; answers that become one have their scores added up.
+        temperature: that of the answers' probabilities, see `Decoding`.
     """
     answers: dict[tuple[int, int], dict[str, Any]] = {}
     for a in found.answers:
@@ -35,17 +41,21 @@ def result(
             place["score"] += a.probability
     if impossible:
         best = found.answers[0].probability
-        nothing = math.exp(min(0.0, found.no_answer + math.log(best))) if best else 1.0
+        nothing = math.exp(min(0.0, found.no_answer / temperature + math.log(best))) if best else 1.0
         answers[0, 0] = {"score": nothing, "start": 0, "end": 0, "answer": ""}
     ranked = sorted(answers.values(), key=lambda answer: -answer["score"])
     return ranked[0] if top_k == 1 else ranked[:top_k]
 
 
-def words_of(passage: str, tokenizer: "PreTrainedTokenizerBase") -> Words:
-    """The words that the tokenizer cuts into pieces; for a slow tokenizer, what white space separates."""
-    if not tokenizer.is_fast:
+def words_of(passage: str, backend: "Tokenizer | None") -> Words:
+    """The words that a fast tokenizer cuts into pieces; for a slow one, what white space separates.
+
+    Args:
+        passage: the text.
+        backend: of a fast tokenizer; None for a slow one.
+    """
+    if backend is None:
         return [match.span() for match in re.finditer(r"\S+", passage)]
-    backend = cast("PreTrainedTokenizerFast", tokenizer).backend_tokenizer
     encoding = backend.encode(passage, add_special_tokens=False)
     words: dict[int | None, tuple[int, int]] = {}
     for word, (begin, end) in zip(encoding.word_ids, encoding.offsets, strict=True):

@@ -1,0 +1,1 @@
+"""A model that answers over HTTP, and a page to ask it on."""
