@@ -54,6 +54,8 @@ def test_activations_by_hand() -> None:
     """Three windows of 16 tokens, two layers 8 and 32 wide; 2 heads."""
     alone = activations(SMALL, CPU, 3)
     assert alone == 48 * 2 * (4 * (6 * 8 + 2 * 32) + 8 * 8 + 4 * 16)
+    layer = 4 * (6 * 8 + 2 * 32) + 8 * 8 + 4 * 16
+    assert activations(SMALL, replace(CPU, checkpointed=True), 3) == 48 * (2 * 4 * 8 + 3 * layer)
     dropped = activations(SMALL, replace(CPU, dropout=True), 3)
     assert dropped - alone == 48 * 2 * (2 * 4 * 8 + 12 * 2 * 16)
     assert activations(SMALL, replace(CPU, half_precision=True, dropout=True, gpu=True), 3) == (
