@@ -19,7 +19,7 @@ LAYERS = (
     ("api",),
     ("reproduction",),
     ("planning",),
-    ("training",),
+    ("training", "prediction"),
     ("evaluation", "inference"),
     ("project",),
     ("contracts",),
