@@ -20,6 +20,7 @@ LAYERS = (
     ("reproduction",),
     ("planning",),
     ("training", "prediction"),
+    ("calibration",),
     ("evaluation", "inference"),
     ("project",),
     ("contracts",),

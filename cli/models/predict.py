@@ -45,8 +45,13 @@ def predict(
     no_answer: Annotated[
         bool, typer.Option("--no-answer", help="Count 'no answer' among the possible answers.")
     ] = False,
+    min_score: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Least score of an answer; below it, the answer is empty."),
+    ] = None,
     lang: Annotated[
-        str | None, typer.Option(help="Language of the passages, for models with language embeddings (XLM).")
+        str | None,
+        typer.Option(help="Language of the passages, for models calibrated by language or with embeddings."),
     ] = None,
     question_lang: Annotated[
         str | None, typer.Option(help="Language of the questions. \\[default: --lang]")
@@ -55,7 +60,9 @@ def predict(
     trust_remote_code: TrustRemoteCode = False,
     json: Json = False,
 ) -> None:
-    """Answer questions: text, probability and character offsets of the best answers.
+    """Answer questions: text, score and character offsets of the best answers.
+
+    The score of a calibrated model is the probability that the answer is right (`lbkd calibrate`).
 
     With --file, each question gives one JSON line: its id (or number) and its answers, best first.
 
@@ -75,6 +82,7 @@ def predict(
     options = {
         "top_k": top_k,
         "handle_impossible_answer": no_answer,
+        "min_score": min_score,
         "lang": lang,
         "question_lang": question_lang,
     }

@@ -32,6 +32,8 @@ class Decoding:
     """Answers to keep of each pair."""
     impossible: bool = False
     """Count "no answer" among the possibilities when probabilities are computed."""
+    temperature: float = 1.0
+    """Divides scores where probabilities are computed: above 1, they are nearer to each other."""
     dtype: torch.dtype = torch.float32
     """Precision of the forward pass."""
 
@@ -58,7 +60,8 @@ def answer(
     batches = (collate(features, own) for own in by_tokens(ids, features.lengths(ids), decoding.batch_tokens))
 
     def spans(logits: SpanLogits, batch: Batch) -> Tensor:
-        return best_spans(logits, batch, features, decoding.n_best, decoding.max_answer_tokens).packed()
+        how = decoding.n_best, decoding.max_answer_tokens, decoding.temperature
+        return best_spans(logits, batch, features, *how).packed()
 
     found, passages, done = [], {}, 0
     with closing(forward_passes(model, batches, spans, decoding.dtype)) as passes:
@@ -68,7 +71,7 @@ def answer(
                 passages[int(pair)] = features.passage_text(batch.windows, n)
             done += len(batch.windows.feature)
             progress(done, len(ids))
-    return merge(found, passages, decoding.n_best, decoding.impossible)
+    return merge(found, passages, decoding.n_best, decoding.impossible, decoding.temperature)
 
 
 def answers_by_question(

@@ -81,7 +81,12 @@ class Candidates:
 
 
 def best_spans(
-    logits: SpanLogits, batch: Batch, features: FeatureSet, n_best: int, max_answer_tokens: int
+    logits: SpanLogits,
+    batch: Batch,
+    features: FeatureSet,
+    n_best: int,
+    max_answer_tokens: int,
+    temperature: float = 1.0,
 ) -> BestSpans:
     """The `n_best` spans of each window; computed on the logits' device, without waiting for the device.
 
@@ -102,9 +107,13 @@ def best_spans(
 
     score, first, last = _best(start, end, n_best, max_answer_tokens)
     top = end.amax(1, keepdim=True).clamp(min=torch.finfo(end.dtype).min)
-    likely = (end - top).double().exp()[:, None]  # with a channel: without one, no batch may be empty
+    likely = ((end - top).double() / temperature).exp()[
+        :, None
+    ]  # with a channel: without one, no batch may be empty
     ends = torch.nn.functional.avg_pool1d(likely, max_answer_tokens, 1)[:, 0] * max_answer_tokens
-    mass = (start + top + ends.log()).logsumexp(1).maximum(score[:, 0])  # ends far below the top sum to 0
+    mass = (
+        ((start + top) / temperature + ends.log()).logsumexp(1).maximum(score[:, 0] / temperature)
+    )  # ends far below the top sum to 0
     return BestSpans(score, first, last, null=logits.start[:, :1] + logits.end[:, :1], mass=mass[:, None])
 
 
@@ -158,7 +167,11 @@ def _ranks(scores: Tensor) -> Tensor:
 
 
 def merge(
-    found: Iterable[Candidates], passages: dict[int, str], n_best: int, impossible: bool = False
+    found: Iterable[Candidates],
+    passages: dict[int, str],
+    n_best: int,
+    impossible: bool = False,
+    temperature: float = 1.0,
 ) -> dict[int, Decoded]:
     """Join the windows of each pair.
 
@@ -167,6 +180,7 @@ def merge(
         passages: pair -> raw passage, of which answers are slices.
         n_best: number of answers to keep.
         impossible: count "no answer" among the possibilities when probabilities are computed.
+        temperature: that of the candidates' masses.
 
     Returns:
         pair -> its answers. Of equal scores, the answer that begins earlier is first, then the shorter one.
@@ -193,8 +207,8 @@ def merge(
     rank = np.arange(len(order)) - np.searchsorted(owner[order], owner[order])
     order, rank = order[rank < n_best], rank[rank < n_best]
     row = np.searchsorted(pairs, owner[order])
-    totals = np.logaddexp(masses, nulls) if impossible else masses
-    chances = np.exp(score[order] - totals[row])
+    totals = np.logaddexp(masses, nulls / temperature) if impossible else masses
+    chances = np.exp(score[order] / temperature - totals[row])
     answers: list[list[Answer]] = [[] for _ in pairs]
     for n, *span in zip(*(part.tolist() for part in (row, begin[order], end[order], chances)), strict=True):
         answers[n].append(_slice(passages[int(pairs[n])], *span))

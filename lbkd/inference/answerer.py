@@ -10,12 +10,14 @@ from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.corpus.squad import Dataset, Question
 from lbkd.errors import ConfigError
 from lbkd.evaluation.answers import Decoding, answer
+from lbkd.evaluation.no_answer import weighed
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.tokens import Template, takes_language, tokenize
 from lbkd.features.windows import WindowRule
 from lbkd.inference.asked import Pair, asked
 from lbkd.inference.options import Options
 from lbkd.inference.results import result, words_of
+from lbkd.models.calibration import read_calibration
 from lbkd.models.load import language_numbers, load_span_model, load_tokenizer, longest_input
 from lbkd.models.run_folder import trained
 
@@ -53,6 +55,7 @@ class Answerer:
     ) -> None:
         self.options = Options().but(options)
         folder, self.settings, _ = trained(model, trust_remote_code)
+        self.calibration = read_calibration(Path(model))
         self.tokenizer = load_tokenizer(folder, trust_remote_code)
         if isinstance(device, int):
             device = f"cuda:{device}" if device >= 0 else "cpu"
@@ -106,18 +109,21 @@ class Answerer:
         if not pairs:
             return []
         features = self._features(pairs, rule, languages)
-        top_k, impossible = options.top_k, options.handle_impossible_answer
+        temperature, threshold = self._calibrated(options.lang)
+        impossible = options.handle_impossible_answer or threshold is not None
         decoding = Decoding(
             max_answer_tokens=min(options.max_answer_len, rule.max_length),
             batch_tokens=options.batch_size * rule.max_length if options.batch_size else _BATCH_TOKENS,
-            n_best=2 * top_k + (_MERGED if options.align_to_words else 0),
+            n_best=2 * options.top_k + (_MERGED if options.align_to_words else 0),
             impossible=impossible,
+            temperature=temperature,
         )
         found = answer(self.model, features, features.features([languages]), decoding)
         results = []
         for number, (_, passage) in zip(sorted(found), pairs, strict=True):
             words = words_of(passage, self.tokenizer) if options.align_to_words else None
-            results.append(result(found[number], passage, top_k, impossible, words))
+            weights = weighed(found[number], temperature, threshold or 0.0) if impossible else None
+            results.append(result(found[number], passage, options, words, weights))
         return results
 
     def _rule(self, options: Options) -> WindowRule:
@@ -140,14 +146,24 @@ class Answerer:
         step = self.settings.window_step if overlap is None else room - overlap
         return WindowRule(max_length, max_question_tokens, step, self.template.specials)
 
+    def _calibrated(self, language: str | None) -> tuple[float, float | None]:
+        """Temperature and no-answer threshold for a language's passages; 1 and None without calibration."""
+        if self.calibration is None:
+            return 1.0, None
+        return self.calibration.temperature_of(language), self.calibration.no_answer_threshold
+
     def _languages(self, passage: str | None, question: str | None) -> LanguagePair:
         told = takes_language(self.tokenizer) or self.template.languages is not None
-        if not told and (passage or question):
+        calibrated = self.calibration.temperatures if self.calibration else {}
+        if not told and (question or (passage and passage not in calibrated)):
+            calibrated_for = f"; it is calibrated for {', '.join(calibrated)}" if calibrated else ""
             raise ConfigError(
-                f"lang = {passage!r}, question_lang = {question!r}: this model takes no languages; "
-                "leave both out (--lang and --question-lang on the command line)."
+                f"lang = {passage!r}, question_lang = {question!r}: this model takes no languages"
+                f"{calibrated_for}; leave both out (--lang and --question-lang on the command line)."
             )
-        if told and not passage:
+        if not told:
+            return _ANY, _ANY
+        if not passage:
             known = self.template.languages or getattr(self.tokenizer, "lang2id", None) or ()
             raise ConfigError(
                 "lang: this model must be told the language of the passage (--lang on the command line), and "

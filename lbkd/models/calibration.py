@@ -28,7 +28,7 @@ class FittedOn(BaseModel):
 
 
 class Calibration(BaseModel):
-    """By what scores become probabilities that an answer is right; see `lbkd.evaluation.calibration`."""
+    """By what scores become probabilities that an answer is right; see `lbkd.calibration.fit`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     temperature: PositiveFloat
@@ -42,7 +42,7 @@ class Calibration(BaseModel):
     """The model that was calibrated, see `content_of`."""
     fitted_on: FittedOn
     measures: tuple[dict[str, Any], ...] = ()
-    """How far scores were off, before and after: `lbkd.evaluation.calibration.Measured`, a row a language."""
+    """How far scores were off, before and after: `lbkd.calibration.fit.Measured`, a row a language."""
 
     def temperature_of(self, language: str | None) -> float:
         """The temperature for passages in a language."""
@@ -81,4 +81,5 @@ def content_of(folder: Path) -> str:
     listed = read_json(place / MANIFEST)
     if not isinstance(listed, dict) or not listed:
         listed = {path.name: described(path) for path in sorted(place.iterdir()) if path.is_file()}
-    return fingerprint({name: about for name, about in listed.items() if name not in _BESIDE})
+    names = [name for name in listed if name not in _BESIDE and not name.startswith(".")]  # no locks
+    return fingerprint({name: listed[name] for name in names})

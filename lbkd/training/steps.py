@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lbkd import tasks
+from lbkd.calibration.calibrate import calibrate_where_possible
 from lbkd.distributed import collectives
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
@@ -241,6 +242,7 @@ def run_all(project: Project, student: Components) -> list[dict[str, Any]]:
     The student's options are the student's alone: baseline and teachers learn with plain NLL.
     """
     models = [train_run(run) for run in checked_runs(project, student)]
+    calibrate_where_possible(project, models[-1])
     rows = [row for model in models for row in evaluate(project, model)]
     if project.rank == 0:
         write_json(project.settings.workspace / "results.json", rows)
