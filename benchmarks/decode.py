@@ -29,10 +29,13 @@ import numpy as np
 import torch
 
 from benchmarks.common import Row, alternate, corpus, encoder, options, report, seconds
-from lbkd.evaluation.decode import best_spans, candidates, merge
+from lbkd.evaluation.decode import candidates, merge
+from lbkd.evaluation.device_spans import packed_spans, unpacked
 from lbkd.evaluation.metrics import score_predictions
 from lbkd.evaluation.normalize import tokenizer as normalizer
-from lbkd.features.batches import Batch, by_tokens, collate
+from lbkd.evaluation.spans import places
+from lbkd.features.batches import Batch, collate
+from lbkd.features.collate import by_tokens
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.features.windows import WindowSettings
@@ -121,8 +124,9 @@ def ours(given: EvaluationSet) -> tuple[dict[str, str], float, float]:
     cast(Any, normalizer("squad-v1", "en")).cache_clear()
     found, passages = [], {}
     for batch, logits in given.batches:
-        best = best_spans(logits, batch, features, 1, MAX_ANSWER)
-        found.append(candidates(best, batch, features))
+        allowed = places(features, batch.windows, batch.passage_at)
+        best = unpacked(packed_spans(logits, allowed, 1, MAX_ANSWER))
+        found.append(candidates(best, batch.windows, features))
         for n, pair in enumerate(found[-1].pair):
             passages[int(pair)] = features.passage_text(batch.windows, n)
     answers = {

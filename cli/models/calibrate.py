@@ -42,8 +42,9 @@ def calibrate(
 ) -> None:
     """Make a model's scores the probability that an answer is right, and keep that with the model.
 
-    Fits a temperature for each language that has 50 development questions and one for all, and for
-    evaluation.metric=squad-v2 a no-answer threshold. They are never fitted on test questions.
+    Fits a temperature for each language with 50 questions, one for all, and a threshold for squad-v2.
+
+    Test questions are never fitted on.
 
     Example: lbkd calibrate distill.combined.impurity --measure-on test
 

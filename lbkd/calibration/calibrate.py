@@ -26,9 +26,11 @@ from lbkd.evaluation.decode import Decoded
 from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.metrics import score_each
 from lbkd.evaluation.no_answer import weighed
+from lbkd.evaluation.torch_reader import TorchReader
 from lbkd.features.windows import window_settings
 from lbkd.models.calibration import Calibration, FittedOn, content_of, read_calibration
 from lbkd.models.load import load_span_model
+from lbkd.models.run_card import write_run_card
 from lbkd.models.run_folder import trained
 from lbkd.project import Project
 
@@ -127,6 +129,7 @@ def calibrate(
         calibration = calibration.model_copy(update={"measures": rows})
         if project.rank == 0:
             calibration.write(model)
+            write_run_card(model)
         return calibration
 
 
@@ -220,12 +223,12 @@ def _observed(project: Project, model: Path, asked: EvaluationSet) -> dict[str, 
     found = trained(model, project.settings.model.trust_remote_code)
     how, trust = project.settings.evaluation, project.settings.model.trust_remote_code
     network = load_span_model(found.folder, trust, device=current_device())
+    reader = TorchReader(network, compute_dtype(project.settings.runtime.precision))
     features = project.test_features(asked.corpus, found.folder, window_settings(found.settings))
     decoding = Decoding(
         how.max_answer_tokens,
         how.batch_tokens,
         impossible=asked.metric == "squad-v2",
-        dtype=compute_dtype(project.settings.runtime.precision),
     )
     observed = {}
     pairs = [pair for pair in asked.pairs if pair[0] == pair[1]]
@@ -233,7 +236,7 @@ def _observed(project: Project, model: Path, asked: EvaluationSet) -> dict[str, 
         ids = features.features([pair])
         questions = features.windows(ids).question
         mine = np.isin(questions, np.unique(questions)[project.rank :: project.world_size])
-        parts = collectives.all_gather_objects(tempered_answers(network, features, ids[mine], decoding))
+        parts = collectives.all_gather_objects(tempered_answers(reader, features, ids[mine], decoding))
         answers = {name: decoded for part in parts for name, decoded in part.items()}
         observed[pair[0]] = Observed.of(answers, asked.golds(*pair), asked.metric, pair[0])
         project.listener.progress(f"{model.name} {asked.name} calibration", done, len(pairs), {})

@@ -1,55 +1,52 @@
 """A model's answers at many temperatures, from one forward pass."""
 
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from lbkd.calibration.fit import TEMPERATURES
 from lbkd.evaluation.answers import Decoding
-from lbkd.evaluation.decode import BestSpans, Candidates, Decoded, best_spans, candidates, merge
-from lbkd.features.batches import Batch, by_tokens, collate
+from lbkd.evaluation.decode import Candidates, Decoded, candidates, merge
+from lbkd.evaluation.device_spans import packed_spans, unpacked
+from lbkd.evaluation.spans import places
+from lbkd.evaluation.torch_reader import TorchReader
+from lbkd.features.batches import Batch
+from lbkd.features.collate import by_tokens, collated
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints
 from lbkd.models.forward import forward_passes
 from lbkd.models.span import SpanLogits
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
 
 def tempered_answers(
-    model: "PreTrainedModel", features: FeatureSet, ids: Ints, decoding: Decoding
+    reader: TorchReader, features: FeatureSet, ids: Ints, decoding: Decoding
 ) -> dict[str, list[Decoded]]:
     """Question id -> its best answer at each of `TEMPERATURES`; only the probabilities differ.
 
     Args:
-        model: a span model, on the device to use.
+        reader: the model.
         features: the windows of a corpus.
         ids: (N,) feature ids of one pair of languages; all windows of a question must be among them.
         decoding: how answers are computed, but for temperature and number of answers.
     """
-    batches = (collate(features, own) for own in by_tokens(ids, features.lengths(ids), decoding.batch_tokens))
+    parts = by_tokens(ids, features.lengths(ids), decoding.batch_tokens)
+    batches = (Batch.of(collated(features, part)) for part in parts)
 
     def spans(logits: SpanLogits, batch: Batch) -> Tensor:
-        how = features, 1, decoding.max_answer_tokens
-        return torch.cat([best_spans(logits, batch, *how, t).packed() for t in TEMPERATURES], 1)
+        how = places(features, batch.windows, batch.passage_at), 1, decoding.max_answer_tokens
+        return torch.cat([packed_spans(logits, *how, t) for t in TEMPERATURES], 1)
 
     found: list[list[Candidates]] = [[] for _ in TEMPERATURES]
     passages: dict[int, str] = {}
-    with closing(forward_passes(model, batches, spans, decoding.dtype)) as passes:
+    with closing(forward_passes(reader.model, batches, spans, reader.dtype)) as passes:
         for batch, packed in passes:
             for own, part in zip(found, packed.chunk(len(TEMPERATURES), 1), strict=True):
-                own.append(candidates(BestSpans.unpacked(part), batch, features))
+                own.append(candidates(unpacked(part), batch.windows, features))
             for n, pair in enumerate(found[0][-1].pair):
                 passages[int(pair)] = features.passage_text(batch.windows, n)
     merged = [
         merge(own, passages, 1, decoding.impossible, t) for own, t in zip(found, TEMPERATURES, strict=True)
     ]
-    return {
-        features.corpus.question_ids[features.addressing.question_of_pair(pair)]: [
-            own[pair] for own in merged
-        ]
-        for pair in merged[0]
-    }
+    ids_of, question_of = features.corpus.question_ids, features.addressing.question_of_pair
+    return {ids_of[question_of(pair)]: [own[pair] for own in merged] for pair in merged[0]}

@@ -1,23 +1,22 @@
 """A model's answers to every question of a corpus."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from lbkd.evaluation.decode import BestSpans, Decoded, best_spans, candidates, merge
-from lbkd.features.batches import Batch, by_tokens, collate
+from lbkd.evaluation.decode import Decoded, candidates, merge
+from lbkd.evaluation.spans import Places, Spans, places
+from lbkd.features.collate import Collated, by_tokens, collated
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.tokens import Ints
-from lbkd.models.forward import forward_passes
-from lbkd.models.span import SpanLogits
+from lbkd.features.windows import Windows
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+Allowed = Callable[[Windows, Ints], Places]
+"""Windows and the (B,) positions of their passages -> where spans may lie, see `places`."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,25 @@ class Decoding:
     """Count "no answer" among the possibilities when probabilities are computed."""
     temperature: float = 1.0
     """Divides scores where probabilities are computed: above 1, they are nearer to each other."""
-    dtype: torch.dtype = torch.float32
-    """Precision of the forward pass."""
+
+
+class Reader(Protocol):
+    """A model that reads windows, in whatever library it is computed."""
+
+    def spans(
+        self, batches: Iterable[Collated], allowed: Allowed, decoding: Decoding
+    ) -> Generator[tuple[Windows, Spans]]:
+        """The windows of each batch, in order, with their best spans.
+
+        Args:
+            batches: windows of a corpus.
+            allowed: where the spans of windows may lie, see `places`.
+            decoding: how answers are computed.
+        """
 
 
 def answer(
-    model: "PreTrainedModel",
+    reader: Reader,
     features: FeatureSet,
     ids: Ints,
     decoding: Decoding,
@@ -48,7 +60,7 @@ def answer(
     """The model's answers to the pairs that the given windows belong to.
 
     Args:
-        model: a span model, on the device to use.
+        reader: the model.
         features: the windows of a corpus.
         ids: (N,) feature ids; all windows of a pair must be among them.
         decoding: how answers are computed.
@@ -57,25 +69,21 @@ def answer(
     Returns:
         Number of a pair (see `Addressing`) -> its answers.
     """
-    batches = (collate(features, own) for own in by_tokens(ids, features.lengths(ids), decoding.batch_tokens))
-
-    def spans(logits: SpanLogits, batch: Batch) -> Tensor:
-        how = decoding.n_best, decoding.max_answer_tokens, decoding.temperature
-        return best_spans(logits, batch, features, *how).packed()
-
+    parts = by_tokens(ids, features.lengths(ids), decoding.batch_tokens)
+    batches = (collated(features, part) for part in parts)
     found, passages, done = [], {}, 0
-    with closing(forward_passes(model, batches, spans, decoding.dtype)) as passes:
-        for batch, packed in passes:
-            found.append(candidates(BestSpans.unpacked(packed), batch, features))
+    with closing(reader.spans(batches, partial(places, features), decoding)) as read:
+        for windows, spans in read:
+            found.append(candidates(spans, windows, features))
             for n, pair in enumerate(found[-1].pair):
-                passages[int(pair)] = features.passage_text(batch.windows, n)
-            done += len(batch.windows.feature)
+                passages[int(pair)] = features.passage_text(windows, n)
+            done += len(windows.feature)
             progress(done, len(ids))
     return merge(found, passages, decoding.n_best, decoding.impossible, decoding.temperature)
 
 
 def answers_by_question(
-    model: "PreTrainedModel",
+    reader: Reader,
     features: FeatureSet,
     pair: LanguagePair,
     decoding: Decoding,
@@ -84,7 +92,7 @@ def answers_by_question(
     """Question id and answers of every question of one (passage language, question language).
 
     Args:
-        model: a span model, on the device to use.
+        reader: the model.
         features: the windows of a corpus.
         pair: languages.
         decoding: how answers are computed.
@@ -93,5 +101,5 @@ def answers_by_question(
     ids = features.features([pair])
     questions = features.windows(ids).question
     ids = ids[np.isin(questions, share(np.unique(questions)))]
-    for number, found in answer(model, features, ids, decoding).items():
+    for number, found in answer(reader, features, ids, decoding).items():
         yield features.corpus.question_ids[features.addressing.question_of_pair(number)], found

@@ -10,10 +10,12 @@ from lbkd.evaluation.decode import Decoded
 from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
 from lbkd.evaluation.metrics import Score
 from lbkd.evaluation.scored import scored
+from lbkd.evaluation.torch_reader import TorchReader
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.windows import WindowSettings, window_settings
 from lbkd.models.calibration import content_of, read_calibration
 from lbkd.models.load import load_span_model
+from lbkd.models.run_card import write_run_card
 from lbkd.models.run_folder import FinishedRun, Model, trained
 from lbkd.project import Project
 from lbkd.tracking.telling import tell_scores, tracked_run
@@ -75,6 +77,7 @@ def _rows(project: Project, place: Path, model: Model, evaluation_set: Evaluatio
         if project.rank == 0:
             content = {"provenance": provenance, "answers": _written(place, evaluation_set), "rows": rows}
             write_sealed(scores, content)
+            write_run_card(place)
             if model.run is not None:
                 _tell(project, place, model.run, evaluation_set.name, rows)
     return rows
@@ -152,9 +155,13 @@ def _answers(
     """Question id -> answers; the ranks share the questions, and every rank gets all answers."""
     settings = project.settings.evaluation
     dtype = compute_dtype(project.settings.runtime.precision)
-    decoding = Decoding(settings.max_answer_tokens, settings.batch_tokens, dtype=dtype)
+    decoding = Decoding(settings.max_answer_tokens, settings.batch_tokens)
     mine = answers_by_question(
-        network, features, pair, decoding, lambda questions: questions[project.rank :: project.world_size]
+        TorchReader(network, dtype),
+        features,
+        pair,
+        decoding,
+        lambda questions: questions[project.rank :: project.world_size],
     )
     parts = collectives.all_gather_objects(dict(mine))
     return {id_: decoded for part in parts for id_, decoded in part.items()}

@@ -13,6 +13,7 @@ from lbkd.errors import ConfigError
 from lbkd.evaluation.answers import Decoding, answers_by_question
 from lbkd.evaluation.evaluation_set import EvaluationSet, tests_at_hand
 from lbkd.evaluation.scored import scored
+from lbkd.evaluation.torch_reader import TorchReader
 from lbkd.features.windows import window_settings
 from lbkd.project import Project
 
@@ -59,10 +60,10 @@ def selector(
         judge.load_state_dict(dict(weights))
         torch.nn.Module.to(judge, current_device())
         found = answers_by_question(
-            judge,
+            TorchReader(judge, dtype),
             features,
             (source, source),
-            Decoding(how.max_answer_tokens, how.batch_tokens, dtype=dtype),
+            Decoding(how.max_answer_tokens, how.batch_tokens),
         )
         _, score = scored(dict(found), golds, evaluation_set.metric, source)
         torch.nn.Module.to(judge, "cpu")

@@ -1,12 +1,13 @@
 """Batches: windows padded to tensors, and the order of an epoch's windows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lbkd.features.collate import Collated, collated
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.sampling import shuffled
 from lbkd.features.tokens import Ints
@@ -40,6 +41,23 @@ class Batch:
     """(B,) position of the window's first passage token."""
     langs: Tensor | None = None
     """(B, L) int64, for models with language embeddings: the question's language, then the passage's."""
+
+    @classmethod
+    def of(cls, arrays: Collated) -> "Batch":
+        """The same windows as tensors, which share the arrays' memory."""
+        optional = arrays.token_types, arrays.langs
+        types, langs = (None if array is None else torch.from_numpy(array) for array in optional)
+        return cls(
+            windows=arrays.windows,
+            languages=arrays.languages,
+            input_ids=torch.from_numpy(arrays.input_ids),
+            mask=torch.from_numpy(arrays.mask),
+            token_types=types,
+            starts=torch.from_numpy(arrays.starts),
+            ends=torch.from_numpy(arrays.ends),
+            passage_at=arrays.passage_at,
+            langs=langs,
+        )
 
     @property
     def passage_languages(self) -> tuple[str, ...]:
@@ -87,35 +105,7 @@ def pinned(tensor: Tensor, device: torch.device) -> Tensor:
 
 def collate(features: FeatureSet, ids: Ints) -> Batch:
     """The batch of the given feature ids, in their order."""
-    windows = features.windows(ids)
-    frame = features.template
-    passage_at = len(frame.first) + windows.question_tokens + len(frame.middle)
-    shape = (len(ids), int(np.max(windows.tokens, initial=0)) + frame.specials)
-    tokens = np.full(shape, frame.pad, dtype=np.int64)
-    tokens[:, : len(frame.first)] = frame.first
-    for n, (question, passage) in enumerate(features.ids(windows)):
-        row = np.concatenate([question, frame.middle, passage, frame.last])
-        tokens[n, len(frame.first) : len(frame.first) + len(row)] = row
-    column = np.arange(shape[1])
-    mask = column < (windows.tokens + frame.specials)[:, None]
-    behind = column >= passage_at[:, None]
-    number = frame.numbers(features.languages)
-    langs = None
-    if number is not None:
-        spoken = number[windows.passage_language, None], number[windows.question_language, None]
-        langs = torch.from_numpy(np.where(behind, *spoken))
-    answered = windows.first >= 0
-    return Batch(
-        windows=windows,
-        languages=features.languages,
-        input_ids=torch.from_numpy(tokens),
-        mask=torch.from_numpy(mask),
-        token_types=torch.from_numpy((behind & mask) * frame.passage_type) if frame.has_types else None,
-        starts=torch.from_numpy(np.where(answered, passage_at + windows.first - windows.start, 0)),
-        ends=torch.from_numpy(np.where(answered, passage_at + windows.last - windows.start, 0)),
-        passage_at=passage_at,
-        langs=langs,
-    )
+    return Batch.of(collated(features, ids))
 
 
 class Epoch:
@@ -182,16 +172,3 @@ def share(batch: Ints, rank: int, world_size: int, gradient_accumulation_steps: 
     """The windows of a global batch for one rank, a list for each of its micro-batches; some may be empty."""
     stride = world_size * gradient_accumulation_steps
     return [batch[first::stride] for first in range(rank, rank + stride, world_size)]
-
-
-def by_tokens(ids: Ints, lengths: Ints, budget: int) -> Iterator[Ints]:
-    """`ids` sorted by length, in batches of one window or of at most `budget` tokens, padding included."""
-    order = np.argsort(lengths, kind="stable")
-    at = 0
-    while at < len(order):
-        most = max(1, budget // int(lengths[order[at]]))
-        ahead = lengths[order[at : at + most]]
-        widths = ahead * np.arange(1, len(ahead) + 1)
-        fits = max(1, int(np.searchsorted(widths, budget, side="right")))
-        yield ids[order[at : at + fits]]
-        at += fits

@@ -75,18 +75,20 @@ class TokenTable:
             self.ids._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
-def tokenize(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", language: str) -> TokenTable:
+def tokenize(
+    texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase | Tokenizer", language: str
+) -> TokenTable:
     """Tokenize every text once, without special tokens.
 
     Args:
         texts: all in `language`.
-        tokenizer: fast or slow.
+        tokenizer: fast or slow, or the backend of a fast one.
         language: matters only to tokenizers with rules for each language, such as XLM's.
 
     Raises:
         ConfigError: a language that the tokenizer does not know, or whose rules need a missing package.
     """
-    backend = _backend(tokenizer)
+    backend = backend_of(tokenizer)
     encoded = (
         _aligned(texts, cast("PreTrainedTokenizer", tokenizer), language)
         if backend is None
@@ -139,7 +141,7 @@ def tokenizer_hash(tokenizer: "PreTrainedTokenizerBase", languages: Mapping[str,
         tokenizer: vocabulary, rules and options count.
         languages: the model's number of each language, for models with language embeddings.
     """
-    backend = _backend(tokenizer)
+    backend = backend_of(tokenizer)
     content = backend.to_str() if backend is not None else _rules(cast("PreTrainedTokenizer", tokenizer))
     return fingerprint(content if languages is None else [content, dict(languages)])
 
@@ -165,11 +167,16 @@ def takes_language(tokenizer: "PreTrainedTokenizerBase") -> bool:
     return "lang" in inspect.signature(cast("PreTrainedTokenizer", tokenizer)._tokenize).parameters
 
 
-def _backend(tokenizer: "PreTrainedTokenizerBase") -> "Tokenizer | None":
+def backend_of(tokenizer: "PreTrainedTokenizerBase | Tokenizer") -> "Tokenizer | None":
     """The backend of a fast tokenizer, set neither to truncate nor to pad; None for a slow tokenizer."""
-    if not tokenizer.is_fast:
+    from tokenizers import Tokenizer
+
+    if isinstance(tokenizer, Tokenizer):
+        backend = tokenizer
+    elif tokenizer.is_fast:
+        backend = cast("PreTrainedTokenizerFast", tokenizer).backend_tokenizer
+    else:
         return None
-    backend = cast("PreTrainedTokenizerFast", tokenizer).backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
     return backend

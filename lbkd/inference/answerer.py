@@ -12,14 +12,11 @@ from lbkd.errors import ConfigError
 from lbkd.evaluation.answers import Decoding, answer
 from lbkd.evaluation.no_answer import weighed
 from lbkd.features.dataset import FeatureSet, LanguagePair
-from lbkd.features.tokens import Template, takes_language, tokenize
 from lbkd.features.windows import WindowRule
 from lbkd.inference.asked import Pair, asked
+from lbkd.inference.loaded import load
 from lbkd.inference.options import Options
-from lbkd.inference.results import result, words_of
-from lbkd.models.calibration import read_calibration
-from lbkd.models.load import language_numbers, load_span_model, load_tokenizer, longest_input
-from lbkd.models.run_folder import trained
+from lbkd.inference.results import result
 
 _ANY = "any"
 """Language code of all texts for models without languages."""
@@ -40,28 +37,23 @@ class Answerer:
     `docs/pipeline.md` tells what differs from the former pipeline.
 
     Args:
-        model: a run folder of lbkd or a Hugging Face model folder or hub id.
-        device: device of the model, as torch names it, or the number of a GPU; -1 is the CPU.
+        model: a run folder or an exported folder of lbkd, or a Hugging Face model folder or hub id. For an
+            exported folder, neither torch nor transformers is imported.
+        device: device of the model, as torch names it, or the number of a GPU; -1 is the CPU, where exported
+            models are computed.
         trust_remote_code: run Python code that comes with the model; a run folder cannot ask for that itself.
         options: options of every call, unless that call changes them; see `Options`.
 
     Raises:
         ConfigError: a model that is missing or cannot be used, or an option that there is not.
-        DataError: a run folder that is damaged.
+        DataError: a run folder or an exported folder that is damaged.
     """
 
     def __init__(
         self, model: str | Path, device: str | int = "cpu", trust_remote_code: bool = False, **options: Any
     ) -> None:
         self.options = Options().but(options)
-        folder, self.settings, _ = trained(model, trust_remote_code)
-        self.calibration = read_calibration(Path(model))
-        self.tokenizer = load_tokenizer(folder, trust_remote_code)
-        if isinstance(device, int):
-            device = f"cuda:{device}" if device >= 0 else "cpu"
-        self.model = load_span_model(folder, trust_remote_code, device=device)
-        self.template = Template.of(self.tokenizer, language_numbers(self.model.config, self.tokenizer))
-        self._most = longest_input(self.model.config, self.tokenizer)
+        self.loaded = load(model, device, trust_remote_code)
 
     def __call__(
         self,
@@ -118,53 +110,56 @@ class Answerer:
             impossible=impossible,
             temperature=temperature,
         )
-        found = answer(self.model, features, features.features([languages]), decoding)
+        found = answer(self.loaded.reader, features, features.features([languages]), decoding)
         results = []
         for number, (_, passage) in zip(sorted(found), pairs, strict=True):
-            words = words_of(passage, self.tokenizer) if options.align_to_words else None
+            words = self.loaded.texts.words(passage) if options.align_to_words else None
             weights = weighed(found[number], temperature, threshold or 0.0) if impossible else None
             results.append(result(found[number], passage, options, words, weights))
         return results
 
     def _rule(self, options: Options) -> WindowRule:
         length, question, overlap = options.max_seq_len, options.max_question_len, options.doc_stride
-        max_length = self.settings.max_length if length is None else length
-        max_question_tokens = self.settings.max_question_tokens if question is None else question
-        room = max_length - max_question_tokens - self.template.specials
-        if max_length > self._most:
-            raise ConfigError(f"max_seq_len = {max_length}: this model reads at most {self._most} tokens.")
+        default, specials = self.loaded.windows, self.loaded.template.specials
+        max_length = default.max_length if length is None else length
+        max_question_tokens = default.max_question_tokens if question is None else question
+        room = max_length - max_question_tokens - specials
+        if max_length > self.loaded.longest:
+            raise ConfigError(
+                f"max_seq_len = {max_length}: this model reads at most {self.loaded.longest} tokens."
+            )
         if max_question_tokens < 1 or room < 1:
             raise ConfigError(
                 f"max_seq_len = {max_length} and max_question_len = {max_question_tokens} leave no room for "
-                f"both a question and a passage beside {self.template.specials} special tokens."
+                f"both a question and a passage beside {specials} special tokens."
             )
         if overlap is not None and not 0 <= overlap < room:
             raise ConfigError(
                 f"doc_stride = {overlap}: must be from 0 to {room - 1}, less than the passage tokens of a "
-                f"window (max_seq_len - max_question_len - {self.template.specials} special ones)."
+                f"window (max_seq_len - max_question_len - {specials} special ones)."
             )
-        step = self.settings.window_step if overlap is None else room - overlap
-        return WindowRule(max_length, max_question_tokens, step, self.template.specials)
+        step = default.step if overlap is None else room - overlap
+        return WindowRule(max_length, max_question_tokens, step, specials)
 
     def _calibrated(self, language: str | None) -> tuple[float, float | None]:
         """Temperature and no-answer threshold for a language's passages; 1 and None without calibration."""
-        if self.calibration is None:
+        calibration = self.loaded.calibration
+        if calibration is None:
             return 1.0, None
-        return self.calibration.temperature_of(language), self.calibration.no_answer_threshold
+        return calibration.temperature_of(language), calibration.no_answer_threshold
 
     def _languages(self, passage: str | None, question: str | None) -> LanguagePair:
-        told = takes_language(self.tokenizer) or self.template.languages is not None
-        calibrated = self.calibration.temperatures if self.calibration else {}
-        if not told and (question or (passage and passage not in calibrated)):
-            calibrated_for = f"; it is calibrated for {', '.join(calibrated)}" if calibrated else ""
-            raise ConfigError(
-                f"lang = {passage!r}, question_lang = {question!r}: this model takes no languages"
-                f"{calibrated_for}; leave both out (--lang and --question-lang on the command line)."
-            )
-        if not told:
+        known, calibration = self.loaded.languages, self.loaded.calibration
+        calibrated = calibration.temperatures if calibration else {}
+        if known is None:
+            if question or (passage and passage not in calibrated):
+                fitted = f"; it is calibrated for {', '.join(calibrated)}" if calibrated else ""
+                raise ConfigError(
+                    f"lang = {passage!r}, question_lang = {question!r}: this model takes no languages"
+                    f"{fitted}; leave both out (--lang and --question-lang on the command line)."
+                )
             return _ANY, _ANY
         if not passage:
-            known = self.template.languages or getattr(self.tokenizer, "lang2id", None) or ()
             raise ConfigError(
                 "lang: this model must be told the language of the passage (--lang on the command line), and "
                 "question_lang (--question-lang) where the question's is another. "
@@ -186,14 +181,15 @@ class Answerer:
             questions=questions,
         )
         languages = list(dict.fromkeys(pair))
-        self.template.numbers(languages)
-        passages = tokenize(data.passages, self.tokenizer, pair[0])
+        loaded = self.loaded
+        loaded.template.numbers(languages)
+        passages = loaded.texts.tokens(data.passages, pair[0])
         return FeatureSet(
             corpus=ParallelCorpus(dict.fromkeys(languages, data), pair[0], tuple(data.ids)),
             rule=rule,
-            template=self.template,
+            template=loaded.template,
             passages=dict.fromkeys(languages, passages),
-            questions=dict.fromkeys(languages, tokenize(data.question_texts, self.tokenizer, pair[1])),
+            questions=dict.fromkeys(languages, loaded.texts.tokens(data.question_texts, pair[1])),
         )
 
 

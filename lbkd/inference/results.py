@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from lbkd.evaluation.decode import Decoded
 from lbkd.evaluation.no_answer import Weighed
 from lbkd.inference.options import Options
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+    from tokenizers import Tokenizer
 
 Words = Sequence[tuple[int, int]]
 """First character of each word of a passage, and one past its last."""
@@ -51,11 +51,15 @@ def _nothing(score: float) -> dict[str, Any]:
     return {"score": score, "start": 0, "end": 0, "answer": ""}
 
 
-def words_of(passage: str, tokenizer: "PreTrainedTokenizerBase") -> Words:
-    """The words that the tokenizer cuts into pieces; for a slow tokenizer, what white space separates."""
-    if not tokenizer.is_fast:
+def words_of(passage: str, backend: "Tokenizer | None") -> Words:
+    """The words that a fast tokenizer cuts into pieces; for a slow one, what white space separates.
+
+    Args:
+        passage: the text.
+        backend: of a fast tokenizer; None for a slow one.
+    """
+    if backend is None:
         return [match.span() for match in re.finditer(r"\S+", passage)]
-    backend = cast("PreTrainedTokenizerFast", tokenizer).backend_tokenizer
     encoding = backend.encode(passage, add_special_tokens=False)
     words: dict[int | None, tuple[int, int]] = {}
     for word, (begin, end) in zip(encoding.word_ids, encoding.offsets, strict=True):

@@ -31,6 +31,8 @@ class FinishedRun(BaseModel):
     """All that the weights depend on, by name."""
     variant: str = ""
     """See `Project`."""
+    ceilings: dict[str, tuple[int, int]] = {}
+    """Language -> fields of the training data's `Ceiling`."""
 
     def write(self, folder: Path) -> None:
         """Write the `run.json` of a run folder."""

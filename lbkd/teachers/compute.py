@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from lbkd.errors import DataError
-from lbkd.features.batches import Batch, by_tokens, collate
+from lbkd.features.batches import Batch, collate
+from lbkd.features.collate import by_tokens
 from lbkd.features.dataset import FeatureSet
 from lbkd.models.forward import forward_passes
 from lbkd.models.span import SpanLogits

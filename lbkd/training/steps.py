@@ -20,8 +20,8 @@ from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
 from lbkd.features.windows import window_settings
-from lbkd.models.card import write_card
 from lbkd.models.load import load_span_model, save
+from lbkd.models.run_card import write_run_card
 from lbkd.models.run_folder import FinishedRun, check_sound, read_run, versions
 from lbkd.models.trimming.restore import cut_again, restore_folder
 from lbkd.project import Project
@@ -91,6 +91,7 @@ def _train_run(run: Run) -> Path:
             if project.rank == 0:
                 _save_model(run, model, weights, folder / "model")
                 _about(run, provenance, checkpoints.seconds).write(folder)
+                write_run_card(folder)
         if project.rank == 0:
             shutil.copytree(numbers, folder, dirs_exist_ok=True)
     return run.folder
@@ -128,11 +129,10 @@ def _train_model(
 
 
 def _save_model(run: Run, model: "PreTrainedModel", weights: Weights, folder: Path) -> None:
-    """Write model, tokenizer and card as a plain Hugging Face folder, with the encoder's whole vocabulary."""
+    """Write model and tokenizer as a plain Hugging Face folder, with the encoder's whole vocabulary."""
     torch.nn.Module.to(model, "cpu")
     save(model, run.project.tokenizer, folder, weights)
     restore_folder(folder, run.project.encoder)
-    write_card(folder, run.name, run.project.train_features.ceilings())
     write_manifest(folder)
 
 
@@ -148,6 +148,7 @@ def _about(run: Run, provenance: dict[str, Any], seconds: float) -> FinishedRun:
         settings=run.project.settings,
         provenance=provenance,
         variant=run.project.variant,
+        ceilings=run.project.train_features.ceilings(),
     )
 
 

@@ -19,6 +19,7 @@ from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.answers import Decoding, answer
 from lbkd.evaluation.decode import Answer, Decoded
 from lbkd.evaluation.evaluate import evaluate
+from lbkd.evaluation.torch_reader import TorchReader
 from lbkd.features.windows import window_settings
 from lbkd.inference import Answerer
 from lbkd.models.calibration import FILE, content_of, read_calibration
@@ -76,14 +77,14 @@ def test_tempered_answers_are_the_decoder_s(made: Made, run: Path) -> None:
     """One pass gives at each temperature what the decoder gives; only the probabilities differ."""
     project = made(corpus__limit=2)
     dev, folder = dev_set(project), str(run / "model")
-    network = load_span_model(folder)
+    reader = TorchReader(load_span_model(folder))
     features = project.test_features(dev.corpus, folder, window_settings(project.settings.model))
     ids = features.features([("es", "es")])
-    found = tempered_answers(network, features, ids, Decoding(30, 2048, impossible=True))
+    found = tempered_answers(reader, features, ids, Decoding(30, 2048, impossible=True))
     assert len(found) == len(dev.golds("es", "es"))
     for number in (0, TEMPERATURES.index(1.0), -1):
         how = Decoding(30, 2048, impossible=True, temperature=TEMPERATURES[number])
-        alone = answer(network, features, ids, how).values()
+        alone = answer(reader, features, ids, how).values()
         for own, other in zip(found.values(), alone, strict=True):
             assert own[number].answers[0][:3] == other.answers[0][:3]
             assert own[number].no_answer == pytest.approx(other.no_answer)
@@ -165,7 +166,7 @@ def test_a_model_folder_has_a_calibration_too(made: Made, tiny_model_folder: Pat
     model = Path(shutil.copytree(tiny_model_folder, tmp_path / "plain"))
     project, before = made(corpus__limit=1), content_of(model)
     found = calibrate(project, model, dev_set(project))
-    assert (content_of(model), Answerer(model).calibration) == (before, found)
+    assert (content_of(model), Answerer(model).loaded.calibration) == (before, found)
 
 
 def test_what_is_refused(made: Made, tmp_path: Path) -> None:

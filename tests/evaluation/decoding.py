@@ -7,8 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lbkd.evaluation.decode import BestSpans, Decoded, best_spans, candidates, merge
-from lbkd.features.batches import collate
+from lbkd.evaluation.decode import Decoded, candidates, merge
+from lbkd.evaluation.device_spans import packed_spans, unpacked
+from lbkd.evaluation.spans import Logits as BothLogits
+from lbkd.evaluation.spans import Spans, best_spans, places
+from lbkd.features.collate import collated
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints
 from lbkd.features.windows import WindowRule
@@ -99,21 +102,37 @@ def decode(
     n_best: int,
     max_answer_tokens: int,
     impossible: bool = False,
+    temperature: float = 1.0,
 ) -> dict[int, Decoded]:
+    """What both searches for spans lead to, by arrays and by tensors."""
     found, passages = [], {}
     for ids in batches:
-        batch = collate(features, ids)
-        start = torch.full(batch.input_ids.shape, -torch.inf)
-        end = start.clone()
+        batch = collated(features, ids)
+        start = np.full(batch.input_ids.shape, -np.inf, np.float32)
+        end = start.copy()
         for n, feature in enumerate(ids):
             length = len(logits[int(feature)][0])
-            start[n, :length] = torch.from_numpy(logits[int(feature)][0])
-            end[n, :length] = torch.from_numpy(logits[int(feature)][1])
-        best = best_spans(SpanLogits(start, end), batch, features, n_best, max_answer_tokens)
-        found.append(candidates(BestSpans.unpacked(best.packed()), batch, features))
+            start[n, :length], end[n, :length] = logits[int(feature)]
+        allowed = places(features, batch.windows, batch.passage_at)
+        how = n_best, max_answer_tokens, temperature
+        best = best_spans(BothLogits(start, end), allowed, *how)
+        tensors = SpanLogits(torch.from_numpy(start), torch.from_numpy(end))
+        assert_same(best, unpacked(packed_spans(tensors, allowed, *how)))
+        found.append(candidates(best, batch.windows, features))
         for n, pair in enumerate(found[-1].pair):
             passages[int(pair)] = features.passage_text(batch.windows, n)
-    return merge(found, passages, n_best, impossible)
+    return merge(found, passages, n_best, impossible, temperature)
+
+
+def assert_same(mine: Spans, theirs: Spans) -> None:
+    """Scores and the places of spans are equal; masses up to the rounding of a sum."""
+    real = np.isfinite(mine.score)
+    for name in ("score", "null"):
+        assert np.array_equal(getattr(mine, name), getattr(theirs, name))
+    for name in ("first", "last"):
+        assert np.array_equal(getattr(mine, name)[real], getattr(theirs, name)[real])
+    assert np.allclose(mine.mass, theirs.mass, rtol=3e-7, atol=1e-6)
+    assert mine.mass.dtype == theirs.mass.dtype == mine.score.dtype == theirs.score.dtype == np.float32
 
 
 def decode_one(

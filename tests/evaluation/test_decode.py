@@ -41,6 +41,24 @@ def test_probabilities_by_hand(corpus_features: FeatureSet) -> None:
         assert decoded.no_answer == pytest.approx(math.log(6 / 3), abs=1e-6)
 
 
+def test_probabilities_at_a_temperature_by_hand(corpus_features: FeatureSet) -> None:
+    """Of scores twice as great at a temperature of 2, the same probabilities; the answers never change."""
+    ids = pair_ids(corpus_features, TWO)
+    logits = random_logits(corpus_features, ids, np.random.default_rng(1), coarse=False)
+    twice = {feature: (2 * start, 2 * end) for feature, (start, end) in logits.items()}
+    for impossible in (False, True):
+        (usual,) = decode(corpus_features, [ids], logits, 20, 30, impossible).values()
+        (found,) = decode(corpus_features, [ids], twice, 20, 30, impossible, 2.0).values()
+        (flat,) = decode(corpus_features, [ids], logits, 20, 30, impossible, 1e6).values()
+        assert [answer[:3] for answer in found.answers] == [answer[:3] for answer in usual.answers]
+        assert [answer[:3] for answer in flat.answers] == [answer[:3] for answer in usual.answers]
+        chances = [answer.probability for answer in found.answers]
+        assert chances == pytest.approx([answer.probability for answer in usual.answers], rel=1e-5)
+        spans = len(flat.answers) + impossible
+        assert [answer.probability for answer in flat.answers] == pytest.approx([1 / spans] * 3, rel=1e-3)
+        assert found.no_answer == pytest.approx(2 * usual.no_answer)
+
+
 def test_a_probability_is_at_most_one_whatever_the_logits(corpus_features: FeatureSet) -> None:
     """The likeliest end by far cannot be reached: in float64, what can be is nothing beside it."""
     ids = pair_ids(corpus_features, EIGHT)

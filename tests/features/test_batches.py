@@ -10,7 +10,8 @@ from transformers import PreTrainedTokenizerFast, XLMTokenizer
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.corpus.squad import Answer, Dataset, Question
-from lbkd.features.batches import Batch, Epoch, by_tokens, collate, share
+from lbkd.features.batches import Batch, Epoch, collate, share
+from lbkd.features.collate import by_tokens
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints, tokenizer_hash
 from lbkd.features.windows import WindowSettings

@@ -19,7 +19,7 @@ def taught_folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFact
     import torch
 
     known = Answerer(tiny_model_folder)
-    model, tokenizer = known.model.train(), known.tokenizer
+    model, tokenizer = known.loaded.reader.model.train(), known.loaded.texts.tokenizer
     inputs, golds = [], []
     for question, context, answer in (FOUNDED, ACCUSED, LIBRARIES, UNANSWERED):
         encoded = tokenizer(

@@ -93,7 +93,7 @@ def test_a_tokenizer_that_must_be_told_though_the_model_need_not(
     plain = Answerer(folder)
     with pytest.raises(ConfigError, match=r"must be told .* Choices: ar, de, en, es, hi, vi\."):
         plain(question=QUESTION, context=PASSAGE)
-    assert plain.template.languages is None
+    assert plain.loaded.template.languages is None
     asked = {"question": QUESTION, "top_k": 3}
     assert plain(context="cats", lang="de", **asked) == plain(context="cats", lang="en", **asked)
     quoted = 'Er sagt "Ja", l\'eau.'

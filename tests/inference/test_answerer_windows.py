@@ -63,7 +63,9 @@ def test_options_change_the_answer(answerer: Answerer) -> None:
 @pytest.mark.parametrize("most", [1, 2, 5, 10**9])
 def test_longest_answer(answerer: Answerer, most: int) -> None:
     found = answerer(question=QUESTION, context=PASSAGE, top_k=500, max_answer_len=most)
-    spans = answerer.tokenizer.backend_tokenizer.encode(PASSAGE, add_special_tokens=False).offsets
+    spans = answerer.loaded.texts.tokenizer.backend_tokenizer.encode(
+        PASSAGE, add_special_tokens=False
+    ).offsets
     lengths = [sum(a["start"] <= begin < a["end"] for begin, _ in spans) for a in found]
     assert max(lengths) == min(most, len(spans))
 
@@ -72,10 +74,12 @@ def test_answers_as_the_evaluation_does(answerer: Answerer, tmp_path: Path) -> N
     language = "es"
     path = BUILTIN_CORPUS / f"test.{language}.json"
     corpus = ParallelCorpus.read({language: path}, language, limit=6)
-    features = FeatureSet.build(corpus, answerer.tokenizer, "hash", tmp_path, WindowSettings(80, 24, 20))
+    features = FeatureSet.build(
+        corpus, answerer.loaded.texts.tokenizer, "hash", tmp_path, WindowSettings(80, 24, 20)
+    )
     pair = (language, language)
     decoding = Decoding(max_answer_tokens=12, batch_tokens=1000, n_best=3)
-    expected = dict(answers_by_question(answerer.model, features, pair, decoding))
+    expected = dict(answers_by_question(answerer.loaded.reader, features, pair, decoding))
     data = corpus.datasets[language]
     assert expected.keys() == {question.id for question in data.questions}
     for question in data.questions:

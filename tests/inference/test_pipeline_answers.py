@@ -49,7 +49,7 @@ def test_logits_of_a_million(taught_folder: Path) -> None:
 
     loud = Answerer(taught_folder)
     with torch.no_grad():
-        for parameter in loud.model.qa_outputs.parameters():
+        for parameter in loud.loaded.reader.model.qa_outputs.parameters():
             parameter.mul_(1e6)
     question, context, answer = FOUNDED
     found = loud(question, context)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from lbkd.config import BUILTIN_CORPUS
 from lbkd.corpus.parallel import ParallelCorpus
-from lbkd.features.batches import Batch, by_tokens, collate
+from lbkd.features.batches import Batch, collate
+from lbkd.features.collate import by_tokens
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Template, tokenize
 from lbkd.features.windows import WindowRule

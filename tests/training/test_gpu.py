@@ -9,8 +9,10 @@ import torch
 from ranks import settings, trained
 
 from lbkd import weighting
-from lbkd.evaluation.answers import answer
-from lbkd.features.batches import by_tokens, collate
+from lbkd.evaluation.answers import Decoding, answer
+from lbkd.evaluation.torch_reader import TorchReader
+from lbkd.features.batches import collate
+from lbkd.features.collate import by_tokens
 from lbkd.models.forward import forward_passes
 from lbkd.models.load import load_span_model
 from lbkd.project import Project
@@ -88,6 +90,6 @@ def test_logits_and_answers_are_those_of_the_cpu(
     for exact, close, rough in zip(cpu, fp32, bf16, strict=True):
         assert torch.allclose(exact, close, atol=1e-4)
         assert torch.allclose(exact, rough, rtol=5e-2, atol=5e-2)
-    options: dict[str, Any] = {"n_best": 2, "max_answer_tokens": 30, "batch_tokens": 2000}
-    mine, theirs = (answer(model, features, ids, **options) for model in models)
+    decoding = Decoding(max_answer_tokens=30, batch_tokens=2000, n_best=2)
+    mine, theirs = (answer(TorchReader(model), features, ids, decoding) for model in models)
     assert [d.answers[0].text for d in mine.values()] == [d.answers[0].text for d in theirs.values()]
