@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .. import completion
 from ..console import out, print_json, table
 from ..options import Json, Ranks, with_settings
 from ..running import running
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 def calibrate(
     settings: "Settings",
     ranks: Ranks,
-    run: Annotated[str, typer.Argument(help="A run of the workspace, a run folder or a model folder.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="A run of the workspace, a run folder or a model folder.", autocompletion=completion.run
+        ),
+    ],
     split: Annotated[
         str | None, typer.Option(help="Split of the corpus to fit on. \\[default: corpus.dev, which is dev]")
     ] = None,

@@ -9,6 +9,7 @@ import typer
 
 from lbkd.errors import ConfigError, nearest
 
+from .. import completion
 from ..console import Reporter, out, print_json, stoppable, table
 from ..options import Json, TrustRemoteCode, Workspace, make_settings
 from ..running import heard_signals
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Annotated[str, typer.Option(help="A run of the workspace, a run folder or a model folder.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A run of the workspace, a run folder or a model folder.", autocompletion=completion.run
+        ),
+    ],
     question: Annotated[str | None, typer.Option(help="The question.")] = None,
     passage: Annotated[str | None, typer.Option(help="The passage that may hold the answer.")] = None,
     file: Annotated[

@@ -10,6 +10,7 @@ import typer
 from lbkd.corpus.check import load, shown
 from lbkd.errors import DataError
 
+from .. import completion
 from ..console import err, matrix_table, print_json, scores_table, table
 from ..options import Json, Ranks, with_settings
 from ..running import running
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 def evaluate(
     settings: "Settings",
     ranks: Ranks,
-    run: Annotated[list[str], typer.Argument(help="Runs of the workspace, run folders or model folders.")],
+    run: Annotated[
+        list[str],
+        typer.Argument(
+            help="Runs of the workspace, run folders or model folders.", autocompletion=completion.run
+        ),
+    ],
     benchmark: Annotated[
         str | None, typer.Option(help="xquad or mlqa (see `lbkd data download`). \\[default: the corpus]")
     ] = None,
