@@ -32,9 +32,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def completed(script: Path, *words: str) -> list[str]:
     """What bash offers for the last word."""
     line = f"COMP_WORDS=({shlex.join(['lbkd', *words])}); COMP_CWORD={len(words)}"
-    asked = (
-        f"source {script}/completion.sh; {line}; _lbkd_completion lbkd; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-    )
+    asked = f'source {script}/completion.sh; {line}; _lbkd_completion lbkd; echo "${{COMPREPLY[@]}}"'
     environment = {**os.environ, "PATH": f"{script}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
