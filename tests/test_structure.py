@@ -20,6 +20,7 @@ LAYERS = (
     ("reproduction",),
     ("planning",),
     ("training",),
+    ("exporting",),
     ("evaluation", "inference"),
     ("project",),
     ("contracts",),
