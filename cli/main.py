@@ -12,7 +12,7 @@ from lbkd.errors import ConfigError, LbkdError, out_of_memory
 
 from . import components, data, plan, reproduce, status, train, translate, trim
 from .console import err, own_output, show_error
-from .models import calibrate, predict, scoring
+from .models import calibrate, export, predict, scoring
 from .options import Invocation, rank
 
 app = typer.Typer(
@@ -25,7 +25,19 @@ app = typer.Typer(
     "[bold]Start with[/] `lbkd demo`, then `lbkd run --corpus YOUR_DATA`.",
     epilog="`lbkd COMMAND --help` shows options and an example.",
 )
-for module in (train, scoring, calibrate, predict, trim, translate, plan, reproduce, status, components):
+for module in (
+    train,
+    scoring,
+    calibrate,
+    predict,
+    export,
+    trim,
+    translate,
+    plan,
+    reproduce,
+    status,
+    components,
+):
     module.add_to(app)
 app.add_typer(data.app, name="data")
 

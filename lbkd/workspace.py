@@ -4,8 +4,8 @@
 <workspace>/corpus/           texts of the corpus files, one packed file per language
 <workspace>/tokens/<hash>/    texts as token ids, one table per language
 <workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, calibration.json, model/, eval/,
-                              tensorboard/, tracked.json (what trackers call the run); until the run is done, checkpoints/,
-                              and training/ with the metrics, which a training that fails leaves behind
+                              tensorboard/, tracked.json (what trackers call the run); until the run is done,
+                              checkpoints/, and training/ with the metrics, which a failed one leaves behind
 <workspace>/logits/<run>/     a teacher's logits for every window of the training set
 <workspace>/translations/     texts and their translations, one file per backend, settings and languages
 <workspace>/reproduce/        the tables of `lbkd reproduce`, one file per recipe

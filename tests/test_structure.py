@@ -20,7 +20,7 @@ LAYERS = (
     ("reproduction",),
     ("planning",),
     ("training", "prediction"),
-    ("calibration",),
+    ("exporting", "calibration"),
     ("evaluation", "inference"),
     ("project",),
     ("contracts",),

@@ -15,7 +15,6 @@ from ..options import Json, TrustRemoteCode, Workspace, make_settings
 from ..running import heard_signals
 
 if TYPE_CHECKING:
-    from lbkd.config import Settings
     from lbkd.inference import Answerer
     from lbkd.prediction.questions import FileQuestion
 
@@ -24,7 +23,8 @@ def predict(
     model: Annotated[
         str,
         typer.Option(
-            help="A run of the workspace, a run folder or a model folder.", autocompletion=completion.run
+            help="A run of the workspace, or the folder of a run, an exported or another model.",
+            autocompletion=completion.run,
         ),
     ],
     question: Annotated[str | None, typer.Option(help="The question.")] = None,
@@ -83,8 +83,6 @@ def predict(
     for name, value in (("--out", to), ("--format", format)):
         if value is not None and file is None:
             raise ConfigError(f"{name} {value}: belongs to a --file of questions; name one.")
-    given = {"workspace": workspace, "model.trust_remote_code": trust_remote_code or None}
-    settings = make_settings(given, None)
     options = {
         "top_k": top_k,
         "handle_impossible_answer": no_answer,
@@ -97,7 +95,7 @@ def predict(
         from lbkd.inference.asked import checked
 
         pair = checked(question, passage, "--question and --passage")
-        _, answerer = _loaded(model, settings, options)
+        _, answerer = _loaded(model, (workspace, trust_remote_code), options)
         found = answerer(*pair)
         _show([found] if isinstance(found, dict) else found, json)
         return
@@ -115,7 +113,7 @@ def predict(
         return distinct(questions(file)) if chosen == "squad" else questions(file)
 
     total = None if str(file) == "-" else sum(1 for _ in asked())  # tells faults before the first answer
-    folder, answerer = _loaded(model, settings, options)
+    folder, answerer = _loaded(model, (workspace, trust_remote_code), options)
     reporter = Reporter(None)
     kept = "stopped; the same command goes on after the answers that are kept" if to else "stopped"
     with heard_signals(), stoppable(reporter, kept):
@@ -133,17 +131,24 @@ def predict(
             write_rows(out.file, rows, chosen)
 
 
-def _loaded(model: str, settings: "Settings", options: dict[str, Any]) -> "tuple[Path, Answerer]":
-    """The model's folder and its answerer."""
-    from lbkd.models.run_folder import model_folder
+def _loaded(model: str, given: tuple[Path | None, bool], options: dict[str, Any]) -> "tuple[Path, Answerer]":
+    """The model's folder and its answerer, on the GPU, if there is one.
 
-    folder = model_folder(model, settings.workspace)
+    For an exported one, neither settings nor torch are imported.
+    """
+    from lbkd.inference import Answerer
+    from lbkd.inference.exported import is_exported
+
+    if is_exported(model):
+        return Path(model), Answerer(model, **options)
+    workspace, trust = given
+    settings = make_settings({"workspace": workspace, "model.trust_remote_code": trust or None}, None)
     from torch.cuda import is_available
 
-    from lbkd.inference import Answerer
+    from lbkd.models.run_folder import model_folder
 
-    device, trust = "cuda" if is_available() else "cpu", settings.model.trust_remote_code
-    return folder, Answerer(folder, device, trust, **options)
+    folder, device = model_folder(model, settings.workspace), "cuda" if is_available() else "cpu"
+    return folder, Answerer(folder, device, settings.model.trust_remote_code, **options)
 
 
 def _show(answers: list[dict[str, Any]], json: bool) -> None:

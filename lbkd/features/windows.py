@@ -1,14 +1,16 @@
 """Windows by arithmetic: token counts alone decide where a passage is cut."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from lbkd.config import ModelSettings
 from lbkd.errors import ConfigError
 from lbkd.features.tokens import Ints
+
+if TYPE_CHECKING:
+    from lbkd.config import ModelSettings
 
 
 class WindowSettings(NamedTuple):
@@ -121,6 +123,6 @@ class Windows:
         return owned
 
 
-def window_settings(model: ModelSettings) -> WindowSettings:
+def window_settings(model: "ModelSettings") -> WindowSettings:
     """The part of the model's settings that decides how a pair becomes windows."""
     return WindowSettings(model.max_length, model.max_question_tokens, model.window_step)

@@ -5,7 +5,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from lbkd.config import explain
 from lbkd.errors import ConfigError
 
 
@@ -52,4 +51,6 @@ class Options(BaseModel):
         try:
             return Options.model_validate({**self.model_dump(), **given})
         except ValidationError as error:
+            from lbkd.config import explain
+
             raise ConfigError("\n".join(explain(error, lambda _: list(Options.model_fields)))) from error

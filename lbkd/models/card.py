@@ -91,10 +91,8 @@ class Card:
     """Settings that tell how the model was made and reads, by name."""
     limits: Sequence[str] = ()
     """Sentences, beside those that hold for every model."""
-    gate: Sequence[Mapping[str, Any]] = ()
-    """For an exported model: its answers beside those of the former model, a row for each language."""
-    exported: bool = False
-    """The folder is an exported one."""
+    gate: str | None = None
+    """Of an exported model: its answers beside those of the former one, as markdown; None for another."""
 
 
 def write_card(folder: Path, card: Card) -> None:
@@ -104,12 +102,13 @@ def write_card(folder: Path, card: Card) -> None:
 
 def model_card(card: Card) -> ModelCard:
     """The model card, with metadata by huggingface_hub's classes."""
+    exported = card.gate is not None
     data = ModelCardData(
         language=list(card.languages) or None,
-        library_name="onnx" if card.exported else "transformers",
+        library_name="onnx" if exported else "transformers",
         pipeline_tag=_MODEL,
         base_model=card.base,
-        tags=["lbkd", "extractive-qa", *(["onnx"] if card.exported else [])],
+        tags=["lbkd", "extractive-qa", *(["onnx"] if exported else [])],
         model_name=card.name if card.scores else None,
         eval_results=_results(card) or None,
     )
@@ -146,10 +145,8 @@ def _measured(card: Card) -> list[str]:
         parts += ["## Scores", _table(["questions", "language", "EM", "F1", "number"], rows)]
         if any(row["zero_shot"] for row in card.scores):
             parts.append("\\* zero-shot: no training data in this language.")
-    if card.gate:
-        names = list(card.gate[0])
-        cells = [[_shown(row.get(name)) for name in names] for row in card.gate]
-        parts += ["## Exported answers beside the former ones", _table(names, cells)]
+    if card.gate is not None:
+        parts += ["## ONNX", f"Answers of the exported model beside torch's.\n\n{card.gate}"]
     return [*parts, "## Calibration", *_calibrated(card)]
 
 
@@ -194,7 +191,7 @@ def _rest(card: Card) -> list[str]:
     if card.settings:
         rows = [[f"`{name}`", f"`{value}`"] for name, value in card.settings.items()]
         parts += ["## Settings", _table(["setting", "value"], rows)]
-    use = _USE + (_EXPORTED if card.exported else _ONNX + _TRANSFORMERS)
+    use = _USE + (_EXPORTED if card.gate is not None else _ONNX + _TRANSFORMERS)
     return [*parts, use.replace("{place}", card.place)]
 
 

@@ -107,7 +107,7 @@ def model_folder(name: str, workspace: Path) -> Path:
     runs = sorted(path.parent.name for path in (workspace / "runs").glob("*/run.json"))
     raise ConfigError(
         f"{name!r} is no run in {workspace}/runs and no model folder; {nearest(name, runs)} "
-        "A model folder has a config.json."
+        "A model folder has a config.json, that of an exported model an lbkd.json."
     )
 
 

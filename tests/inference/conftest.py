@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from asking import ACCUSED, FOUNDED, LIBRARIES, UNANSWERED
+from exporting import export
 
 from lbkd.inference import Answerer
 
@@ -49,3 +50,10 @@ def taught_folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFact
 def _within(place: Iterable[int], begin: int, length: int) -> bool:
     first, last = place
     return begin <= first < last <= begin + length
+
+
+@pytest.fixture(scope="session")
+def exported_folder(taught_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model, exported."""
+    pytest.importorskip("onnxruntime", reason="needs the package onnxruntime, which is in lbkd[onnx]")
+    return export(taught_folder, tmp_path_factory.mktemp("exported") / "taught")
