@@ -11,13 +11,19 @@ from rich.markup import escape
 
 from lbkd.errors import ConfigError, LbkdError, nearest
 
+from . import completion
 from .console import out, print_json, table
 from .options import Json, Plugins
 
 if TYPE_CHECKING:
     from lbkd.registry import Registry
 
-Kind = Annotated[str, typer.Argument(help="tasks, criterions, weighting, translation or trackers.")]
+Kind = Annotated[
+    str,
+    typer.Argument(
+        help="tasks, criterions, weighting, translation or trackers.", autocompletion=completion.kind
+    ),
+]
 
 
 def _load(plugins: list[Path] | None) -> None:
@@ -30,7 +36,10 @@ def _load(plugins: list[Path] | None) -> None:
 def list_(
     kind: Annotated[
         str | None,
-        typer.Argument(help="tasks, criterions, weighting, translation or trackers. \\[default: all]"),
+        typer.Argument(
+            help="tasks, criterions, weighting, translation or trackers. \\[default: all]",
+            autocompletion=completion.kind,
+        ),
     ] = None,
     plugin: Plugins = None,
     json: Json = False,
@@ -60,7 +69,12 @@ def list_(
 
 def show(
     kind: Kind,
-    name: Annotated[str | None, typer.Argument(help="A name from `lbkd list`.", show_default=False)] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="A name from `lbkd list`.", show_default=False, autocompletion=completion.component_of_kind
+        ),
+    ] = None,
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
@@ -157,6 +171,11 @@ def _registries() -> "dict[str, Registry[Any]]":
         "translation": translation.registry,
         "trackers": trackers.registry,
     }
+
+
+def component_kinds() -> list[str]:
+    """The kinds of components."""
+    return list(_registries())
 
 
 def component_registry(kind: str) -> "Registry[Any]":

@@ -10,8 +10,9 @@ import typer
 from lbkd import __version__
 from lbkd.errors import ConfigError, LbkdError, out_of_memory
 
-from . import components, data, infer, plan, reproduce, serve, status, train, translate, trim
+from . import components, data, plan, reproduce, status, train, translate, trim
 from .console import err, own_output, show_error
+from .models import calibrate, export, predict, scoring, serve
 from .options import Invocation, rank
 
 app = typer.Typer(
@@ -24,7 +25,20 @@ app = typer.Typer(
     "[bold]Start with[/] `lbkd demo`, then `lbkd run --corpus YOUR_DATA`.",
     epilog="`lbkd COMMAND --help` shows options and an example.",
 )
-for module in (train, infer, serve, trim, translate, plan, reproduce, status, components):
+for module in (
+    train,
+    scoring,
+    calibrate,
+    predict,
+    serve,
+    export,
+    trim,
+    translate,
+    plan,
+    reproduce,
+    status,
+    components,
+):
     module.add_to(app)
 app.add_typer(data.app, name="data")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import completion
 from .console import descriptor, show_error
 
 if TYPE_CHECKING:
@@ -25,11 +26,18 @@ Json = Annotated[
 
 CriterionName = Annotated[
     str | None,
-    typer.Option("--criterion", help="Loss: see `lbkd list criterions`. \\[default: the task's]"),
+    typer.Option(
+        "--criterion",
+        help="Loss: see `lbkd list criterions`. \\[default: the task's]",
+        autocompletion=completion.component("criterions"),
+    ),
 ]
 WeightingName = Annotated[
     str | None,
-    typer.Option(help="Weights of the teachers: see `lbkd list weighting`. \\[default: impurity]"),
+    typer.Option(
+        help="Weights of the teachers: see `lbkd list weighting`. \\[default: impurity]",
+        autocompletion=completion.component("weighting"),
+    ),
 ]
 
 RunName = Annotated[
@@ -144,7 +152,12 @@ _SHARED: dict[str, tuple[str | None, Any, Any]] = {
     "track": (
         "tracker.name",
         str | None,
-        typer.Option(None, help="Tools that show the numbers: `lbkd list trackers`.", rich_help_panel=_RUN),
+        typer.Option(
+            None,
+            help="Tools that show the numbers: `lbkd list trackers`.",
+            rich_help_panel=_RUN,
+            autocompletion=completion.component("trackers"),
+        ),
     ),
     "set_": (
         None,

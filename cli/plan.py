@@ -10,6 +10,7 @@ import typer
 
 from lbkd.errors import ConfigError
 
+from . import completion
 from .console import out, print_json, table
 from .options import CriterionName, Json, Ranks, WeightingName, as_arguments, given, with_settings
 from .running import running
@@ -49,7 +50,10 @@ def plan(
     ranks: Ranks,
     task: Annotated[
         str | None,
-        typer.Option(help="Task to plan, with its teachers, e.g. branch-mrc. \\[default: all of `lbkd run`]"),
+        typer.Option(
+            help="Task to plan, with its teachers, e.g. branch-mrc. \\[default: all of `lbkd run`]",
+            autocompletion=completion.component("tasks"),
+        ),
     ] = None,
     lang: Annotated[str | None, typer.Option(help="Passage language, for tasks that take one.")] = None,
     criterion: CriterionName = None,

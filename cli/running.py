@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -43,31 +43,30 @@ def running(settings: "Settings", ranks: Ranks | None, *, trains: bool = True) -
     from lbkd.distributed import hosts
     from lbkd.project import Project
 
-    former = _handle_signals()
     try:
         message = "stopped; finished steps are kept: the same command goes on after them"
-        with stoppable(reporter, message), session(settings, trains=trains):
+        with heard_signals(), stoppable(reporter, message), session(settings, trains=trains):
             yield Project(settings, reporter, ranks.nproc if ranks is not None else None)
     except (LbkdError, OSError) as error:
         if hosts.told_by_another("" if isinstance(error, hosts.LostRankError) else str(error)):
             raise typer.Exit(2) from error
         raise
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
-def _handle_signals() -> dict[signal.Signals, Any]:
-    """Let SIGTERM and SIGHUP end the command with a word, as SIGINT does; SIGUSR1 is for training alone.
+@contextmanager
+def heard_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block with a word, as SIGINT does; SIGUSR1 is for training alone.
 
     A signal that is ignored, as under nohup, stays ignored.
-
-    Returns:
-        The former handlers.
     """
     handlers = {signal.SIGTERM: _terminated, signal.SIGHUP: _terminated, signal.SIGUSR1: lambda *_: None}
     heard = {n: handler for n, handler in handlers.items() if signal.getsignal(n) != signal.SIG_IGN}
-    return {number: signal.signal(number, handler) for number, handler in heard.items()}
+    former = {number: signal.signal(number, handler) for number, handler in heard.items()}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _terminated(number: int, frame: object) -> None:

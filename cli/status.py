@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import completion
 from .components import component_registry, named
 from .console import out, print_json, table
 from .options import CriterionName, Json, Plugins, WeightingName, Workspace, make_settings, with_settings
@@ -38,9 +39,17 @@ def check(
     settings: "Settings",
     kind: Annotated[
         str | None,
-        typer.Argument(help="task, criterion, weighting, translator or tracker. \\[default: the whole run]"),
+        typer.Argument(
+            help="task, criterion, weighting, translator or tracker. \\[default: the whole run]",
+            autocompletion=completion.kind,
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Argument(help="A name from `lbkd list`: tries this one alone.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="A name from `lbkd list`: tries this one alone.", autocompletion=completion.component_of_kind
+        ),
+    ] = None,
     criterion: CriterionName = None,
     weighting: WeightingName = None,
     json: Json = False,

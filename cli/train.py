@@ -8,6 +8,7 @@ import typer
 
 from lbkd.errors import ConfigError, nearest
 
+from . import completion
 from .console import out, print_json, scores_table, table
 from .options import CriterionName, Json, Ranks, RunName, WeightingName, names, with_settings
 from .running import running
@@ -21,7 +22,11 @@ def train(
     settings: "Settings",
     ranks: Ranks,
     task: Annotated[
-        str | None, typer.Option(help="Task to learn: see `lbkd list tasks`. \\[default: task.name]")
+        str | None,
+        typer.Option(
+            help="Task to learn: see `lbkd list tasks`. \\[default: task.name]",
+            autocompletion=completion.component("tasks"),
+        ),
     ] = None,
     lang: Annotated[str | None, typer.Option(help="Passage language, for tasks that take one.")] = None,
     phrases: Annotated[

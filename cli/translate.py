@@ -8,6 +8,7 @@ import typer
 
 from lbkd.errors import ConfigError
 
+from . import completion
 from .console import Reporter, err, out, print_json, stoppable, table
 from .options import Json, Overwrite, Plugins, make_settings, names
 
@@ -21,7 +22,10 @@ def translate(
     source: Annotated[str, typer.Option("--from", help="The language that the data was written in.")] = "en",
     backend: Annotated[
         str | None,
-        typer.Option(help="Translator: see `lbkd list translation`. \\[default: seq2seq]"),
+        typer.Option(
+            help="Translator: see `lbkd list translation`. \\[default: seq2seq]",
+            autocompletion=completion.component("translation"),
+        ),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Splits, e.g. train,dev; by default all.")] = None,
     markers: Annotated[

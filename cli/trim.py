@@ -8,6 +8,7 @@ import typer
 
 from lbkd.errors import ConfigError, DataError
 
+from . import completion
 from .console import Reporter, out, print_json, stoppable, table
 from .options import Json, TrustRemoteCode, Workspace, make_settings
 
@@ -23,7 +24,11 @@ _ROWS = {
 
 def trim(
     model: Annotated[
-        str, typer.Argument(help="A run of the workspace, a run or model folder, a hub id, or e5-small.")
+        str,
+        typer.Argument(
+            help="A run of the workspace, a run or model folder, a hub id, or e5-small.",
+            autocompletion=completion.run,
+        ),
     ],
     out_: Annotated[Path, typer.Option("--out", help="Folder to write, which must not exist yet.")],
     corpus: Annotated[

@@ -53,6 +53,8 @@ class CorpusSettings(_Section):
     """Split to learn from."""
     test: str = "test"
     """Split to evaluate on."""
+    dev: str = "dev"
+    """Split to calibrate on (`lbkd calibrate`); not the test split."""
     allow_overlap: bool = False
     """Allow test questions that are trained on; their scores tell nothing of other texts."""
     benchmarks: Path = Path("data")

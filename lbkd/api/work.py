@@ -7,10 +7,15 @@ from pathlib import Path
 
 from lbkd import weighting as weightings
 from lbkd.api.results import Score, TrainedModel
+from lbkd.calibration.calibrate import calibrate, calibrate_where_possible
+from lbkd.calibration.dev_set import benchmark_dev_set, dev_set
 from lbkd.config import split_names
+from lbkd.corpus.overlap import shared_questions
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import EvaluationSet, benchmark_set, own_test_set
+from lbkd.exporting.export import TOLERANCE, ExportedModel, export
+from lbkd.models.calibration import Calibration
 from lbkd.models.run_folder import model_folder, read_run
 from lbkd.project import Project
 from lbkd.training.check import check_model, checked_run
@@ -20,7 +25,7 @@ from lbkd.training.steps import run_all, train_run
 
 
 def train_and_score(project: Project, components: Components, name: str | None = None) -> TrainedModel:
-    """Check, train and score one model, and before it the teachers that the workspace lacks.
+    """Check, train, calibrate and score one model, and before it the teachers that the workspace lacks.
 
     Raises:
         LbkdError: see `checked_run`, `train_run` and `evaluate`.
@@ -28,6 +33,7 @@ def train_and_score(project: Project, components: Components, name: str | None =
     # An unknown weighting is refused where the task has no teachers, too.
     weightings.registry.origin(components.weighting)
     folder = train_run(checked_run(project, components, name))
+    calibrate_where_possible(project, folder)
     rows = evaluate(project, folder) if project.has_test else []
     if not rows:
         corpus = project.settings.corpus
@@ -111,6 +117,92 @@ def score_models(
         for folder, name in zip(folders, short_names(folders), strict=True)
         for row in evaluate(project, folder, evaluation_set)
     ]
+
+
+def calibrate_model(
+    project: Project, model: str, dev: EvaluationSet, measured: EvaluationSet | None = None
+) -> Calibration:
+    """Calibrate a run of the workspace, a run folder or a model folder, and keep the calibration with it.
+
+    Args:
+        project: settings.
+        model: its name or folder.
+        dev: see `dev_questions`.
+        measured: questions to measure on; by default `dev`.
+
+    Raises:
+        ConfigError: no such folder, or questions that the model was trained on.
+        DataError: see `check_model`.
+    """
+    folder = model_folder(model, project.settings.workspace)
+    check_model(folder, dev, allow_overlap=False)
+    if measured is not None:
+        check_model(folder, measured, allow_overlap=project.settings.corpus.allow_overlap)
+        if shared := len(shared_questions(dev.corpus, measured.corpus)):
+            raise ConfigError(
+                f"{shared} questions of {measured.name} are in {dev.name}, which is fitted on: they would "
+                "measure nothing. Name another --measure-on."
+            )
+    return calibrate(project, folder, dev, measured)
+
+
+def dev_questions(
+    project: Project,
+    split: str | None,
+    benchmark: str | None,
+    on: str | Sequence[str] | None,
+    data: str | PathLike[str] | None,
+) -> EvaluationSet:
+    """The questions to calibrate on: the development split of a benchmark, else the corpus's.
+
+    Args:
+        project: with the corpus, and the folder of benchmarks.
+        split: of the corpus; by default `corpus.dev`.
+        benchmark: `mlqa`.
+        on: languages of the benchmark; by default all.
+        data: folder that benchmarks were downloaded to.
+
+    Raises:
+        ConfigError: a split beside a benchmark, `on` without one, or see `lbkd.calibration.dev_set`.
+        DataError: see `lbkd.calibration.dev_set`.
+    """
+    if benchmark is None:
+        if on is not None:
+            raise ConfigError(f"--on {on}: belongs to a --benchmark; name one.")
+        return dev_set(project, split)
+    if split is not None:
+        raise ConfigError(f"--split {split}: a split of the corpus; leave it out, or --benchmark.")
+    place = project.settings.corpus.benchmarks if data is None else Path(data)
+    return benchmark_dev_set(project, benchmark, place, split_names(on) if isinstance(on, str) else on)
+
+
+def export_model(
+    project: Project, name: str | PathLike[str], out: Path, int8: bool, tolerance: float | None = None
+) -> ExportedModel:
+    """Export a run of the workspace, a run folder or a model folder; see `lbkd.exporting.export`.
+
+    Its answers are held against torch's on the corpus of the settings. Where these name none, a run has the
+    corpus, and the metric, that it was trained with.
+
+    Raises:
+        ConfigError: no such model, a tolerance without `int8`, a corpus that is gone, or see `export`.
+        DataError: see `export`.
+    """
+    if tolerance is not None and not int8:
+        raise ConfigError(f"--tolerance {tolerance:g}: belongs to --int8; add that, or leave this out.")
+    settings = project.settings
+    folder = model_folder(str(Path(name)), settings.workspace)
+    run = read_run(folder)
+    if run is not None and "dir" not in settings.corpus.model_fields_set:
+        corpus = run.settings.corpus
+        if not corpus.dir.is_dir():
+            raise ConfigError(
+                f"{folder}: the corpus that it was trained on, {corpus.dir}, is not there. Name the folder "
+                "with the questions that the export is to be held against torch with: --corpus."
+            )
+        measured = settings.evaluation if settings.evaluation.model_fields_set else run.settings.evaluation
+        project = project.altered(corpus=corpus, evaluation=measured)
+    return export(project, folder, out, (TOLERANCE if tolerance is None else tolerance) if int8 else None)
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:

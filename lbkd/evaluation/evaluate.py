@@ -13,11 +13,13 @@ from lbkd.evaluation.scored import scored
 from lbkd.evaluation.torch_reader import TorchReader
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.windows import WindowSettings, window_settings
+from lbkd.models.calibration import content_of, read_calibration
 from lbkd.models.load import load_span_model
+from lbkd.models.run_card import write_run_card
 from lbkd.models.run_folder import FinishedRun, Model, trained
 from lbkd.project import Project
 from lbkd.tracking.telling import tell_scores, tracked_run
-from lbkd.workspace import described, folder_hash, read_sealed, write_json, write_sealed
+from lbkd.workspace import described, read_sealed, write_json, write_sealed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,7 +36,7 @@ def evaluate(
 
     Answers and rows go to files in the model's folder (see `EvaluationSet`), and are read from there as long
     as nothing that they depend on has changed. A run is evaluated with the tokenizer and the window settings
-    of its training.
+    of its training, and by squad-v2 with the no-answer threshold of its calibration.
 
     Args:
         project: settings, and the training languages of a model folder that is no run.
@@ -60,7 +62,10 @@ def evaluate(
 def _rows(project: Project, place: Path, model: Model, evaluation_set: EvaluationSet) -> list[dict[str, Any]]:
     """The scores of each pair of languages, from the files in `place` where they are still valid."""
     windows = window_settings(model.settings)
-    provenance = _provenance(project, Path(model.folder), evaluation_set, windows)
+    calibration = read_calibration(place) if evaluation_set.metric == "squad-v2" else None
+    threshold = (calibration.no_answer_threshold if calibration else None) or 0.0
+    provenance = _provenance(project, place, evaluation_set, windows)
+    provenance["evaluation"] |= {"no-answer threshold": threshold} if threshold else {}
     rows = _former_rows(place, evaluation_set, provenance)
     if rows is None:
         scores, trust = place / evaluation_set.scores, project.settings.model.trust_remote_code
@@ -68,10 +73,11 @@ def _rows(project: Project, place: Path, model: Model, evaluation_set: Evaluatio
             scores.unlink(missing_ok=True)
         network = load_span_model(model.folder, trust, device=current_device())
         features = project.test_features(evaluation_set.corpus, model.folder, windows)
-        rows = _scored(project, place, network, features, evaluation_set)
+        rows = _scored(project, place, (network, features), evaluation_set, threshold)
         if project.rank == 0:
             content = {"provenance": provenance, "answers": _written(place, evaluation_set), "rows": rows}
             write_sealed(scores, content)
+            write_run_card(place)
             if model.run is not None:
                 _tell(project, place, model.run, evaluation_set.name, rows)
     return rows
@@ -89,13 +95,13 @@ def _tell(project: Project, place: Path, run: FinishedRun, name: str, rows: list
 
 
 def _provenance(
-    project: Project, folder: Path, evaluation_set: EvaluationSet, windows: WindowSettings
+    project: Project, place: Path, evaluation_set: EvaluationSet, windows: WindowSettings
 ) -> dict[str, Any]:
     """Everything that the answers and the scores depend on."""
     return {
         "corpus": evaluation_set.corpus.fingerprint(),
         "window settings": list(windows),
-        "model": folder_hash(folder),
+        "model": content_of(place),
         "format version": _FORMAT,
         "evaluation": {
             **project.settings.evaluation.model_dump(mode="json"),
@@ -125,16 +131,17 @@ def _written(place: Path, evaluation_set: EvaluationSet) -> dict[str, Any]:
 def _scored(
     project: Project,
     model: Path,
-    network: "PreTrainedModel",
-    features: FeatureSet,
+    reading: "tuple[PreTrainedModel, FeatureSet]",
     evaluation_set: EvaluationSet,
+    threshold: float,
 ) -> list[dict[str, Any]]:
     """One row for each pair of languages; rank 0 writes the answers to the model's folder."""
     rows = []
     pairs = evaluation_set.pairs
     for done, pair in enumerate(pairs, start=1):
-        found = _answers(project, network, features, pair)
-        answers, score = scored(found, evaluation_set.golds(*pair), evaluation_set.metric, pair[0])
+        found = _answers(project, *reading, pair)
+        golds = evaluation_set.golds(*pair)
+        answers, score = scored(found, golds, evaluation_set.metric, pair[0], threshold)
         rows.append(_row(score, pair))
         if project.rank == 0:
             write_json(model / evaluation_set.answers(*pair), answers)

@@ -1,6 +1,6 @@
 """Questions to score models with: a corpus's own test split, or a public benchmark."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,13 +60,16 @@ def own_test_set(project: Project) -> EvaluationSet:
     return EvaluationSet(settings.corpus.test, project.test_corpus, settings.evaluation.metric)
 
 
-def benchmark_set(name: str, folder: Path, languages: Sequence[str] | None = None) -> EvaluationSet:
-    """The test questions of a public benchmark, with its official metric.
+def benchmark_set(
+    name: str, folder: Path, languages: Sequence[str] | None = None, split: str = "test"
+) -> EvaluationSet:
+    """The questions of a public benchmark, with its official metric.
 
     Args:
         name: the benchmark's.
         folder: the data folder of `lbkd data download`.
         languages: some of the benchmark's languages; by default all.
+        split: of the benchmark.
 
     Raises:
         ConfigError: no such benchmark, or a language that the benchmark lacks.
@@ -75,5 +78,23 @@ def benchmark_set(name: str, folder: Path, languages: Sequence[str] | None = Non
     if name not in BENCHMARKS:
         raise ConfigError(f"no benchmark {name!r}; {nearest(name, BENCHMARKS)}")
     benchmark = BENCHMARKS[name]
-    corpus = benchmark.read(folder, "test", languages or benchmark.languages)
+    corpus = benchmark.read(folder, split, languages or benchmark.languages)
     return EvaluationSet(name, corpus, benchmark.metric)
+
+
+def tests_at_hand(project: Project, languages: Sequence[str]) -> Iterator[tuple[str, ParallelCorpus]]:
+    """Name and texts of each test set at hand, in those of the languages that it has a file in."""
+    settings = project.settings
+    places = {"of the corpus": {name: settings.path(settings.corpus.test, name) for name in languages}}
+    for benchmark in BENCHMARKS.values():
+        folder = settings.corpus.benchmarks
+        places[benchmark.name] = {
+            name: benchmark.path(folder, "test", name, name)
+            for name in languages
+            if name in benchmark.languages
+        }
+    for name, paths in places.items():
+        there = {language: path for language, path in paths.items() if path.exists()}
+        if there:
+            first = next(iter(there))
+            yield f"{name} ({there[first]})", ParallelCorpus.read(there, first)

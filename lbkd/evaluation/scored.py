@@ -6,9 +6,6 @@ from typing import NamedTuple
 from lbkd.evaluation.decode import Decoded
 from lbkd.evaluation.metrics import Score, score_predictions
 
-_THRESHOLD = 0.0
-"""No-answer score, in logits, above which "no answer" wins (see `Decoded.no_answer`)."""
-
 
 class ScoredAnswers(NamedTuple):
     """Answers and their score."""
@@ -19,7 +16,11 @@ class ScoredAnswers(NamedTuple):
 
 
 def scored(
-    found: Mapping[str, Decoded], golds: Mapping[str, Sequence[str]], metric: str, language: str
+    found: Mapping[str, Decoded],
+    golds: Mapping[str, Sequence[str]],
+    metric: str,
+    language: str,
+    threshold: float = 0.0,
 ) -> ScoredAnswers:
     """Choose and score the answers to all questions of a pair of languages.
 
@@ -28,12 +29,13 @@ def scored(
         golds: question id -> reference answers; none for an unanswerable question.
         metric: see `metrics`.
         language: the passages'.
+        threshold: no-answer score, in logits, above which "no answer" wins (see `Decoded.no_answer`).
     """
     best = {name: decoded.answers[0].text for name, decoded in found.items()}
     if metric != "squad-v2":
         return ScoredAnswers(best, score_predictions(golds, best, metric, language))
     doubts = {name: decoded.no_answer for name, decoded in found.items()}
-    score = score_predictions(golds, best, metric, language, doubts, _THRESHOLD)
+    score = score_predictions(golds, best, metric, language, doubts, threshold)
     return ScoredAnswers(
-        {name: "" if doubts[name] > _THRESHOLD else text for name, text in best.items()}, score
+        {name: "" if doubts[name] > threshold else text for name, text in best.items()}, score
     )

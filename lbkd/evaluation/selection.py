@@ -1,6 +1,6 @@
 """Selects an epoch's weights by F1 on questions of the source language that no test set has."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,7 @@ from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
 from lbkd.evaluation.answers import Decoding, answers_by_question
-from lbkd.evaluation.benchmarks import BENCHMARKS
-from lbkd.evaluation.evaluation_set import EvaluationSet
+from lbkd.evaluation.evaluation_set import EvaluationSet, tests_at_hand
 from lbkd.evaluation.scored import scored
 from lbkd.evaluation.torch_reader import TorchReader
 from lbkd.features.windows import window_settings
@@ -35,7 +34,7 @@ def selection_set(project: Project, split: str) -> EvaluationSet:
     settings = project.settings
     source = settings.corpus.source
     corpus = ParallelCorpus.read({source: settings.path(split, source)}, source)
-    for name, test in _tests(project):
+    for name, test in tests_at_hand(project, [source]):
         if shared := len(shared_questions(test, corpus)):
             raise ConfigError(
                 f"training.select_on = {split!r}: {shared} of its questions are in the test set {name}. A "
@@ -71,16 +70,3 @@ def selector(
         return score.f1
 
     return f1
-
-
-def _tests(project: Project) -> Iterator[tuple[str, ParallelCorpus]]:
-    """All test sets at hand, in the source language."""
-    settings = project.settings
-    source = settings.corpus.source
-    paths = {"of the corpus": settings.path(settings.corpus.test, source)}
-    for benchmark in BENCHMARKS.values():
-        if source in benchmark.languages:
-            paths[benchmark.name] = benchmark.path(settings.corpus.benchmarks, "test", source, source)
-    for name, path in paths.items():
-        if path.exists():
-            yield f"{name} ({path})", ParallelCorpus.read({source: path}, source)

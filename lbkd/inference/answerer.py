@@ -10,6 +10,7 @@ from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.corpus.squad import Dataset, Question
 from lbkd.errors import ConfigError
 from lbkd.evaluation.answers import Decoding, answer
+from lbkd.evaluation.no_answer import weighed
 from lbkd.features.dataset import FeatureSet, LanguagePair
 from lbkd.features.windows import WindowRule
 from lbkd.inference.asked import Pair, asked
@@ -108,18 +109,21 @@ class Answerer:
         if not pairs:
             return []
         features = self._features(pairs, rule, languages)
-        top_k, impossible = options.top_k, options.handle_impossible_answer
+        temperature, threshold = self._calibrated(options.lang)
+        impossible = options.handle_impossible_answer or threshold is not None
         decoding = Decoding(
             max_answer_tokens=min(options.max_answer_len, rule.max_length),
             batch_tokens=options.batch_size * rule.max_length if options.batch_size else _BATCH_TOKENS,
-            n_best=2 * top_k + (_MERGED if options.align_to_words else 0),
+            n_best=2 * options.top_k + (_MERGED if options.align_to_words else 0),
             impossible=impossible,
+            temperature=temperature,
         )
         found = answer(self.loaded.reader, features, features.features([languages]), decoding)
         results = []
         for number, (_, passage) in zip(sorted(found), pairs, strict=True):
             words = self.loaded.texts.words(passage) if options.align_to_words else None
-            results.append(result(found[number], passage, top_k, impossible, words))
+            weights = weighed(found[number], temperature, threshold or 0.0) if impossible else None
+            results.append(result(found[number], passage, options, words, weights))
         return results
 
     def _rule(self, options: Options) -> WindowRule:
@@ -145,14 +149,25 @@ class Answerer:
         step = default.step if overlap is None else room - overlap
         return WindowRule(max_length, max_question_tokens, step, specials)
 
+    def _calibrated(self, language: str | None) -> tuple[float, float | None]:
+        """Temperature and no-answer threshold for a language's passages; 1 and None without calibration."""
+        calibration = self.loaded.calibration
+        if calibration is None:
+            return 1.0, None
+        return calibration.temperature_of(language), calibration.no_answer_threshold
+
     def _languages(self, passage: str | None, question: str | None) -> LanguagePair:
-        known = self.loaded.languages
-        if known is None and (passage or question):
-            raise ConfigError(
-                f"lang = {passage!r}, question_lang = {question!r}: this model takes no languages; "
-                "leave both out (--lang and --question-lang on the command line)."
-            )
-        if known is not None and not passage:
+        known, calibration = self.loaded.languages, self.loaded.calibration
+        calibrated = calibration.temperatures if calibration else {}
+        if known is None:
+            if question or (passage and passage not in calibrated):
+                fitted = f"; it is calibrated for {', '.join(calibrated)}" if calibrated else ""
+                raise ConfigError(
+                    f"lang = {passage!r}, question_lang = {question!r}: this model takes no languages"
+                    f"{fitted}; leave both out (--lang and --question-lang on the command line)."
+                )
+            return _ANY, _ANY
+        if not passage:
             raise ConfigError(
                 "lang: this model must be told the language of the passage (--lang on the command line), and "
                 "question_lang (--question-lang) where the question's is another. "

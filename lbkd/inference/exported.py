@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from lbkd.errors import DataError
 from lbkd.features.tokens import Template
 from lbkd.inference.pieces import write_pieces
+from lbkd.models.calibration import Calibration
 from lbkd.workspace import damaged, read_json, write_json, write_manifest
 
 DESCRIPTION = "lbkd.json"
@@ -41,7 +42,7 @@ class Exported(BaseModel):
     """Read special tokens that stand in a text as text, which `tokenizer.json` does not tell."""
     languages: tuple[str, ...] = ()
     """Languages of the training data; empty where they are unknown."""
-    calibration: dict[str, Any] | None = None
+    calibration: Calibration | None = None
     """What `lbkd calibrate` keeps with a model; None for a model without."""
     provenance: dict[str, Any] = {}
     """All that the exported files depend on, by name."""

@@ -10,6 +10,7 @@ from lbkd.features.tokens import Template, TokenTable
 from lbkd.features.windows import WindowSettings
 from lbkd.inference.exported import is_exported
 from lbkd.inference.results import Words
+from lbkd.models.calibration import Calibration
 
 
 class Texts(Protocol):
@@ -35,6 +36,8 @@ class Loaded:
     """Most tokens that the model reads at once, special tokens included."""
     languages: Collection[str] | None = None
     """Languages that a model which takes languages knows, as far as it tells; None for other models."""
+    calibration: Calibration | None = None
+    """By which scores are the probability that an answer is right; None for a model without."""
 
 
 def load(model: str | Path, device: Any, trust: bool) -> Loaded:

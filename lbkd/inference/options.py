@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from lbkd.errors import ConfigError
 
@@ -25,6 +25,8 @@ class Options(BaseModel):
     """Least number of tokens that neighbouring windows share; by default as in training."""
     handle_impossible_answer: bool = False
     """Consider also that the passage has no answer: "" at 0, 0."""
+    min_score: float | None = Field(default=None, ge=0, le=1)
+    """Least score of an answer; where none reaches it, "" at 0, 0 is given with the best one's score."""
     align_to_words: bool = False
     """Extend answers to the tokenizer's words; answers that become one have their scores added up."""
     batch_size: PositiveInt | None = None
@@ -33,7 +35,7 @@ class Options(BaseModel):
     padding: Any = None
     """Without effect: padding changes no answer."""
     lang: str | None = None
-    """Language of the passages; only for models that take languages (XLM)."""
+    """Language of the passages, for models that take languages (XLM) and models calibrated by language."""
     question_lang: str | None = None
     """Language of the questions; by default `lang`."""
 

@@ -1,11 +1,12 @@
 """Decoded answers as an answerer returns them."""
 
-import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lbkd.evaluation.decode import Decoded
+from lbkd.evaluation.no_answer import Weighed
+from lbkd.inference.options import Options
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -17,20 +18,18 @@ Words = Sequence[tuple[int, int]]
 def result(
     found: Decoded,
     passage: str,
-    top_k: int,
-    impossible: bool = False,
+    options: Options,
     words: Words | None = None,
-    temperature: float = 1.0,
+    weights: Weighed | None = None,
 ) -> Any:
     """The best answer as a dictionary where `top_k` is 1, otherwise a list of the `top_k` best.
 
     Args:
-        found: the answers to a question; "no answer" counts in their probabilities if `impossible`.
+        found: the answers to a question.
         passage: the passage that they are slices of.
-        top_k: most answers to return.
-        impossible: whether "no answer" is one of the answers.
+        options: those of the call.
         words: words to which answers are extended; answers that become one have their scores added up.
-        temperature: that of the answers' probabilities, see `Decoding`.
+        weights: of the spans and of "no answer", where that counts.
     """
     answers: dict[tuple[int, int], dict[str, Any]] = {}
     for a in found.answers:
@@ -38,13 +37,18 @@ def result(
         new = {"score": 0.0, "start": start, "end": end, "answer": passage[start:end]}
         place = answers.setdefault((start, end), new)  # spans that differ in white space alone are one answer
         if words is not None or place is new:
-            place["score"] += a.probability
-    if impossible:
-        best = found.answers[0].probability
-        nothing = math.exp(min(0.0, found.no_answer / temperature + math.log(best))) if best else 1.0
-        answers[0, 0] = {"score": nothing, "start": 0, "end": 0, "answer": ""}
+            place["score"] += a.probability * (weights.factor if weights else 1.0)
+    if options.handle_impossible_answer and weights:
+        answers[0, 0] = _nothing(weights.nothing)
     ranked = sorted(answers.values(), key=lambda answer: -answer["score"])
-    return ranked[0] if top_k == 1 else ranked[:top_k]
+    if (least := options.min_score) is not None:
+        ranked = [answer for answer in ranked if answer["score"] >= least] or [_nothing(ranked[0]["score"])]
+    return ranked[0] if options.top_k == 1 else ranked[: options.top_k]
+
+
+def _nothing(score: float) -> dict[str, Any]:
+    """That no answer is given."""
+    return {"score": score, "start": 0, "end": 0, "answer": ""}
 
 
 def words_of(passage: str, backend: "Tokenizer | None") -> Words:

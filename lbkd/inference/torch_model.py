@@ -10,6 +10,7 @@ from lbkd.features.tokens import Template, TokenTable, backend_of, takes_languag
 from lbkd.features.windows import window_settings
 from lbkd.inference.loaded import Loaded
 from lbkd.inference.results import Words, words_of
+from lbkd.models.calibration import read_calibration
 from lbkd.models.load import language_numbers, load_span_model, load_tokenizer, longest_input
 from lbkd.models.run_folder import trained
 
@@ -43,4 +44,5 @@ def load(model: str | Path, device: Any, trust: bool) -> Loaded:
         windows=window_settings(settings),
         longest=longest_input(network.config, tokenizer),
         languages=tuple(known) if told else None,
+        calibration=read_calibration(Path(model)),
     )

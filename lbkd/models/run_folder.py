@@ -31,6 +31,8 @@ class FinishedRun(BaseModel):
     """All that the weights depend on, by name."""
     variant: str = ""
     """See `Project`."""
+    ceilings: dict[str, tuple[int, int]] = {}
+    """Language -> fields of the training data's `Ceiling`."""
     step: int | None = None
     """Optimizer steps of the checkpoint that the model is of; None: the model was trained to the end."""
 

@@ -11,7 +11,7 @@ from lbkd.models.run_folder import read_run
 from lbkd.project import Project
 from lbkd.training.checkpoints import SavedState, read_checkpoint
 from lbkd.training.run import Components, Run
-from lbkd.training.saving import save_model
+from lbkd.training.saving import save_run
 from lbkd.workspace import differences
 
 
@@ -58,8 +58,7 @@ def _make(project: Project, folder: Path, made: Path) -> None:
         weights = MaskedSpanModel.span_weights(weights)
     with project.replacing(made) as new:
         if project.rank == 0:
-            save_model(run, model, weights, new / "model")
-            saved.run.write(new)
+            save_run(run, model, weights, saved.run, new)
 
 
 def _run(project: Project, saved: SavedState) -> Run:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lbkd.models.card import write_card
 from lbkd.models.load import save
+from lbkd.models.run_card import write_run_card
 from lbkd.models.run_folder import FinishedRun, versions
 from lbkd.models.trimming.restore import restore_folder
 from lbkd.training.loop import Weights
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def save_model(run: Run, model: "PreTrainedModel", weights: Weights, folder: Path) -> None:
-    """Write model, tokenizer and card as a plain Hugging Face folder, with the encoder's whole vocabulary."""
+def save_run(run: Run, model: "PreTrainedModel", weights: Weights, about: FinishedRun, folder: Path) -> None:
+    """Write model and tokenizer as a plain Hugging Face folder, the run's description, and the model card.
+
+    The model has the encoder's whole vocabulary.
+    """
     torch.nn.Module.to(model, "cpu")
-    save(model, run.project.tokenizer, folder, weights)
-    restore_folder(folder, run.project.encoder)
-    write_card(folder, run.name, run.project.train_features.ceilings())
-    write_manifest(folder)
+    save(model, run.project.tokenizer, folder / "model", weights)
+    restore_folder(folder / "model", run.project.encoder)
+    write_manifest(folder / "model")
+    about.write(folder)
+    write_run_card(folder)
 
 
 def description(run: Run, provenance: dict[str, Any]) -> FinishedRun:
@@ -39,4 +43,5 @@ def description(run: Run, provenance: dict[str, Any]) -> FinishedRun:
         settings=run.project.settings,
         provenance=provenance,
         variant=run.project.variant,
+        ceilings=run.project.train_features.ceilings(),
     )

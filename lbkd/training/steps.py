@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lbkd import tasks
+from lbkd.calibration.calibrate import calibrate_where_possible
 from lbkd.distributed import collectives
 from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
@@ -31,7 +32,7 @@ from lbkd.training.loop import Report, TrainingLoop, Weights, seed_everything
 from lbkd.training.masking import masked_stream
 from lbkd.training.micro_batches import Material
 from lbkd.training.run import Components, Run, settings_differences, teacher_run
-from lbkd.training.saving import description, save_model
+from lbkd.training.saving import description, save_run
 from lbkd.training.schedule import Schedule, all_windows
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.workspace import file_hash, write_json
@@ -87,8 +88,7 @@ def _train_run(run: Run) -> Path:
             report = Report(run.name, numbers, project.listener, tracking)
             weights = _train_model(run, model, teachers, report, checkpoints)
             if project.rank == 0:
-                save_model(run, model, weights, folder / "model")
-                about.after(checkpoints.seconds).write(folder)
+                save_run(run, model, weights, about.after(checkpoints.seconds), folder)
         if project.rank == 0:
             shutil.copytree(numbers, folder, dirs_exist_ok=True)
     return run.folder
@@ -216,6 +216,7 @@ def run_all(project: Project, student: Components) -> list[dict[str, Any]]:
     The student's options are the student's alone: baseline and teachers learn with plain NLL.
     """
     models = [train_run(run) for run in checked_runs(project, student)]
+    calibrate_where_possible(project, models[-1])
     rows = [row for model in models for row in evaluate(project, model)]
     if project.rank == 0:
         write_json(project.settings.workspace / "results.json", rows)

@@ -40,7 +40,7 @@ def run(*arguments: object, stdin: str = "") -> Done:
     environment = dict(os.environ)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["lbkd", *map(str, arguments)])
-        patch.setattr(sys, "stdin", io.StringIO(stdin))
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin.encode()))))
         with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
             from lbkd_cli.main import main
 

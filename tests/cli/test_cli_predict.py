@@ -55,8 +55,10 @@ def test_a_file(
 ) -> None:
     file = wrote("asked.jsonl", "\ufeff\n" + jsonl(*LINES[:count]) + "\n")
     done = lbkd("predict", "--model", tiny_model_folder, "--file", file, "--top-k", 2)
-    assert (done.code, done.err) == (0, "")
-    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert (done.code, done.err) == (0, f"answers {count}/{count}\n")
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert [row["id"] for row in found] == ["1", "2"][:count]
+    rows = [row["answers"] for row in found]
     alone = [
         lbkd(
             *["predict", "--model", tiny_model_folder, "--question", entry["question"], "--top-k", 2],
@@ -65,7 +67,7 @@ def test_a_file(
         for entry in LINES[:count]
     ]
     assert [[a["answer"] for a in row] for row in rows] == [[a["answer"] for a in row] for row in alone]
-    assert lbkd("predict", "--model", tiny_model_folder, "--file", file, "--top-k", 2, "--json").json == rows
+    assert lbkd("predict", "--model", tiny_model_folder, "--file", file, "--top-k", 2, "--json").json == found
 
 
 def test_lines_have_one_shape(
@@ -73,7 +75,7 @@ def test_lines_have_one_shape(
 ) -> None:
     file = wrote("asked.jsonl", jsonl(*LINES))
     done = lbkd("predict", "--model", tiny_model_folder, "--file", file, "--top-k", 1)
-    assert [len(json.loads(line)) for line in done.out.splitlines()] == [1, 1]
+    assert [len(json.loads(line)["answers"]) for line in done.out.splitlines()] == [1, 1]
 
 
 def test_standard_input(lbkd: Callable[..., Any], tiny_model_folder: Path) -> None:
@@ -119,7 +121,9 @@ def test_bad_lines(
 
 def test_bad_file(refused: Callable[..., str], tiny_model_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"\xe9")
-    for file in (tmp_path / "latin", tmp_path, tmp_path / "nowhere"):
+    message = refused("predict", "--model", tiny_model_folder, "--file", tmp_path / "latin")
+    assert f"{tmp_path / 'latin'}: line 1: not UTF-8: 0xe9 is no text" in message
+    for file in (tmp_path, tmp_path / "nowhere"):
         assert f"{file}: cannot be read" in refused("predict", "--model", tiny_model_folder, "--file", file)
 
 
@@ -202,9 +206,9 @@ def test_code_of_a_model_is_run_only_if_asked_for(
     given: list[bool] = []
 
     class Answerer(inference.Answerer):
-        def __init__(self, model: Path, device: str, trust_remote_code: bool) -> None:
+        def __init__(self, model: Path, device: str, trust_remote_code: bool, **options: Any) -> None:
             given.append(trust_remote_code)
-            super().__init__(model, device, trust_remote_code)
+            super().__init__(model, device, trust_remote_code, **options)
 
     monkeypatch.setattr(inference, "Answerer", Answerer)
     Path("lbkd.toml").write_text(file)

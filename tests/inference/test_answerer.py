@@ -4,7 +4,9 @@ import pytest
 from asking import KEYS, LONG, PASSAGE, QUESTION, same
 
 from lbkd.evaluation.decode import Answer, Decoded
+from lbkd.evaluation.no_answer import weighed
 from lbkd.inference import Answerer
+from lbkd.inference.options import Options
 from lbkd.inference.results import result
 
 
@@ -133,10 +135,10 @@ def test_no_answer_is_one_of_the_possibilities(answerer: Answerer) -> None:
 )
 def test_probability_of_no_answer(no_answer: float, score: float, expected: float) -> None:
     decoded = Decoded([Answer("a", 0, 1, score)], no_answer)
-    found = result(decoded, "a", 2, True)
+    found = result(decoded, "a", Options(top_k=2, handle_impossible_answer=True), None, weighed(decoded))
     assert next(a for a in found if not a["answer"])["score"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_answers_that_differ_in_white_space_alone_are_one() -> None:
     decoded = Decoded([Answer("b", 2, 3, 0.5), Answer("b", 2, 3, 0.3), Answer("a", 0, 1, 0.1)], -1.0)
-    assert [a["score"] for a in result(decoded, "a b", 3)] == [0.5, 0.1]
+    assert [a["score"] for a in result(decoded, "a b", Options(top_k=3))] == [0.5, 0.1]

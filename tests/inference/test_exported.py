@@ -7,7 +7,15 @@ from tokenizers import Tokenizer, models
 from lbkd.errors import DataError
 from lbkd.features.tokens import Template
 from lbkd.inference.exported import Exported, is_exported
+from lbkd.models.calibration import Calibration, FittedOn
 from lbkd.workspace import write_manifest
+
+CALIBRATION = Calibration(
+    temperature=2.0,
+    temperatures={"es": 1.5},
+    model="m",
+    fitted_on=FittedOn(name="dev", corpus="c", questions={"es": 60}, metric="mlqa"),
+)
 
 
 def described(**more: object) -> Exported:
@@ -27,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 def test_what_is_written_is_read(folder: Path) -> None:
     assert is_exported(folder)
     assert Exported.read(folder) == described()
-    told = described(languages=("en", "es"), scores=({"language": "en", "f1": 1.5},), calibration={"all": 2})
+    told = described(languages=("en", "es"), scores=({"language": "en", "f1": 1.5},), calibration=CALIBRATION)
     told.write(folder)
     assert Exported.read(folder) == told
 

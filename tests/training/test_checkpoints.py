@@ -217,7 +217,7 @@ def test_a_weighting_that_no_checkpoint_can_hold_is_refused() -> None:
 
 def test_a_run_that_was_stopped_at_its_end(how: Settings, run: Path, whole: Path) -> None:
     """After the last step, before the model was saved."""
-    with mock.patch("lbkd.training.steps.save_model", side_effect=Killed), pytest.raises(Killed):
+    with mock.patch("lbkd.training.steps.save_run", side_effect=Killed), pytest.raises(Killed):
         go(how)
     assert "going on after step 8 of 8" in go(how)[0]
     check_same_run(run, whole)

@@ -59,7 +59,7 @@ def test_a_failed_training_leaves_the_former_one(
 
     before = files(copy)
     other, _ = project(tiny_model_folder, copy, **{"training.learning_rate": 2e-3, "overwrite": True})
-    place = (TrainingLoop, "_optimize") if where == "_optimize" else (steps, "save_model")
+    place = (TrainingLoop, "_optimize") if where == "_optimize" else (steps, "save_run")
     monkeypatch.setattr(*place, fail)
     with pytest.raises(type(raised)):
         train(other, "baseline")
@@ -75,7 +75,7 @@ def test_a_failed_training_leaves_the_former_one(
 def test_a_failed_first_training_leaves_its_numbers_alone(
     tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "save_model", lambda *_: 1 / 0)
+    monkeypatch.setattr(steps, "save_run", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(project(tiny_model_folder, tmp_path)[0], "baseline")
     run = tmp_path / "runs" / "baseline"

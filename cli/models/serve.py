@@ -10,8 +10,8 @@ import typer
 from lbkd.errors import ConfigError
 from lbkd.serving.limits import Limits
 
-from .console import err
-from .options import TrustRemoteCode, Workspace, make_settings
+from ..console import err
+from ..options import TrustRemoteCode, Workspace, make_settings
 
 if TYPE_CHECKING:
     from lbkd.inference import Answerer

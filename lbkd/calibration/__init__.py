@@ -1,0 +1,1 @@
+"""Scores made probabilities that an answer is right."""

@@ -1,0 +1,1 @@
+"""Files of questions answered: read one by one, and answers kept as they come."""
