@@ -83,6 +83,8 @@ class Service:
         except ClientDisconnect:
             return Response(status_code=LEFT)
         job = self._job(body)
+        if await request.is_disconnected():
+            return Response(status_code=LEFT)
         try:
             self.worker.submit(job)
         except Full as error:
