@@ -52,7 +52,7 @@ def gate_of(tiny_model_folder: Path, questions: EvaluationSet, tmp_path: Path) -
 def ruined(tiny_model_folder: Path) -> PreTrainedModel:
     """A model whose activations in one layer are so wide that in int8 all but two values of each are 0.
 
-    Two channels of the second layer's intermediate outputs are huge; the next layer leaves them out again.
+    Two channels of the second layer's intermediate outputs are huge, and what follows leaves them out again.
     """
     model = load_span_model(str(tiny_model_folder)).eval()
     layer = model.bert.encoder.layer[1]
