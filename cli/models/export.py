@@ -36,8 +36,7 @@ def export(
 ) -> None:
     """Write a model as an ONNX folder, which is asked without torch and transformers.
 
-    The exported answers are held against torch's on a test split, in every language: that of --corpus, else
-    of the corpus that the run was trained on, else of the one that ships.
+    Its answers are held against torch's on the test split of --corpus, else of the run's own corpus.
 
     Where int8 costs a language more F1 than --tolerance, the layers that hurt most stay in fp32.
 
