@@ -32,6 +32,10 @@ def export(
         float | None,
         typer.Option(min=0, help="Most F1 that int8 may lose in any language. \\[default: 0.5]"),
     ] = None,
+    checkpoint: Annotated[
+        int | None,
+        typer.Option(min=1, help="Export the checkpoint after so many steps of a run that is not finished."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a model as an ONNX folder, which is asked without torch and transformers.
@@ -46,10 +50,10 @@ def export(
 
     Example: lbkd export distill.combined.impurity --int8 --corpus my-data --out student-int8
     """
-    with running(settings, None, trains=False) as project:
+    with running(settings, None, trains=checkpoint is not None) as project:
         from lbkd.api.work import export_model
 
-        written = export_model(project, run, out_, int8, tolerance)
+        written = export_model(project, run, out_, int8, tolerance, checkpoint)
     if json:
         print_json(written.row())
     else:

@@ -134,6 +134,7 @@ def export(
     *,
     int8: bool = False,
     tolerance: float | None = None,
+    checkpoint: int | None = None,
     **words: Unpack[Words],
 ) -> ExportedModel:
     """Write a model as an ONNX folder, which an `Answerer` reads without torch, as `lbkd export` does.
@@ -143,6 +144,7 @@ def export(
         out: folder to write, which must not exist yet.
         int8: make layers whole numbers of 8 bits where no language loses by it.
         tolerance: most F1 that int8 may lose in any language; by default 0.5.
+        checkpoint: export the checkpoint after so many steps of a run that is not finished.
         words: see `Words`; without a corpus, a run is held against torch on the one that it was trained on.
 
     Raises:
@@ -150,4 +152,4 @@ def export(
         DataError: a file that is missing or faulty.
     """
     with opened(words, trains=False) as project:
-        return export_model(project, trained, Path(out), int8, tolerance)
+        return export_model(project, trained, Path(out), int8, tolerance, checkpoint)

@@ -177,12 +177,18 @@ def dev_questions(
 
 
 def export_model(
-    project: Project, name: str | PathLike[str], out: Path, int8: bool, tolerance: float | None = None
+    project: Project,
+    name: str | PathLike[str],
+    out: Path,
+    int8: bool,
+    tolerance: float | None = None,
+    checkpoint: int | None = None,
 ) -> ExportedModel:
     """Export a run of the workspace, a run folder or a model folder; see `lbkd.exporting.export`.
 
     Its answers are held against torch's on the corpus of the settings. Where these name none, a run has the
-    corpus, and the metric, that it was trained with.
+    corpus, and the metric, that it was trained with. With `checkpoint`, `name` is a run that is not finished,
+    and what is exported its model after so many steps; see `checkpoint_run`.
 
     Raises:
         ConfigError: no such model, a tolerance without `int8`, a corpus that is gone, or see `export`.
@@ -190,8 +196,10 @@ def export_model(
     """
     if tolerance is not None and not int8:
         raise ConfigError(f"--tolerance {tolerance:g}: belongs to --int8; add that, or leave this out.")
-    settings = project.settings
-    folder = model_folder(str(Path(name)), settings.workspace)
+    settings, name = project.settings, str(Path(name))
+    if checkpoint is not None:
+        name = str(checkpoint_run(project, name, checkpoint))
+    folder = model_folder(name, settings.workspace)
     run = read_run(folder)
     if run is not None and "dir" not in settings.corpus.model_fields_set:
         corpus = run.settings.corpus

@@ -58,7 +58,7 @@ def _make(project: Project, folder: Path, made: Path) -> None:
         weights = MaskedSpanModel.span_weights(weights)
     with project.replacing(made) as new:
         if project.rank == 0:
-            save_run(run, model, weights, saved.run, new)
+            save_run(run, model, weights, saved.run.model_copy(update={"name": made.name}), new)
 
 
 def _run(project: Project, saved: SavedState) -> Run:

@@ -11,9 +11,10 @@ from checkpointed import STEPS, Killed, go
 from ranks import Ranks, settings
 from safetensors.torch import load_file
 
-from lbkd.api.work import asked_questions, score_models
+from lbkd.api.work import asked_questions, export_model, score_models
 from lbkd.config import Settings
 from lbkd.errors import ConfigError, DataError
+from lbkd.inference.exported import Exported
 from lbkd.models.run_folder import read_run
 from lbkd.planning.status import workspace_status
 from lbkd.project import Project
@@ -78,6 +79,13 @@ def test_it_is_scored_as_a_run(stopped: Settings) -> None:
     states = {each.name: (each.status, each.because) for each in workspace_status(stopped.workspace)}
     assert states["mix-mrc.step-5"] == ("done", "a checkpoint, after step 5")
     assert states["mix-mrc"][0] == "missing"
+
+
+def test_it_is_exported_as_a_run(stopped: Settings, tmp_path: Path) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason="needs the extra lbkd[onnx]")
+    written = export_model(Project(stopped), "mix-mrc", tmp_path / "onnx", False, checkpoint=5)
+    assert Exported.read(written.folder).name == "mix-mrc.step-5"
 
 
 def test_what_is_refused(stopped: Settings) -> None:
