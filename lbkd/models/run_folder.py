@@ -1,5 +1,6 @@
 """The folder of a finished run: `run.json`, and a model whose files have checksums."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ class FinishedRun(BaseModel):
     """All that the weights depend on, by name."""
     variant: str = ""
     """See `Project`."""
-    ceilings: dict[str, tuple[int, int]] = {}
+    ceilings: Mapping[str, tuple[int, int]] = {}
     """Language -> fields of the training data's `Ceiling`."""
 
     def write(self, folder: Path) -> None:
