@@ -107,7 +107,8 @@ def _scores(folder: Path, settings: Settings) -> list[dict[str, Any]]:
 
 def _settings(run: FinishedRun) -> dict[str, Any]:
     settings = run.settings
-    components = [str(run.components.get(kind) or "") for kind in ("task", "criterion", "weighting")]
+    kinds = ["task", "criterion", *(["weighting"] if run.provenance.get("weighting") else [])]
+    components = [str(run.components.get(kind) or "") for kind in kinds]
     model, training = settings.model, settings.training
     return {
         "components": ", ".join(filter(None, components)),
