@@ -69,7 +69,11 @@ def faults(page: Path) -> Iterator[str]:
         paths = [path for path in PATH.findall(code) if not PLACEHOLDER.search(path)]
         yield from (path for path in paths if not (ROOT / path).exists())
         yield from (f for f in FILE.findall(code) if not any((d / f).exists() for d in (ROOT, ROOT / "lbkd")))
-        yield from (name for name in NAME.findall(code) if name != "lbkd.toml" and not is_object(name))
+        yield from (
+            name
+            for name in NAME.findall(code)
+            if name not in ("lbkd.toml", "lbkd.json") and not is_object(name)
+        )
 
 
 if __name__ == "__main__":
