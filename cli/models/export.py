@@ -40,7 +40,9 @@ def export(
 ) -> None:
     """Write a model as an ONNX folder, which is asked without torch and transformers.
 
-    Its answers are held against torch's on the test split of --corpus, else of the run's own corpus.
+    Its answers are held against torch's in every language of --corpus, on the test split.
+
+    Without --corpus, a run has the corpus that it was trained on, and a model folder the one that ships.
 
     Where int8 costs a language more F1 than --tolerance, the layers that hurt most stay in fp32.
 

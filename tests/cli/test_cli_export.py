@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY
 from run_folders import as_run
 
 from lbkd.config import BUILTIN_CORPUS
@@ -72,31 +71,35 @@ def test_int8(lbkd: Callable[..., Any], trimmed_run: Path, tmp_path: Path) -> No
 
 
 def test_models_that_cannot_be_exported(
-    refused: Callable[..., str], tiny_model_folder: Path, tiny_xlm_folder: Path, tmp_path: Path
+    refused: Callable[..., str],
+    tiny_model_folder: Path,
+    tiny_xlm_folder: Path,
+    two_languages: list[str],
+    tmp_path: Path,
 ) -> None:
     out = "--out", "small"
-    told = refused("export", tiny_xlm_folder, *out, *TINY)
+    told = refused("export", tiny_xlm_folder, *out, *two_languages)
     assert "its tokenizer, XLMTokenizer, has no tokenizer.json" in told
     headless = shutil.copytree(tiny_model_folder, tmp_path / "headless")
     config = json.loads((headless / "config.json").read_text())
     (headless / "config.json").write_text(json.dumps({**config, "architectures": ["BertModel"]}))
-    told = refused("export", headless, *out, *TINY)
+    told = refused("export", headless, *out, *two_languages)
     assert "headless has no head for question answering (BertModel): there are no answers to export" in told
     (headless / "lbkd.json").write_text("{}")
-    assert "is an exported model already" in refused("export", headless, *out, *TINY)
-    assert "is no run in" in refused("export", "nowhere", *out, *TINY)
+    assert "is an exported model already" in refused("export", headless, *out, *two_languages)
+    assert "is no run in" in refused("export", "nowhere", *out, *two_languages)
     assert not (Path("small")).exists()
 
 
 def test_arguments_that_do_not_fit(
-    refused: Callable[..., str], tiny_model_folder: Path, tmp_path: Path
+    refused: Callable[..., str], tiny_model_folder: Path, two_languages: list[str]
 ) -> None:
     (Path("small")).mkdir()
-    told = refused("export", tiny_model_folder, "--out", "small", *TINY)
+    told = refused("export", tiny_model_folder, "--out", "small", *two_languages)
     assert "small exists already; name another folder, or remove this one." in told
-    told = refused("export", tiny_model_folder, "--out", "new", "--tolerance", 1, *TINY)
+    told = refused("export", tiny_model_folder, "--out", "new", "--tolerance", 1, *two_languages)
     assert "--tolerance 1: belongs to --int8; add that, or leave this out." in told
-    refused("export", tiny_model_folder, "--out", "new", "--int8", "--tolerance", -1, *TINY)
+    refused("export", tiny_model_folder, "--out", "new", "--int8", "--tolerance", -1, *two_languages)
 
 
 def test_a_run_whose_corpus_is_gone(

@@ -1,16 +1,19 @@
 """The gate on a tiny model that int8 ruins, and on numbers worked by hand."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
-from conftest import MakeGate
 from transformers import PreTrainedModel
 
-from lbkd.exporting.gate import Held
+from lbkd.exporting.gate import Gate, Held
 from lbkd.exporting.mixture import Mixtures
 from lbkd.exporting.search import search
 from lbkd.inference.onnx_model import OnnxReader, session
 from lbkd.progress import Silent
 
+MakeGate = Callable[[PreTrainedModel], Gate]
 RUINED_LAYER = "bert.encoder.layer.1.output.dense"
 
 
@@ -73,7 +76,7 @@ def test_nothing_is_kept_without_need(ruined: PreTrainedModel, mixtures: Mixture
 
 
 @pytest.mark.parametrize("kept", [(), ("bert.encoder.layer.0.output.dense",)])
-def test_a_mixture_is_written_whole(mixtures: Mixtures, kept: tuple[str, ...], tmp_path) -> None:
+def test_a_mixture_is_written_whole(mixtures: Mixtures, kept: tuple[str, ...], tmp_path: Path) -> None:
     """The written file gives the numbers of the one that shares its weights, and holds no other weights."""
     import onnx
 
