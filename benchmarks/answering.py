@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -48,9 +49,9 @@ def peer_python() -> str:
             spec = find_spec(name)
             if spec is not None and spec.origin is not None:
                 (links / name).symlink_to(Path(spec.origin).parent)
-        extension = find_spec("typing_extensions")
-        assert extension is not None
-        (links / "typing_extensions.py").symlink_to(str(extension.origin))
+        home = Path(str(distribution("torch").locate_file("")))
+        for path in (home / "typing_extensions.py", *home.glob("torch-*.dist-info")):
+            (links / path.name).symlink_to(path)
     return str(python)
 
 
@@ -191,7 +192,7 @@ def main() -> None:
     folders = {"fp32": arguments.fp32, "int8": arguments.int8, "torch": run}
     rounds, languages = (2, LANGUAGES[:1]) if arguments.quick else (arguments.pairs, LANGUAGES)
     texts = corpus(arguments, languages)
-    rows = cold_rows(folders, python, network, 1 if arguments.quick else 5)
+    rows = cold_rows(folders, python, network, 1 if arguments.quick else 3)
     same: dict[str, str] = {}
     with ExitStack() as stack:
         sides = {name: stack.enter_context(Side(sys.executable, "lbkd", at)) for name, at in folders.items()}

@@ -10,7 +10,7 @@ import typer
 from lbkd import __version__
 from lbkd.errors import ConfigError, LbkdError, out_of_memory
 
-from . import components, data, infer, plan, reproduce, serve, status, train, translate, trim
+from . import components, data, export, infer, plan, reproduce, serve, status, train, translate, trim
 from .console import err, own_output, show_error
 from .options import Invocation, rank
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     "[bold]Start with[/] `lbkd demo`, then `lbkd run --corpus YOUR_DATA`.",
     epilog="`lbkd COMMAND --help` shows options and an example.",
 )
-for module in (train, infer, serve, trim, translate, plan, reproduce, status, components):
+for module in (train, infer, export, serve, trim, translate, plan, reproduce, status, components):
     module.add_to(app)
 app.add_typer(data.app, name="data")
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lbkd.api.calls import Score, TrainedModel, distill, evaluate, run, train
+    from lbkd.api.calls import ExportedModel, Score, TrainedModel, distill, evaluate, export, run, train
     from lbkd.criterions import Criterion
     from lbkd.criterions import registry as criterion_registry
     from lbkd.inference import Answerer
@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Answerer",
     "Criterion",
+    "ExportedModel",
     "Score",
     "Task",
     "TeacherContext",
@@ -38,6 +39,7 @@ __all__ = [
     "criterion_registry",
     "distill",
     "evaluate",
+    "export",
     "load_settings",
     "run",
     "task_registry",
@@ -50,6 +52,7 @@ __all__ = [
 _HOMES = {
     "Answerer": "lbkd.inference",
     "Criterion": "lbkd.criterions",
+    "ExportedModel": "lbkd.api.calls",
     "Score": "lbkd.api.calls",
     "Task": "lbkd.tasks",
     "TeacherContext": "lbkd.weighting",
@@ -61,6 +64,7 @@ _HOMES = {
     "criterion_registry": "lbkd.criterions",
     "distill": "lbkd.api.calls",
     "evaluate": "lbkd.api.calls",
+    "export": "lbkd.api.calls",
     "load_settings": "lbkd.settings",
     "run": "lbkd.api.calls",
     "task_registry": "lbkd.tasks",

@@ -20,7 +20,7 @@ LAYERS = (
     ("reproduction",),
     ("planning",),
     ("training",),
-    ("serving",),
+    ("exporting", "serving"),
     ("evaluation", "inference"),
     ("project",),
     ("contracts",),

@@ -11,10 +11,11 @@ from typing import Unpack
 from lbkd.api.results import Score, TrainedModel
 from lbkd.api.session import opened
 from lbkd.api.words import TrainingWords, Words, asked_task, distill_options, train_options
-from lbkd.api.work import asked_questions, score_models, train_and_score, train_and_score_all
+from lbkd.api.work import asked_questions, export_model, score_models, train_and_score, train_and_score_all
+from lbkd.exporting.export import ExportedModel
 from lbkd.training.run import Components
 
-__all__ = ["Score", "TrainedModel", "distill", "evaluate", "run", "train"]
+__all__ = ["ExportedModel", "Score", "TrainedModel", "distill", "evaluate", "export", "run", "train"]
 
 
 def train(
@@ -123,3 +124,28 @@ def evaluate(
         questions = asked_questions(project, benchmark, on, data, matrix)
         named = [models] if isinstance(models, str | PathLike) else models
         return score_models(project, named, questions)
+
+
+def export(
+    trained: str | PathLike[str],
+    out: str | Path,
+    *,
+    int8: bool = False,
+    tolerance: float | None = None,
+    **words: Unpack[Words],
+) -> ExportedModel:
+    """Write a model as an ONNX folder, which an `Answerer` reads without torch, as `lbkd export` does.
+
+    Args:
+        trained: name of a run of the workspace, a run folder, a model folder, or what `train` gave.
+        out: folder to write, which must not exist yet.
+        int8: make layers whole numbers of 8 bits where no language loses by it.
+        tolerance: most F1 that int8 may lose in any language; by default 0.5.
+        words: see `Words`; without a corpus, a run is held against torch on the one that it was trained on.
+
+    Raises:
+        ConfigError: no such model, one that cannot be exported, or an export whose answers are not torch's.
+        DataError: a file that is missing or faulty.
+    """
+    with opened(words, trains=False) as project:
+        return export_model(project, trained, Path(out), int8, tolerance)

@@ -11,6 +11,7 @@ from lbkd.config import split_names
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import EvaluationSet, benchmark_set, own_test_set
+from lbkd.exporting.export import TOLERANCE, ExportedModel, export
 from lbkd.models.run_folder import model_folder, read_run
 from lbkd.project import Project
 from lbkd.training.check import check_model, checked_run
@@ -98,6 +99,35 @@ def score_models(
         for folder, name in zip(folders, short_names(folders), strict=True)
         for row in evaluate(project, folder, evaluation_set)
     ]
+
+
+def export_model(
+    project: Project, name: str | PathLike[str], out: Path, int8: bool, tolerance: float | None = None
+) -> ExportedModel:
+    """Export a run of the workspace, a run folder or a model folder; see `lbkd.exporting.export`.
+
+    Its answers are held against torch's on the corpus of the settings. Where these name none, a run has the
+    corpus, and the metric, that it was trained with.
+
+    Raises:
+        ConfigError: no such model, a tolerance without `int8`, a corpus that is gone, or see `export`.
+        DataError: see `export`.
+    """
+    if tolerance is not None and not int8:
+        raise ConfigError(f"--tolerance {tolerance:g}: belongs to --int8; add that, or leave this out.")
+    settings = project.settings
+    folder = model_folder(str(Path(name)), settings.workspace)
+    run = read_run(folder)
+    if run is not None and "dir" not in settings.corpus.model_fields_set:
+        corpus = run.settings.corpus
+        if not corpus.dir.is_dir():
+            raise ConfigError(
+                f"{folder}: the corpus that it was trained on, {corpus.dir}, is not there. Name the folder "
+                "with the questions that the export is to be held against torch with: --corpus."
+            )
+        measured = settings.evaluation if settings.evaluation.model_fields_set else run.settings.evaluation
+        project = project.altered(corpus=corpus, evaluation=measured)
+    return export(project, folder, out, (TOLERANCE if tolerance is None else tolerance) if int8 else None)
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:

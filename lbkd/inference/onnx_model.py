@@ -88,7 +88,7 @@ def load(folder: Path, device: str) -> Loaded:
         )
     about = Exported.read(folder)
     return Loaded(
-        reader=OnnxReader(_session(folder / NETWORK)),
+        reader=OnnxReader(session(folder / NETWORK)),
         texts=_Texts(folder, about.split_special_tokens),
         template=about.template,
         windows=WindowSettings(about.max_length, about.max_question_tokens, about.window_step),
@@ -97,7 +97,13 @@ def load(folder: Path, device: str) -> Loaded:
     )
 
 
-def _session(network: Path) -> "InferenceSession":
+def session(network: Path) -> "InferenceSession":
+    """The session of an ONNX file, on the CPU.
+
+    Raises:
+        ConfigError: onnxruntime is not installed.
+        DataError: onnxruntime cannot load the file.
+    """
     try:
         import onnxruntime
     except ImportError as error:

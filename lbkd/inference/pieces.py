@@ -44,7 +44,13 @@ def write_pieces(tokenizer: Path) -> None:
     always |= {n: None for text, n in last.items() if _is_odd(text) or by_bytes and text.startswith("<0x")}
     found = sorted((text.encode(), n) for text, n in last.items() if not _is_odd(text))
     model |= {"vocab": [[_NONE, 0.0]], "unk_id": 0, "byte_fallback": False}
-    kept = {"rules": rules, "bytes": by_bytes, "always": [[*pieces[n], n] for n in always]}
+    longest = max((len(text.decode()) for text, _ in found), default=0)
+    kept = {
+        "rules": rules,
+        "bytes": by_bytes,
+        "always": [[*pieces[n], n] for n in always],
+        "longest": longest,
+    }
     np.savez(
         tokenizer.with_name(PIECES),
         text=np.array([text for text, _ in found]),
@@ -69,7 +75,7 @@ class Pieces:
             kept = json.loads(arrays["kept"].tobytes())
         self._always: list[tuple[str, float, int]] = kept["always"]
         self._by_bytes: bool = kept["bytes"]
-        self._longest = self._text.dtype.itemsize
+        self._longest: int = kept["longest"]
         self.words = Tokenizer.from_str(json.dumps(kept["rules"]))
         """The whole tokenizer without its pieces, whose tokens are the words that it would cut."""
         self._added = {token["content"]: int(token["id"]) for token in kept["rules"]["added_tokens"]}

@@ -23,6 +23,13 @@ print(json.dumps(Answerer(sys.argv[1])(question=sys.argv[2], context=sys.argv[3]
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))"""
 
 
+PREDICT = """import json, sys
+from lbkd_cli.main import app
+from lbkd_cli.options import Invocation
+app(sys.argv[1:], standalone_mode=False, obj=Invocation(sys.argv[1:]))
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))"""
+
+
 @pytest.fixture(scope="module")
 def taught(taught_folder: Path) -> Answerer:
     return Answerer(taught_folder)
@@ -80,11 +87,18 @@ def test_logits(taught: Answerer, exported: Answerer) -> None:
 
 
 def test_neither_torch_nor_transformers_is_imported(exported_folder: Path, exported: Answerer) -> None:
-    command = [sys.executable, "-c", ALONE, str(exported_folder), QUESTION, PASSAGE]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    answers, packages = (json.loads(line) for line in done.stdout.splitlines())
-    assert answers == exported(question=QUESTION, context=PASSAGE, top_k=3)
-    assert not {"torch", "transformers", "deepspeed", "onnx", "huggingface_hub"} & set(packages)
+    asked = ["--question", QUESTION, "--passage", PASSAGE, "--json"]
+    for command in (
+        [ALONE, str(exported_folder), QUESTION, PASSAGE],
+        [PREDICT, "predict", "--model", str(exported_folder), *asked],
+    ):
+        done = subprocess.run([sys.executable, "-c", *command], capture_output=True, text=True, check=True)
+        answers, _, packages = done.stdout.rpartition("[")
+        assert json.loads(answers) == exported(question=QUESTION, context=PASSAGE, top_k=3)
+        assert "onnxruntime" in packages
+        assert not {"torch", "transformers", "deepspeed", "onnx", "huggingface_hub"} & {
+            *json.loads(f"[{packages}")
+        }
 
 
 @pytest.mark.parametrize("device", ["cuda", 0, "cuda:1"])
