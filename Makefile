@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # A file's tests share models that the file makes, so they stay together; each process has one thread of its own.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-BENCHMARKS := start features store decode restoration training distillation peak plan
+BENCHMARKS := start features store decode restoration training distillation peak plan serve
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'

@@ -1,4 +1,4 @@
-"""The reader for Haystack in examples/haystack-reader, tried with the real one where that is installed."""
+"""The reader in examples/haystack-reader, tried with the real Haystack where that is installed."""
 
 import os
 import subprocess

@@ -114,7 +114,7 @@ def serving(
 
 def wait_for(true: Callable[[], Any]) -> None:
     """Wait until something is so; an error where it takes long."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not true():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.005)
