@@ -1,8 +1,8 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from gates import MakeGate
 from transformers import PreTrainedModel
 
 from lbkd.config import BUILTIN_CORPUS
@@ -30,9 +30,6 @@ def questions() -> EvaluationSet:
     """Eight or so in two languages."""
     paths = {code: BUILTIN_CORPUS / f"test.{code}.json" for code in LANGUAGES}
     return EvaluationSet("test", ParallelCorpus.read(paths, "en", limit=3), "mlqa")
-
-
-MakeGate = Callable[[PreTrainedModel], Gate]
 
 
 @pytest.fixture
