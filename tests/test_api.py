@@ -147,7 +147,7 @@ def test_the_calls(
     monkeypatch.setattr(api, "train_and_score", train_and_score)
     monkeypatch.setattr(api, "train_and_score_all", lambda *_: [])
     monkeypatch.setattr(api, "asked_questions", lambda project, *words: words)
-    monkeypatch.setattr(api, "score_models", lambda project, models, words: asked.append(words))
+    monkeypatch.setattr(api, "score_models", lambda project, models, *words: asked.append(words))
     monkeypatch.setattr(api, "export_model", lambda project, *how: asked.append(how))
     monkeypatch.setattr(TrainedModel, "answerer", lambda _: lambda *asked: {"answer": asked[0]})
     run(example("lbkd.distill(weighting"))
@@ -155,7 +155,7 @@ def test_the_calls(
         *(("branch-mrc", {"lang": "es"}, "impurity", None), ("my-data", 3)),
         *(("distill", {}, "margin", None), ("my-data", 3)),
         *(("distill", {}, "margin", "short"), ("my-data", 1)),
-        ("xquad", None, None, True),
-        (TrainedModel("distill", tmp_path, 1.5, [score]), Path("student-int8"), True, None),
+        (("xquad", None, None, True), None),
+        (TrainedModel("distill", tmp_path, 1.5, [score]), Path("student-int8"), True, None, None),
     ]
     assert capsys.readouterr().out == f"distill {tmp_path} 1.5\nes 5.0 12.5\n¿Quién la pintó?\n"

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lbkd.exporting.rows import scale_rows
+
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
@@ -21,8 +23,9 @@ class Mixtures:
     """An fp32 network and its int8 twin, whose layers can be mixed.
 
     Weights are whole numbers of 7 bits, by channel of a linear layer and by table of embeddings; activations
-    are 8 bits by the range of each window. CPUs without VNNI add products of 8 bits in 16, which overflows:
-    with 7 bits it does not, and all CPUs compute the same numbers as the one that the gate ran on.
+    are 8 bits by the range of each token (see `scale_rows`). CPUs without VNNI add products of 8 bits in 16,
+    which overflows: with 7 bits it does not, and all CPUs compute the same numbers as the one that the gate
+    ran on.
 
     Args:
         fp32: the file of the fp32 network; others are written beside it.
@@ -32,10 +35,13 @@ class Mixtures:
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
-        int8 = fp32.with_name("int8.onnx")
+        scaled, int8 = (fp32.with_name(f"{name}.onnx") for name in ("scaled", "int8"))
+        network = onnx.load(fp32)
+        scale_rows(network)
+        onnx.save(network, scaled, save_as_external_data=True, location=f"{scaled.name}.data")
         with _quiet():
             quantize_dynamic(
-                fp32,
+                scaled,
                 int8,
                 op_types_to_quantize=_KINDS,
                 per_channel=True,
@@ -44,7 +50,7 @@ class Mixtures:
                 use_external_data_format=True,
             )
         self._folder = fp32.parent
-        self._fp32, self._int8 = (onnx.load(file, load_external_data=False) for file in (fp32, int8))
+        self._fp32, self._int8 = (onnx.load(file, load_external_data=False) for file in (scaled, int8))
 
     @cached_property
     def layers(self) -> "dict[str, list[NodeProto]]":

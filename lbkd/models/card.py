@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from typing import TYPE_CHECKING, Any
 
 from lbkd.features.labels import Ceiling
 from lbkd.models.calibration import Calibration
 from lbkd.workspace import write_text
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult, ModelCard
 
 FILE = "README.md"
 _MODEL = "question-answering"
@@ -100,9 +101,11 @@ def write_card(folder: Path, card: Card) -> None:
     write_text(folder / FILE, str(model_card(card)))
 
 
-def model_card(card: Card) -> ModelCard:
+def model_card(card: Card) -> "ModelCard":
     """The model card, with metadata by huggingface_hub's classes."""
     exported = card.gate is not None
+    from huggingface_hub import ModelCard, ModelCardData
+
     data = ModelCardData(
         language=list(card.languages) or None,
         library_name="onnx" if exported else "transformers",
@@ -195,8 +198,10 @@ def _rest(card: Card) -> list[str]:
     return [*parts, use.replace("{place}", card.place)]
 
 
-def _results(card: Card) -> list[EvalResult]:
+def _results(card: Card) -> "list[EvalResult]":
     """EM and F1 of each set and language, as hubs read them."""
+    from huggingface_hub import EvalResult
+
     return [
         EvalResult(
             task_type=_MODEL,

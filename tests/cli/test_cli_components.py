@@ -131,8 +131,11 @@ def test_info(lbkd: Callable[..., Any]) -> None:
             ["list", "weights"],
             ["'weights'", "did you mean 'weighting'?", "criterions, tasks, trackers, translation, weighting"],
         ),
-        (["show", "criterion", "nl"], ["no criterion 'nl'", "did you mean 'nll'?", "combined, kd, mlm"]),
-        (["show", "criterion"], ["no name of a criterion; choices: combined, kd, mlm, nll."]),
+        (["show", "criterion", "nl"], ["no criterion 'nl'", "did you mean 'nll'?", "combined, jsd, kd"]),
+        (
+            ["show", "criterion"],
+            ["no name of a criterion; choices: combined, jsd, kd, logit-mse, mlm, nll, reverse-kl."],
+        ),
         (["show", "tsk", "distill"], ["'tsk'", "did you mean 'tasks'?"]),
         (
             ["show", "tasks", "distil"],

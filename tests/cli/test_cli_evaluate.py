@@ -79,7 +79,9 @@ def test_predict_answers_as_evaluate_did(
         assert dict(zip(asked, (answer["answer"] for answer in found), strict=True)) == expected
         file = wrote("asked.jsonl", "\n".join(map(json.dumps, asked.values())))
         done = lbkd("predict", "--model", run.name, "--workspace", workspace, "--file", file)
-        assert [json.loads(line)[0]["answer"] for line in done.out.splitlines()] == [*expected.values()]
+        assert [json.loads(line)["answers"][0]["answer"] for line in done.out.splitlines()] == [
+            *expected.values()
+        ]
 
 
 def test_score_says_what_evaluate_said(lbkd: Callable[..., Any], student: Any, workspace: Path) -> None:

@@ -81,6 +81,6 @@ def test_an_interrupt_while_it_loads(started: Callable[..., Any], tiny_model_fol
 
 def test_the_server_itself_needs_no_torch() -> None:
     """What computes the model is imported with the model: for an exported one, torch never is."""
-    code = "import sys, lbkd.inference, lbkd.serving.server, lbkd_cli.serve; print(*sys.modules)"
+    code = "import sys, lbkd.inference, lbkd.serving.server, lbkd_cli.models.serve; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "transformers", "fastapi"} & {*done.stdout.split()}
