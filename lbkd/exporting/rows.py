@@ -33,14 +33,12 @@ def scale_rows(network: "ModelProto") -> None:
         size, row = f"{read}.size", f"{read}.row"
         if read not in scaled:
             scaled.add(read)
+            top = f"{read}.max"
             nodes += [
-                helper.make_node(kind, inputs, [output], name=output, **options)
-                for kind, inputs, output, options in (
-                    ("Abs", [read], f"{read}.abs", {}),
-                    ("ReduceMax", [f"{read}.abs", axis], f"{read}.max", {"keepdims": 1}),
-                    ("Max", [f"{read}.max", least], size, {}),
-                    ("Div", [read, size], row, {}),
-                )
+                helper.make_node("Abs", [read], [f"{read}.abs"], name=f"{read}.abs"),
+                helper.make_node("ReduceMax", [f"{read}.abs", axis], [top], name=top, keepdims=1),
+                helper.make_node("Max", [top, least], [size], name=size),
+                helper.make_node("Div", [read, size], [row], name=row),
             ]
         layer = type(node)()
         layer.CopyFrom(node)

@@ -104,7 +104,7 @@ def test_a_formula_in_another_module_of_the_package(tmp_path: Path, monkeypatch:
 
 
 def test_the_losses_that_a_criterion_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`combined` depends on the files of `nll` and of all that may be its `kd`; `nll` on its own and on the base class's."""
+    """`combined` depends on the files of `nll` and of all that may be its `kd`; `nll` on its own alone."""
     import lbkd.provenance
 
     read: set[str] = set()
