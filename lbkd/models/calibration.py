@@ -42,7 +42,7 @@ class Calibration(BaseModel):
     """The model that was calibrated, see `content_of`."""
     fitted_on: FittedOn
     measures: tuple[dict[str, Any], ...] = ()
-    """How far scores were off, before and after: `lbkd.calibration.fit.Measured`, a row a language."""
+    """How far scores were off, before and after: rows of `lbkd.calibration.calibrate.measures`."""
 
     def temperature_of(self, language: str | None) -> float:
         """The temperature for passages in a language."""
