@@ -39,6 +39,7 @@ from lbkd.features.collate import by_tokens
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import tokenizer_hash
 from lbkd.features.windows import WindowSettings
+from lbkd.graphemes import widen
 from lbkd.models.load import load_tokenizer
 from lbkd.models.span import SpanLogits
 
@@ -95,7 +96,8 @@ def evaluation_set(features: FeatureSet, language: str) -> EvaluationSet:
         for side, logits in zip((start, end), drawn[q], strict=True):
             side[n, at : at + size] = logits[begin : begin + size]
         places: list[tuple[int, int] | None] = [None] * MAX_LENGTH
-        places[at : at + size] = zip(begins.tolist(), ends.tolist(), strict=True)
+        tokens_of = zip(begins.tolist(), ends.tolist(), strict=True)  # whole characters, as our answers are
+        places[at : at + size] = [widen(features.passage_text(windows, n), *token) for token in tokens_of]
         ids_of = np.full(MAX_LENGTH, features.template.pad)
         ids_of[: batch.input_ids.shape[1]] = batch.input_ids[n]
         kept.append(
