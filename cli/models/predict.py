@@ -11,11 +11,11 @@ from lbkd.errors import ConfigError, nearest
 
 from .. import completion
 from ..console import Reporter, out, print_json, stoppable, table
-from ..options import Json, TrustRemoteCode, Workspace, make_settings
+from ..options import Json, TrustRemoteCode, Workspace
 from ..running import heard_signals
+from .loading import found
 
 if TYPE_CHECKING:
-    from lbkd.inference import Answerer
     from lbkd.prediction.questions import FileQuestion
 
 
@@ -95,9 +95,9 @@ def predict(
         from lbkd.inference.asked import checked
 
         pair = checked(question, passage, "--question and --passage")
-        _, answerer = _loaded(model, (workspace, trust_remote_code), options)
-        found = answerer(*pair)
-        _show([found] if isinstance(found, dict) else found, json)
+        _, load = found(model, workspace, trust_remote_code)
+        best = load(**options)(*pair)
+        _show([best] if isinstance(best, dict) else best, json)
         return
     from lbkd.models.calibration import FILE, content_of
     from lbkd.prediction.answers import FORMATS, distinct, format_of, text_of, write_rows
@@ -113,7 +113,8 @@ def predict(
         return distinct(questions(file)) if chosen == "squad" else questions(file)
 
     total = None if str(file) == "-" else sum(1 for _ in asked())  # tells faults before the first answer
-    folder, answerer = _loaded(model, (workspace, trust_remote_code), options)
+    folder, load = found(model, workspace, trust_remote_code)
+    answerer = load(**options)
     reporter = Reporter(None)
     kept = "stopped; the same command goes on after the answers that are kept" if to else "stopped"
     with heard_signals(), stoppable(reporter, kept):
@@ -129,26 +130,6 @@ def predict(
             print_json([{"id": row["id"], "answers": row["answers"]} for row in rows])
         else:
             write_rows(out.file, rows, chosen)
-
-
-def _loaded(model: str, given: tuple[Path | None, bool], options: dict[str, Any]) -> "tuple[Path, Answerer]":
-    """The model's folder and its answerer, on the GPU, if there is one.
-
-    For an exported one, neither settings nor torch are imported.
-    """
-    from lbkd.inference import Answerer
-    from lbkd.inference.exported import is_exported
-
-    if is_exported(model):
-        return Path(model), Answerer(model, **options)
-    workspace, trust = given
-    settings = make_settings({"workspace": workspace, "model.trust_remote_code": trust or None}, None)
-    from torch.cuda import is_available
-
-    from lbkd.models.run_folder import model_folder
-
-    folder, device = model_folder(model, settings.workspace), "cuda" if is_available() else "cpu"
-    return folder, Answerer(folder, device, settings.model.trust_remote_code, **options)
 
 
 def _show(answers: list[dict[str, Any]], json: bool) -> None:

@@ -1,9 +1,8 @@
 """The command `serve`."""
 
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,10 +10,11 @@ from lbkd.errors import ConfigError
 from lbkd.serving.limits import Limits
 
 from ..console import err
-from ..options import TrustRemoteCode, Workspace, make_settings
+from ..options import TrustRemoteCode, Workspace
+from .loading import found
 
 if TYPE_CHECKING:
-    from lbkd.inference import Answerer
+    pass
 
 _LIMITS = "Limits"
 
@@ -79,41 +79,11 @@ def serve(
         seconds=timeout,
     )
     key = read_key(api_key_file) if api_key_file else None
-    load = _loader(model, workspace, trust_remote_code)
+    _, load = found(model, workspace, trust_remote_code)
     if key is None and host not in ("127.0.0.1", "::1", "localhost"):
         err.print(f"everybody who reaches {host} can ask: --api-key-file asks for a key")
     number = serve_model(load, Path(model).name, Place(host, port), limits, err.print, key, log_texts)
     raise typer.Exit(128 + number if number else 0)
-
-
-def _loader(model: str, workspace: Path | None, trust_remote_code: bool) -> Callable[[], "Answerer"]:
-    """Loads the model, on the GPU if there is one; for an exported one, without torch.
-
-    Raises:
-        ConfigError: there is no such model.
-    """
-    from lbkd.inference.exported import is_exported
-
-    if is_exported(model):
-        return lambda: _answerer(model)
-    given = {"workspace": workspace, "model.trust_remote_code": trust_remote_code or None}
-    settings = make_settings(given, None)
-    from lbkd.models.run_folder import model_folder
-
-    folder = model_folder(model, settings.workspace)
-
-    def load() -> "Answerer":
-        from torch.cuda import is_available
-
-        return _answerer(folder, "cuda" if is_available() else "cpu", settings.model.trust_remote_code)
-
-    return load
-
-
-def _answerer(*arguments: Any) -> "Answerer":
-    from lbkd.inference import Answerer
-
-    return Answerer(*arguments)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from lbkd.criterions.kd import Kd
+from lbkd.criterions.kd import Kd, softened
 
 
 class Jsd(Kd):
@@ -25,10 +25,7 @@ class Jsd(Kd):
     """
 
     def between(self, student: Tensor, teacher: Tensor) -> Tensor:
-        padding = student.isneginf()
-        log_p, log_q = (
-            (z / self.temperature).log_softmax(-1).masked_fill(padding, 0.0) for z in (teacher, student)
-        )
+        log_p, log_q, padding = softened(student, teacher, self.temperature)
         log_m = torch.logaddexp(log_p, log_q) - math.log(2)
         parts = (log.exp().masked_fill(padding, 0.0) * (log - log_m) for log in (log_p, log_q))
         return sum(parts, torch.zeros_like(log_m)).sum(-1).mean() / 2 * self.temperature**2

@@ -43,6 +43,13 @@ class Kd(Criterion):
         return soft_cross_entropy(student, teacher, self.temperature)
 
 
+def softened(student: Tensor, teacher: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-probabilities of teacher and student, (B, L), 0 at padding; and which positions are padding."""
+    padding = student.isneginf()
+    log_p, log_q = ((z / temperature).log_softmax(-1).masked_fill(padding, 0.0) for z in (teacher, student))
+    return log_p, log_q, padding
+
+
 def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """Eq. 4 for starts or for ends, (B, L) logits: mean over examples; positions at -inf contribute 0."""
     p = (teacher / temperature).softmax(-1)

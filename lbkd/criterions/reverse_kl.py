@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lbkd.criterions.kd import Kd
+from lbkd.criterions.kd import Kd, softened
 
 
 class ReverseKl(Kd):
@@ -22,9 +22,6 @@ class ReverseKl(Kd):
     """
 
     def between(self, student: Tensor, teacher: Tensor) -> Tensor:
-        padding = student.isneginf()
-        log_p, log_q = (
-            (z / self.temperature).log_softmax(-1).masked_fill(padding, 0.0) for z in (teacher, student)
-        )
+        log_p, log_q, padding = softened(student, teacher, self.temperature)
         q = log_q.exp().masked_fill(padding, 0.0)
         return (q * (log_q - log_p)).sum(-1).mean() * self.temperature**2

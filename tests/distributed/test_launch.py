@@ -172,6 +172,13 @@ def steps_logged(runs: Path) -> int:
     return sum(log.read_text().count("\n") for log in runs.glob("baseline/training/metrics.jsonl"))
 
 
+def wait_for_three_steps(runs: Path) -> None:
+    """At most three minutes."""
+    until = time.monotonic() + 180
+    while steps_logged(runs) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+
+
 TWO_STEPS = ("--set", "training.max_steps=2")
 
 
@@ -209,9 +216,7 @@ def test_sigterm_ends_training_with_a_message_and_a_checkpoint(
         preexec_fn=hear_signals,
     )
     try:
-        until = time.monotonic() + 180
-        while steps_logged(tmp_path / "work" / "runs") < 3 and time.monotonic() < until:
-            time.sleep(0.05)
+        wait_for_three_steps(tmp_path / "work" / "runs")
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=180)
     finally:
@@ -250,9 +255,7 @@ def test_control_c_under_the_deepspeed_launcher(tiny_model_folder: Path, tmp_pat
         start_new_session=True,
     )
     try:
-        until = time.monotonic() + 180
-        while steps_logged(tmp_path / "work" / "runs") < 3 and time.monotonic() < until:
-            time.sleep(0.05)
+        wait_for_three_steps(tmp_path / "work" / "runs")
         os.killpg(process.pid, signal.SIGINT)
         out, _ = process.communicate(timeout=180)
     finally:
