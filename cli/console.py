@@ -13,16 +13,34 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
 from lbkd.errors import LbkdError
 
-out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
+
+def printable(text: str) -> str:
+    """A text that cannot steer a terminal: control characters but tabs and line ends are shown by number."""
+    return text.translate(_CONTROLS)
+
+
+class _Printable(Console):
+    """A console on which texts of users' files, such as passages and ids, are printable."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """See `Console.render`."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
+out = _Printable(highlight=False, markup=False, emoji=False, soft_wrap=True)
+err = _Printable(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 _SHOWN = {
     "loss": "loss {:.3f}",
@@ -160,98 +178,19 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """
     drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(headings))
     for heading in headings:
-        drawn.add_column(Text(heading), no_wrap=heading != "about", overflow="fold")
+        drawn.add_column(Text(printable(heading)), no_wrap=heading != "about", overflow="fold")
     for row in rows:
-        drawn.add_row(*map(Text, row))
-    _whole(drawn, fold=out.is_terminal and headings[-1] == "about")
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
+    whole(drawn, fold=out.is_terminal and headings[-1] == "about")
 
 
-def _whole(drawn: Table, *, fold: bool = False) -> None:
+def whole(drawn: Table, *, fold: bool = False) -> None:
     """Print a table at its full width, or folded to the terminal's."""
     width = out.width
     if not fold:
         out.width = Measurement.get(out, out.options.update(max_width=sys.maxsize), drawn).maximum
     out.print(drawn, crop=False, soft_wrap=False)
     out.width = width
-
-
-def scores_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """EM / F1: one line a model, one column a language.
-
-    An asterisk marks zero-shot languages: in the heading those of all models, in a cell those of some. Where
-    columns rest on different questions, the headings have their numbers.
-    """
-    counts = question_counts(rows)
-    languages: dict[str, list[bool]] = {}
-    for row in rows:
-        languages.setdefault(row["language"], []).append(bool(row["zero_shot"]))
-    cells = {}
-    for row in rows:
-        mark = "*" if row["zero_shot"] and not all(languages[row["language"]]) else ""
-        cells[row["model"], row["language"]] = f"{row['exact_match']:.1f} / {row['f1']:.1f}{mark}"
-    marks = {language: "*" if all(zero) else "" for language, zero in languages.items()}
-    table(
-        ["EM / F1", *(f"{language}{mark}{counts.get(language, '')}" for language, mark in marks.items())],
-        [
-            [model, *(cells.get((model, language), "") for language in languages)]
-            for model in dict.fromkeys(row["model"] for row in rows)
-        ],
-    )
-    if any(any(zero) for zero in languages.values()):
-        out.print("* zero-shot: no training data in this language", style="dim")
-    note_on_questions(rows)
-
-
-def note_on_questions(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Say below a table that its columns rest on different questions, if they do."""
-    if question_counts(rows):
-        out.print(f"Columns rest on different questions, (n) of them; {_shared(rows)}.", style="dim")
-
-
-def question_counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Language -> number of questions in brackets; empty if all columns rest on the same questions.
-
-    Args:
-        rows: of each model and language `language`, `questions` and `shared_questions`.
-    """
-    counts: dict[str, set[int]] = {}
-    for row in rows:
-        counts.setdefault(row["language"], set()).add(row["questions"])
-    if all(row["questions"] == row["shared_questions"] for row in rows):
-        return {}
-    return {language: f" ({', '.join(map(str, sorted(some)))})" for language, some in counts.items()}
-
-
-def _shared(rows: Sequence[Mapping[str, Any]]) -> str:
-    return f"only {min(row['shared_questions'] for row in rows)} are asked in every language"
-
-
-def matrix_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """F1, one table a model: languages of the passages down, of the questions across; green is high."""
-    for model in dict.fromkeys(row["model"] for row in rows):
-        f1 = {(r["language"], r["question_language"]): r["f1"] for r in rows if r["model"] == model}
-        down, across = (list(dict.fromkeys(pair[end] for pair in f1)) for end in (0, 1))
-        low, high = min(f1.values()), max(f1.values())
-        out.print(f"{model}: F1, passages down, questions across")
-        drawn = Table(box=None, pad_edge=False)
-        for heading in ("", *across, "mean"):
-            drawn.add_column(heading, justify="right")
-        for passage in down:
-            found = [f1.get((passage, question)) for question in across]
-            there = [value for value in found if value is not None]
-            cells = [_heat(value, low, high) for value in [*found, sum(there) / len(there)]]
-            drawn.add_row(passage, *cells)
-        _whole(drawn)
-    asked = [row["questions"] for row in rows]
-    if question_counts(rows):
-        out.print(f"A cell rests on {min(asked)} to {max(asked)} questions; {_shared(rows)}.", style="dim")
-
-
-def _heat(value: float | None, low: float, high: float) -> Text:
-    if value is None:
-        return Text("")
-    share = (value - low) / (high - low) if high > low else 1.0
-    return Text(f"{value:.1f}", style=f"black on rgb({230 - round(150 * share)},{200},{120})")
 
 
 @contextmanager

@@ -10,8 +10,9 @@ import typer
 from lbkd import __version__
 from lbkd.errors import ConfigError, LbkdError, out_of_memory
 
-from . import components, data, plan, reproduce, status, train, translate, trim
+from . import components, data, plan, status, train, translate, trim
 from .console import err, own_output, show_error
+from .laboratory import reproduce
 from .models import calibrate, export, predict, scoring, serve
 from .options import Invocation, rank
 

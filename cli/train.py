@@ -9,9 +9,10 @@ import typer
 from lbkd.errors import ConfigError, nearest
 
 from . import completion
-from .console import out, print_json, scores_table, table
+from .console import out, print_json, table
 from .options import CriterionName, Json, Ranks, RunName, WeightingName, names, with_settings
 from .running import running
+from .score_tables import scores_table
 
 if TYPE_CHECKING:
     from lbkd.config import Settings

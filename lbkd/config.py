@@ -1,5 +1,6 @@
 """The schema of the settings: every key of `lbkd.toml` with its type, default and unit."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, time
 from pathlib import Path
@@ -17,12 +18,23 @@ def split_names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def language_code(text: str) -> str:
+    """The language's code, unless files cannot be named by it; ValueError then."""
+    if not re.fullmatch(r"[^\W_]+([-_][^\W_]+)*", text):
+        raise ValueError("files are named by a language: take letters, digits, - and _, as in en or zh-Hant.")
+    return text
+
+
 Names = Annotated[
     tuple[str, ...],
     BeforeValidator(lambda v: split_names(v) if isinstance(v, str) else v),
     AfterValidator(lambda names: tuple(dict.fromkeys(names))),
 ]
 """Names without repetition, given as a list or as text separated by commas."""
+
+Language = Annotated[str, AfterValidator(language_code)]
+
+Languages = Annotated[Names, AfterValidator(lambda names: tuple(map(language_code, names)))]
 
 
 Layers = Annotated[
@@ -43,11 +55,11 @@ class CorpusSettings(_Section):
     """Folder with one SQuAD-format file per split and language."""
     files: str = "{split}.{language}.json"
     """Pattern of the file names inside the folder."""
-    source: str = "en"
+    source: Language = "en"
     """Language that the dataset was written in; the other languages are translations of it."""
-    languages: Names = Field(default=("en", "es", "de"), min_length=1)
+    languages: Languages = Field(default=("en", "es", "de"), min_length=1)
     """Languages with training data; each has a branch."""
-    zero_shot: Names = ()
+    zero_shot: Languages = ()
     """Languages without training data to evaluate in as well."""
     train: str = "train"
     """Split to learn from."""
@@ -261,7 +273,7 @@ def explain(
             quoted = f"--set '{key}=\"{text}\"'"
             lines.append(f"{key} = {text}: must be a text; quote what looks like none: {quoted}")
         else:
-            lines.append(f"{key} = {_shown(fault['input'])}: {fault['msg']}")
+            lines.append(f"{key} = {_shown(fault['input'])}: {fault['msg'].removeprefix('Value error, ')}")
     return lines
 
 

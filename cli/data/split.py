@@ -31,13 +31,17 @@ def split(
 
     Example: lbkd data split 'xquad/xquad.{language}.json' --languages en,es,de --out xquad-split
     """
+    from lbkd.config import language_code
     from lbkd.corpus.split import split as split_files
 
     if "{language}" not in pattern:
         raise ConfigError(
             f"{pattern!r} has no {{language}} in it, for example 'xquad/xquad.{{language}}.json'."
         )
-    chosen = names(languages) or []
+    try:
+        chosen = [language_code(name) for name in names(languages) or []]
+    except ValueError as error:
+        raise ConfigError(f"--languages {languages!r}: {error}") from error
     if source not in chosen:
         raise ConfigError(f"--source {source!r} is not among --languages {languages!r}.")
     written = split_files(

@@ -11,9 +11,10 @@ from lbkd.corpus.check import load, shown
 from lbkd.errors import DataError
 
 from .. import completion
-from ..console import err, matrix_table, print_json, scores_table, table
+from ..console import err, print_json, table
 from ..options import Json, Ranks, with_settings
 from ..running import running
+from ..score_tables import matrix_table, scores_table
 
 if TYPE_CHECKING:
     from lbkd.config import Settings

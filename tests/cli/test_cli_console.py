@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lbkd_cli import console
+from lbkd_cli import console, score_tables
 from rich.console import Console
 
 
@@ -35,8 +35,9 @@ def test_scores_stay_on_one_line(
     wide = Console(
         width=80, force_terminal=terminal, no_color=True, soft_wrap=True, markup=False, highlight=False
     )
-    monkeypatch.setattr(console, "out", wide)
-    console.scores_table(rows("baseline", long))
+    for module in (console, score_tables):
+        monkeypatch.setattr(module, "out", wide)
+    score_tables.scores_table(rows("baseline", long))
     first, *lines, last = capsys.readouterr().out.replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()
     assert first.split() == ["EM", "/", "F1", "en", "es", "de", "ar*", "hi*", "vi*"]
     assert [line.split()[0] for line in lines] == ["baseline", long]
@@ -45,7 +46,7 @@ def test_scores_stay_on_one_line(
 
 
 def test_a_model_without_a_language_has_an_empty_cell(capsys: pytest.CaptureFixture[str]) -> None:
-    console.scores_table([*rows("a"), rows("b")[1]])
+    score_tables.scores_table([*rows("a"), rows("b")[1]])
     line = capsys.readouterr().out.splitlines()[2]
     assert line.split() == ["b", "51.2", "/", "61.2"]
 
@@ -53,7 +54,7 @@ def test_a_model_without_a_language_has_an_empty_cell(capsys: pytest.CaptureFixt
 def test_a_language_that_only_some_models_learnt(capsys: pytest.CaptureFixture[str]) -> None:
     """The asterisk stands at the models that did not."""
     learnt = [{**row, "zero_shot": row["language"] == "vi"} for row in rows("more")]
-    console.scores_table([*rows("less"), *learnt])
+    score_tables.scores_table([*rows("less"), *learnt])
     head, less, more, last = capsys.readouterr().out.splitlines()
     assert head.split()[3:] == ["en", "es", "de", "ar", "hi", "vi*"]
     cells = [line.rstrip() for line in less.split("51.2 / ")[1:]]
@@ -65,14 +66,14 @@ def test_a_language_that_only_some_models_learnt(capsys: pytest.CaptureFixture[s
 def test_columns_that_rest_on_different_questions(capsys: pytest.CaptureFixture[str]) -> None:
     counts = {"en": 54, "es": 33, "de": 30}
     some = [{**row, "questions": counts[row["language"]], "shared_questions": 30} for row in rows("a")[:3]]
-    console.scores_table(some)
+    score_tables.scores_table(some)
     head, _, last = capsys.readouterr().out.splitlines()
     assert head.split() == ["EM", "/", "F1", "en", "(54)", "es", "(33)", "de", "(30)"]
     assert last == "Columns rest on different questions, (n) of them; only 30 are asked in every language."
     equally_many = [{**row, "questions": 30, "shared_questions": 20} for row in some]
-    console.scores_table(equally_many)
+    score_tables.scores_table(equally_many)
     assert "only 20 are asked in every language" in capsys.readouterr().out
-    console.matrix_table([{**row, "question_language": row["language"]} for row in some])
+    score_tables.matrix_table([{**row, "question_language": row["language"]} for row in some])
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == "A cell rests on 30 to 54 questions; only 30 are asked in every language."
 
@@ -98,6 +99,21 @@ def test_cells_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None
         "[x]     [/]",
         "日本    dict[str, int]",
     ]
+
+
+def test_no_text_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Escape sequences and other controls of texts are shown; marks that scripts need stay."""
+    console.table(["\x1b[2J", "b"], [["\x1b]0;title\x07", "\u200fא\u200dב"], ["\x9b31m\r", "\x7f"]])
+    console.out.print("a\tb\x1b[31m")
+    console.show_error("c\x1bd")
+    found = capsys.readouterr()
+    assert [line.rstrip() for line in found.out.splitlines()] == [
+        r"\x1b[2J           b",
+        "\\x1b]0;title\\x07  \u200fא\u200dב",
+        r"\x9b31m\x0d       \x7f",
+        r"a       b\x1b[31m",
+    ]
+    assert found.err == "error: c\\x1bd\n"
 
 
 def test_json_is_text_in_all_languages(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,11 @@ import typer
 from lbkd.errors import ConfigError
 from lbkd.workspace import write_json
 
-from .console import note_on_questions, out, print_json, question_counts, table
-from .options import Json, Ranks, names, with_settings
-from .plan import costs_table
-from .running import running
+from ..console import out, print_json, table
+from ..options import Json, Ranks, names, with_settings
+from ..plan import costs_table
+from ..running import running
+from ..score_tables import note_on_questions, question_counts
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
