@@ -129,12 +129,14 @@ class Reporter:
         """Leave the terminal as it was."""
         self._bars.stop()
         if self._log:
-            self._log.close()
+            with suppress(OSError):
+                self._log.close()
 
     def _line(self, text: str) -> None:
         if self._log:
-            self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
-            self._log.flush()
+            with suppress(OSError):  # a full disk is told where it stops the work
+                self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+                self._log.flush()
 
 
 class Terminated(BaseException):

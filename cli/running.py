@@ -1,13 +1,15 @@
 """The surroundings of a command's work: ranks, progress, interrupts, errors that several ranks have."""
 
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from lbkd.errors import ConfigError, LbkdError
+from lbkd.errors import ConfigError, LbkdError, disk_full
 
 from .console import Reporter, Terminated, stoppable
 from .options import Ranks, rank
@@ -45,12 +47,33 @@ def running(settings: "Settings", ranks: Ranks | None, *, trains: bool = True) -
 
     try:
         message = "stopped; finished steps are kept: the same command goes on after them"
-        with heard_signals(), stoppable(reporter, message), session(settings, trains=trains):
+        with (
+            heard_signals(),
+            stoppable(reporter, message),
+            told_full_disk(settings.workspace),
+            session(settings, trains=trains),
+        ):
             yield Project(settings, reporter, ranks.nproc if ranks is not None else None)
     except (LbkdError, OSError) as error:
         if hosts.told_by_another("" if isinstance(error, hosts.LostRankError) else str(error)):
             raise typer.Exit(2) from error
         raise
+
+
+@contextmanager
+def told_full_disk(workspace: Path) -> Iterator[None]:
+    """Turn the errors of libraries whose disk is full into one that names the place and the remedy."""
+    try:
+        yield
+    except Exception as error:
+        if not disk_full(error):
+            raise
+        file = getattr(error, "filename", None) or str(workspace)
+        raise LbkdError(
+            f"{file}: no space is left on the disk ({shutil.disk_usage(workspace).free:,} bytes are free). "
+            "Free some, or name a --workspace on another disk; `lbkd plan` tells how much a run needs. "
+            "Finished steps are kept: the same command goes on after them."
+        ) from error
 
 
 @contextmanager

@@ -1,10 +1,17 @@
 """Errors that a user can mend: the command line shows their text and exits with code 2."""
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable
 
 _LACK = re.compile(r"out of memory|can't allocate memory|ALLOC_FAILED|bad_alloc")
+_FULL = re.compile(
+    r"no space left|os error 28|disk quota exceeded|PytorchStreamWriter failed|unexpected pos \d+ vs \d+"
+    r"|requested and \d+ written",
+    re.IGNORECASE,
+)
+"""What the system, Rust, torch and numpy say where a disk is full."""
 _ASKED = re.compile(r"(tried|unable) to allocate [\d.]+ \w+", re.IGNORECASE)
 
 
@@ -37,6 +44,13 @@ def out_of_memory(error: BaseException) -> str | None:
         return None
     asked = _ASKED.search(text)
     return f"memory ran out ({asked[0]})" if asked else "memory ran out"
+
+
+def disk_full(error: BaseException) -> bool:
+    """True for an error that means that a disk, or a user's share of one, is full."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return not isinstance(error, LbkdError) and _FULL.search(str(error)) is not None
 
 
 def reason_of(error: BaseException) -> str:

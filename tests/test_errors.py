@@ -1,12 +1,15 @@
 """Errors are of the built-in kinds that callers of other libraries catch, too."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from lbkd import Answerer, criterion_registry, load_settings, weighting_registry
-from lbkd.errors import ConfigError, DataError, LbkdError, MissingKeyError, UnknownNameError
+from lbkd.errors import ConfigError, DataError, LbkdError, MissingKeyError, UnknownNameError, disk_full
 
 
 @pytest.mark.parametrize("kind", [ConfigError, DataError, UnknownNameError, MissingKeyError])
@@ -30,3 +33,28 @@ def test_settings_and_models_that_do_not_fit_are_value_errors(tmp_path: Path) ->
         load_settings({"training.epoch": 3})
     with pytest.raises(ValueError, match="none"):
         Answerer(tmp_path / "none")
+
+
+def written_by_python(place: str) -> None:
+    Path(place).write_text("x" * 100_000)
+
+
+def written_by_numpy(place: str) -> None:
+    np.zeros(100_000).tofile(place)
+
+
+def written_by_torch(place: str) -> None:
+    torch.save(torch.zeros(100_000), place)
+
+
+@pytest.mark.parametrize("write", [written_by_python, written_by_numpy, written_by_torch])
+def test_a_full_disk_is_known_whoever_writes(write: Callable[[str], None]) -> None:
+    with pytest.raises((OSError, RuntimeError)) as caught:
+        write("/dev/full")
+    assert disk_full(caught.value)
+
+
+def test_what_is_no_full_disk() -> None:
+    assert disk_full(Exception("Error while serializing: I/O error: No space left on device (os error 28)"))
+    assert not disk_full(LbkdError("the passage says: no space left"))
+    assert not disk_full(PermissionError(13, "Permission denied"))

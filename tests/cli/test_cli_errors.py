@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,21 @@ def test_lack_of_memory(
     monkeypatch.setattr("lbkd.inference.answerer.answer", lambda *_: allocate(2**58))
     question = ["--question", "Who?", "--passage", "Ana."]
     assert refused("predict", "--model", tiny_model_folder, *question).startswith("error: memory ran out")
+
+
+def test_a_full_disk(
+    refused: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    two_languages: list[str],
+) -> None:
+    """With the place and what to do, whatever library wrote; in a command without workspace, too."""
+    full = partial(torch.save, torch.zeros(100_000), "/dev/full")
+    monkeypatch.setattr("lbkd.api.work.train_run", lambda *_: full())
+    message = refused("train", "--task", "baseline", *two_languages)
+    for part in ("lbkd-work: no space is left on the disk (", "--workspace", "lbkd plan"):
+        assert part in message
+    monkeypatch.setattr("lbkd_cli.components._registries", full)
+    assert refused("list").startswith("error: no space is left on the disk; free some")
 
 
 def test_a_message_is_shown_as_it_is(refused: Callable[..., str]) -> None:
