@@ -1,7 +1,7 @@
 """Checks that what the documentation points to exists; run by `make lint`.
 
-Checked are relative links with their anchors, and in backticks: paths of the repository, and names of Python
-objects such as `lbkd.weighting.Weighting`.
+Checked are relative links with their anchors, and in backticks: paths of the repository, tests such as
+`tests/test_links.py::test_faults`, and names of Python objects such as `lbkd.weighting.Weighting`.
 """
 
 import ast
@@ -11,12 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md")]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+    *ROOT.glob("docs/*.md"),
+]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(r"(?<![\w./-])(?:lbkd|cli|tests|docs|benchmarks|examples|recipes)/[\w./-]*\w/?")
 PLACEHOLDER = re.compile(r"[A-Z]{3}")
 FILE = re.compile(r"(?<![\w./-])[a-z_]+/[a-z_/]+\.py")
+TEST = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
 NAME = re.compile(r"\blbkd(?:\.[A-Za-z_]\w*)+")
 
 
@@ -57,6 +64,11 @@ def is_object(name: str) -> bool:
     return True
 
 
+def is_test(file: Path, name: str) -> bool:
+    """True if a file of tests has a test of that name."""
+    return file.is_file() and name in dict(defined(ast.parse(file.read_text(encoding="utf-8")).body))
+
+
 def faults(page: Path) -> Iterator[str]:
     """What a page points to in vain."""
     text = page.read_text(encoding="utf-8")
@@ -69,6 +81,7 @@ def faults(page: Path) -> Iterator[str]:
         paths = [path for path in PATH.findall(code) if not PLACEHOLDER.search(path)]
         yield from (path for path in paths if not (ROOT / path).exists())
         yield from (f for f in FILE.findall(code) if not any((d / f).exists() for d in (ROOT, ROOT / "lbkd")))
+        yield from (f"{file}::{test}" for file, test in TEST.findall(code) if not is_test(ROOT / file, test))
         yield from (
             name
             for name in NAME.findall(code)

@@ -19,7 +19,8 @@ def test_faults(tmp_path: Path) -> None:
         "# Here\n[a](there.md) [b](#here) [c](there.md#the-first-heading) [d](https://example.org/x) "
         "[e](gone.md) [f](#gone) [g](there.md#second)\n"
         "`lbkd/config.py` `tests/` `models/span.py` `lbkd.weighting.Weighting.fit` `lbkd.toml` "
-        "`lbkd/gone.py` `tests/gone.py` `models/gone.py` `lbkd.gone` `lbkd.config.Gone` `run lbkd/NAME.py`\n",
+        "`lbkd/gone.py` `tests/gone.py` `models/gone.py` `lbkd.gone` `lbkd.config.Gone` `run lbkd/NAME.py` "
+        "`tests/test_links.py::test_faults` `tests/test_links.py::test_gone`\n",
         encoding="utf-8",
     )
     assert sorted(set(check_links.faults(page))) == [
@@ -30,5 +31,6 @@ def test_faults(tmp_path: Path) -> None:
         "lbkd/gone.py",
         "models/gone.py",
         "tests/gone.py",
+        "tests/test_links.py::test_gone",
         "there.md#second",
     ]
