@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo quick test test-quick lint bench install apertium chromium clean
+.PHONY: help demo quick test test-quick lint bench dist install apertium chromium clean
 
 # A file's tests share models that the file makes, so they stay together; each process has one thread of its own.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -34,6 +34,15 @@ lint: install ## Check style, types and the documentation's links
 bench: $(VENV)/bench ## Measure beside other tools (all, or one: make bench NAME=features)
 	@for name in $(or $(NAME),$(BENCHMARKS)); do $(BIN)/python -m benchmarks.$$name || exit; done
 
+ASK := from lbkd import Answerer; print(Answerer("work/runs/distill.combined.impurity")(question="¿Quién la pintó?", context="La pintó Remedios Varo en 1955."))
+
+dist: install ## Build the wheel in dist/, and try it alone: in a bare environment the short demo, and a question to its student
+	rm -rf build dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(PYTHON) -m venv dist/venv
+	dist/venv/bin/python -m pip install --quiet --constraint constraints.txt "$$(ls dist/lbkd-*.whl)[demo]"
+	cd dist && venv/bin/lbkd demo --quick --workspace work && venv/bin/python -c '$(ASK)'
+
 install: $(VENV)/installed ## Make the virtual environment
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -54,4 +63,4 @@ chromium: ## Install Chromium, which tests of the page need (Debian, Ubuntu; as 
 	apt-get install --quiet --yes --no-install-recommends chromium chromium-driver fonts-noto-core fonts-noto-cjk
 
 clean: ## Remove the virtual environment and what tests and tools left behind
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
