@@ -121,6 +121,7 @@ def cuts(draw: st.DrawFn) -> Cut:
         begin = 0
         for end in sorted(inner | {len(text)}):
             piece = text[begin:end]
+            tokens += [(begin, begin)] * draw(st.integers(0, 1))  # a token that its tokenizer made up
             trimmed = draw(st.booleans())
             left = begin + (len(piece) - len(piece.lstrip()) if trimmed else 0)
             right = end - (len(piece) - len(piece.rstrip()) if trimmed else 0)
