@@ -44,9 +44,12 @@ class CorpusSettings(_Section):
     files: str = "{split}.{language}.json"
     """Pattern of the file names inside the folder."""
     source: str = "en"
-    """Language that the dataset was written in; the other languages are translations of it."""
+    """Language that the dataset was written in; the other languages but the native ones are translations."""
     languages: Names = Field(default=("en", "es", "de"), min_length=1)
     """Languages with training data; each has a branch."""
+    native: Names = ()
+    """Languages whose questions are their own: they share no question ids with the source, nor make pairs
+    with it."""
     zero_shot: Names = ()
     """Languages without training data to evaluate in as well."""
     train: str = "train"
