@@ -42,18 +42,26 @@ def running(settings: "Settings", ranks: Ranks | None, *, trains: bool = True) -
             f"workspace {str(settings.workspace)!r} cannot be written: {error}. Name another --workspace."
         ) from error
     from lbkd.api.session import session
-    from lbkd.distributed import hosts
     from lbkd.project import Project
 
+    message = "stopped; finished steps are kept: the same command goes on after them"
+    with (
+        told_once(),
+        heard_signals(),
+        stoppable(reporter, message),
+        told_full_disk(settings.workspace),
+        session(settings, trains=trains),
+    ):
+        yield Project(settings, reporter, ranks.nproc if ranks is not None else None)
+
+
+@contextmanager
+def told_once() -> Iterator[None]:
+    """Let the first of the ranks that an error ends raise it; the others exit with code 2."""
+    from lbkd.distributed import hosts
+
     try:
-        message = "stopped; finished steps are kept: the same command goes on after them"
-        with (
-            heard_signals(),
-            stoppable(reporter, message),
-            told_full_disk(settings.workspace),
-            session(settings, trains=trains),
-        ):
-            yield Project(settings, reporter, ranks.nproc if ranks is not None else None)
+        yield
     except (LbkdError, OSError) as error:
         if hosts.told_by_another("" if isinstance(error, hosts.LostRankError) else str(error)):
             raise typer.Exit(2) from error

@@ -57,7 +57,8 @@ def question_counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _shared(rows: Sequence[Mapping[str, Any]]) -> str:
-    return f"only {min(row['shared_questions'] for row in rows)} are asked in every language"
+    shared = min(row["shared_questions"] for row in rows)
+    return f"only {shared} are asked in every language" if shared else "none is asked in every language"
 
 
 def matrix_table(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,22 +1,28 @@
 """The command translate, and the table of answers that translate and `data repair` print."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lbkd.errors import ConfigError
+from lbkd.progress import Silent
 
 from . import completion
 from .console import Reporter, err, out, print_json, stoppable, table
-from .options import Json, Overwrite, Plugins, make_settings, names
+from .options import Json, Overwrite, Plugins, Ranks, make_settings, names, rank
+from .running import heard_signals, told_once
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
+    from lbkd.corpus_translation.memory import Backend
+
+_STOPPED = "stopped; finished translations are kept: the same command goes on after them"
 
 
 def translate(
+    context: typer.Context,
     corpus: Annotated[Path, typer.Option(help="Folder with <split>.<language>.json files.")],
     to: Annotated[str, typer.Option(help="Languages to translate to, ISO codes, e.g. es,de.")],
     source: Annotated[str, typer.Option("--from", help="The language that the data was written in.")] = "en",
@@ -44,6 +50,9 @@ def translate(
         typer.Option("--set", metavar="KEY=VALUE", help="e.g. translation.seq2seq.beams=4; repeatable."),
     ] = None,
     plugin: Plugins = None,
+    nproc: Annotated[
+        int | None, typer.Option(min=1, help="Number of ranks to start on this machine, one a GPU.")
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -53,7 +62,8 @@ def translate(
 
     Files that lbkd did not write, or that were changed since, are replaced only with --overwrite.
 
-    Every distinct text is translated once; after an interruption the same command goes on with the next text.
+    Each distinct text is translated once, over all ranks; after an interruption the same command goes on with
+    the next text.
 
     Example: lbkd translate --corpus my-data --from en --to es,de --backend apertium
     """
@@ -83,21 +93,51 @@ def translate(
         settings.path(each, source): {language: settings.path(each, language) for language in languages}
         for each in names(split) or _splits(settings, source)
     }
-    reporter = Reporter(settings.workspace / "log.txt")
-    with stoppable(reporter, "stopped; finished translations are kept: the same command goes on after them"):
-        report = translate_files(
+    ranks = Ranks(nproc, context.obj.arguments)
+    ranks.start()
+    reporter = None if rank() else Reporter(settings.workspace / "log.txt")
+
+    def work(backend: "Backend") -> dict[str, Any]:
+        return translate_files(
             Outputs(settings.corpus.dir, files, overwrite),
             source,
-            translator,
+            backend,
             RecoverySettings(markers, tuple(chosen)),
             settings.workspace / "translations",
-            reporter,
+            reporter or Silent(),
         )
+
+    report = _in_ranks(translator, ranks, reporter, work)
+    if report is None:
+        return
     if json:
         print_json(report)
     else:
         show(report)
         err.print(f"examples of every line are in {settings.corpus.dir / REPORT}")
+
+
+def _in_ranks(
+    translator: "Backend",
+    ranks: Ranks,
+    reporter: Reporter | None,
+    work: Callable[["Backend"], dict[str, Any]],
+) -> dict[str, Any] | None:
+    """What `work` returns, on rank 0; the other ranks translate for it, and get None."""
+    from lbkd.distributed.launchers import launched
+
+    if not launched():
+        with heard_signals(), stoppable(reporter, _STOPPED):
+            return work(translator)
+    from lbkd.corpus_translation.ranks import RankedBackend, joined
+
+    backend = RankedBackend(**vars(translator))
+    with told_once(), heard_signals(), stoppable(reporter, _STOPPED), joined(ranks.nproc) as number:
+        if number == 0:
+            with backend.leading():
+                return work(backend)
+        backend.serve()
+    return None
 
 
 def show(report: Mapping[str, Any]) -> None:

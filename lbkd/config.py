@@ -56,9 +56,12 @@ class CorpusSettings(_Section):
     files: str = "{split}.{language}.json"
     """Pattern of the file names inside the folder."""
     source: Language = "en"
-    """Language that the dataset was written in; the other languages are translations of it."""
+    """Language that the dataset was written in; the other languages but the native ones are translations."""
     languages: Languages = Field(default=("en", "es", "de"), min_length=1)
     """Languages with training data; each has a branch."""
+    native: Languages = ()
+    """Languages whose questions are their own: they share no question ids with the source, nor make pairs
+    with it."""
     zero_shot: Languages = ()
     """Languages without training data to evaluate in as well."""
     train: str = "train"

@@ -278,8 +278,10 @@ class Project:
 
     def _corpus(self, split: str, languages: tuple[str, ...], source: str) -> ParallelCorpus:
         paths = {language: self.settings.path(split, language) for language in languages}
-        folder, limit = self.settings.workspace / "corpus", self.settings.corpus.limit
-        return self.made_once(folder, lambda: ParallelCorpus.read(paths, source, limit, folder))
+        folder, corpus = self.settings.workspace / "corpus", self.settings.corpus
+        return self.made_once(
+            folder, lambda: ParallelCorpus.read(paths, source, corpus.limit, folder, corpus.native)
+        )
 
     def _features(
         self,

@@ -33,7 +33,7 @@ def phrases(
 
     corpus = settings.corpus
     files = {language: settings.path(corpus.train, language) for language in corpus.languages}
-    read = ParallelCorpus.read(files, corpus.source, corpus.limit)
+    read = ParallelCorpus.read(files, corpus.source, corpus.limit, native=corpus.native)
     lists = {language: mine(data.passages) for language, data in read.datasets.items()}
     paths = write_phrases(out_dir, lists)
     if json:

@@ -19,6 +19,9 @@ def split(
     ],
     languages: Annotated[str, typer.Option(help="For example en,es,de.")],
     source: Annotated[str, typer.Option(help="The language whose articles are counted.")] = "en",
+    native: Annotated[
+        str, typer.Option(help="Languages whose questions are their own, split by their own articles.")
+    ] = "",
     every: Annotated[
         int, typer.Option(min=2, help="One of this number of articles goes to the test split.")
     ] = 4,
@@ -50,6 +53,7 @@ def split(
         out_dir,
         every,
         overwrite,
+        names(native) or [],
     )
     rows = [{"file": str(f.path), "articles": f.articles, "questions": f.questions} for f in written]
     if json:
@@ -57,4 +61,5 @@ def split(
     else:
         table(["file", "articles", "questions"], [[str(value) for value in row.values()] for row in rows])
         options = f"--languages {','.join(chosen)}" + (f" --source {source}" if source != "en" else "")
+        options += f" --set corpus.native={quote(native)}" if native else ""
         err.print(f"train on them with `lbkd run --corpus {quote(str(out_dir))} {options}`")

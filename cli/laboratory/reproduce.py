@@ -25,7 +25,8 @@ def reproduce(
     settings: "Settings",
     ranks: Ranks,
     recipe: Annotated[
-        str, typer.Argument(help="table1 to table6 of the paper, xquad-small, or a recipe file.")
+        str,
+        typer.Argument(help="table1 to table6, xquad-small, tydiqa-small, or a recipe file."),
     ],
     rows: Annotated[
         str | None, typer.Option(help="Rows to make, e.g. mixMRC,Ours-imp. \\[default: all]")

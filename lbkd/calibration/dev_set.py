@@ -42,7 +42,7 @@ def dev_set(project: Project, split: str | None = None) -> EvaluationSet:
             "development questions: --benchmark mlqa."
         )
     source = corpus.source if corpus.source in there else next(iter(there))
-    read = ParallelCorpus.read(there, source, corpus.limit)
+    read = ParallelCorpus.read(there, source, corpus.limit, native=corpus.native)
     return check_unseen(project, EvaluationSet(split, read, project.settings.evaluation.metric))
 
 

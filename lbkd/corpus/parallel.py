@@ -1,4 +1,8 @@
-"""The same questions in several languages: one SQuAD-format file a language, aligned by question id."""
+"""Questions in several languages: one SQuAD-format file a language, aligned by question id.
+
+The questions of the source language and of *native* languages are their own. All other files are translations
+of one of these, and have the ids of what they translate.
+"""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,6 +15,7 @@ import numpy.typing as npt
 
 from lbkd import workspace
 from lbkd.corpus import squad
+from lbkd.corpus.check import shown
 from lbkd.corpus.packed import Packed, read_packed
 from lbkd.corpus.squad import Dataset
 from lbkd.errors import DataError
@@ -23,7 +28,7 @@ class ParallelCorpus:
     datasets: Mapping[str, Dataset]
     """Language to its dataset, in the order in which the languages were named."""
     source: str
-    """The language that the other languages were translated from."""
+    """The language that the dataset was written in."""
     question_ids: tuple[str, ...]
     """Q ids: those of the source in its order, then further ids of other languages in order of appearance."""
 
@@ -44,19 +49,26 @@ class ParallelCorpus:
 
     @classmethod
     def read(
-        cls, paths: Mapping[str, Path], source: str, limit: int | None = None, folder: Path | None = None
+        cls,
+        paths: Mapping[str, Path],
+        source: str,
+        limit: int | None = None,
+        folder: Path | None = None,
+        native: Sequence[str] = (),
     ) -> "ParallelCorpus":
         """Read one SQuAD-format file a language.
 
         Args:
             paths: language to its file.
-            source: the language that the other languages were translated from.
-            limit: keep only the questions on the source's first `limit` passages, in every language, and the
-                passages of these questions.
+            source: the language that the dataset was written in.
+            limit: keep only the questions on the first `limit` passages of the source and of each native
+                language, their translations in every language, and the passages of these questions.
             folder: keep the texts on disk, in packed files in this folder; None: in memory.
+            native: languages whose questions are their own; names without a file are passed over.
 
         Raises:
-            DataError: a file is missing or faulty, or a language shares no question id with the source.
+            DataError: a file is missing or faulty, a native language shares question ids with another or with
+                the source, or one that is not native shares none with any of these.
         """
         asked = f"Languages asked for: {', '.join(paths)}."
         if source not in paths:
@@ -68,9 +80,8 @@ class ParallelCorpus:
             language: squad.read(path, language) if folder is None else read_packed(path, language, folder)
             for language, path in paths.items()
         }
-        passages = datasets[source].columns[0].tolist()
-        asked_ids = zip(datasets[source].ids, passages, strict=True)
-        ids = {id for id, passage in asked_ids if limit is None or passage < limit}
+        originals = [source, *(language for language in paths if language in native and language != source)]
+        ids = _originals(datasets, originals, limit)
         if limit is not None:
             datasets = {language: _only(dataset, ids) for language, dataset in datasets.items()}
         strangers = [
@@ -80,8 +91,16 @@ class ParallelCorpus:
         ]
         if strangers:
             among = "" if limit is None else f" (first {limit} passages)"
-            head = f"No question ids shared with the source {source}, {paths[source]}{among}. {asked}"
-            remedy = "A translation keeps the ids of its source: name files that belong together."
+            natives = "".join(f", nor with {language}, {paths[language]}" for language in originals[1:])
+            head = (
+                f"No question ids shared with the source {source}, {paths[source]}{natives}{among}. {asked}"
+            )
+            lonely = [language for language, data in datasets.items() if ids.isdisjoint(data.ids)]
+            remedy = (
+                "A translation keeps the ids of its source: name files that belong together. Languages whose "
+                "questions are their own are named in corpus.native: --set corpus.native="
+                f"{','.join(dict.fromkeys((*native, *lonely)))} (--native of `lbkd data split`)."
+            )
             raise DataError("\n".join([head, *strangers, remedy]))
         ordered = _distinct({source: datasets[source], **datasets}).values()
         question_ids = dict.fromkeys(id for ids in ordered for id in ids)
@@ -125,6 +144,29 @@ def lacking_ids(datasets: Sequence[Dataset]) -> list[LackingIds]:
             own = set(one.ids)
             if missing := tuple(id for id in other.ids if id not in own):
                 found.append(LackingIds(one.path, other.path, len(other.questions), missing))
+    return found
+
+
+def _originals(datasets: Mapping[str, Dataset], originals: Sequence[str], limit: int | None) -> set[str]:
+    """Ids of the questions on the first `limit` passages of languages whose questions are their own.
+
+    Raises:
+        DataError: two of the languages share an id.
+    """
+    first: dict[str, str] = {}
+    found: set[str] = set()
+    for language in originals:
+        data = datasets[language]
+        if shared := [id for id in data.ids if id in first]:
+            other = first[shared[0]]
+            raise DataError(
+                f"corpus.native names {language}, but {len(shared)} of the {len(data.ids)} question ids of "
+                f"{data.path}, such as {shown(shared[0])}, are also ids of {other}, {datasets[other].path}. "
+                "Take a translation out of corpus.native; give questions that only have the same ids others."
+            )
+        first.update(dict.fromkeys(data.ids, language))
+        asked = zip(data.ids, data.columns[0].tolist(), strict=True)
+        found.update(id for id, passage in asked if limit is None or passage < limit)
     return found
 
 

@@ -1,7 +1,7 @@
 """Parallel files split by article into training and test files, with equal articles in every language."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,14 +28,19 @@ class SplitFile:
 
 
 def split(
-    paths: Mapping[str, Path], source: str, outdir: Path, every: int = 4, overwrite: bool = False
+    paths: Mapping[str, Path],
+    source: str,
+    outdir: Path,
+    every: int = 4,
+    overwrite: bool = False,
+    native: Sequence[str] = (),
 ) -> tuple[SplitFile, ...]:
     """Write `train.<language>.json` and `test.<language>.json` for each language.
 
     The last of each `every` source articles goes to the test file: with 4, the articles whose index % 4 is 3.
-    An article of another language goes to the split in which the source has the article's questions, whatever
-    its position; an article without questions is left out. All fields are copied. Nothing is written if an
-    error is raised.
+    So it is with the articles of a native language. An article of another language goes to the split in which
+    the source has the article's questions, whatever its position; an article without questions is left out.
+    All fields are copied. Nothing is written if an error is raised.
 
     Args:
         paths: language to its file.
@@ -43,6 +48,7 @@ def split(
         outdir: folder of the new files.
         every: one article of so many is for testing.
         overwrite: replace files that are there, whoever wrote them.
+        native: languages whose questions are their own.
 
     Raises:
         ConfigError: `every` is below 2.
@@ -52,12 +58,12 @@ def split(
     """
     if every < 2:
         raise ConfigError(f"Every how many articles is one for testing? At least 2, not {every}.")
-    corpus = ParallelCorpus.read(paths, source)
-    main = corpus.datasets[source]
-    home = {question.id: main.articles[question.passage] for question in main.questions}
+    corpus = ParallelCorpus.read(paths, source, native=native)
+    originals = {name: data for name, data in corpus.datasets.items() if name in (source, *native)}
+    home = {q.id: data.articles[q.passage] for data in originals.values() for q in data.questions}
     files, articles = [], []
     for language, dataset in corpus.datasets.items():
-        homes = {n: n for n in range(len(main.titles))} if language == source else _homes(dataset, home)
+        homes = {n: n for n in range(len(dataset.titles))} if language in originals else _homes(dataset, home)
         questions = Counter(dataset.articles[question.passage] for question in dataset.questions)
         for name in ("train", "test"):
             rows = [n for n in sorted(homes) if (homes[n] % every == every - 1) == (name == "test")]
@@ -84,7 +90,7 @@ def _homes(dataset: Dataset, home: Mapping[str, int]) -> dict[int, int]:
 
     Args:
         dataset: a dataset in another language.
-        home: question id to article of the source.
+        home: question id to article of the source, or of a native language.
     """
     first: dict[int, str] = {}
     for question in dataset.questions:

@@ -43,6 +43,25 @@ class Backend:
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """Values of the options that are secrets; no file may hold them."""
 
+    def check(self, source: str, target: str) -> None:
+        """Prepare for a pair of languages.
+
+        Raises:
+            ConfigError: the translator cannot translate it.
+            PluginError: the translator raised another exception.
+        """
+        with registry.told(self.translator, "`check`"):
+            self.translator.check(source, target)
+
+    def translated(self, batches: Sequence[Sequence[str]], source: str, target: str) -> Iterator[list[str]]:
+        """The translations of each batch, in order, as soon as they are there.
+
+        Raises:
+            PluginError: see `translations`.
+        """
+        for batch in batches:
+            yield translations(self.translator, batch, source, target)
+
 
 def create_backend(name: str, options: Mapping[str, Any]) -> Backend:
     """The translator registered as `name`; raises ConfigError as `Registry.create` does."""
@@ -76,7 +95,7 @@ class TranslationMemory:
         """Whether markers may come through a translation."""
         self.settings = _settings(backend, source, target)
         self.source = source
-        self._translator = backend.translator
+        self._backend = backend
         self._progress = progress
         self._known: dict[str, str] = {}
         self._left: set[str] = set()
@@ -152,8 +171,10 @@ class TranslationMemory:
         again = [text for text in missing if text in self._left]
         done = before = len(wanted) - len(missing)
         start = time.monotonic()
-        for batch in (*self._batches(new), *self._batches(again)):
-            self._add(batch, self._checked(batch))
+        batches = [*self._batches(new), *self._batches(again)]
+        translated = self._backend.translated(batches, self.source, self.target)
+        for batch, found in zip(batches, translated, strict=True):
+            self._add(batch, self._plain(found))
             done += len(batch)
             speed = (done - before) / (time.monotonic() - start)
             self._progress(name, done, len(wanted), {"strings_per_second": speed})
@@ -161,15 +182,15 @@ class TranslationMemory:
             self.fill(parts, name)
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[str]]:
-        size = self._translator.batch
+        size = self._backend.translator.batch
         return (list(texts[first : first + size]) for first in range(0, len(texts), size))
 
     def _halves(self, text: str) -> tuple[str, ...]:
         """The parts of a text to translate in its place; none if passages are translated as a whole."""
         return halves(text) or () if self.sentences else ()
 
-    def _checked(self, batch: list[str]) -> list[str]:
-        found = translations(self._translator, batch, self.source, self.target)
+    def _plain(self, found: list[str]) -> list[str]:
+        """Translations without white space at the ends, and of sentences without line breaks."""
         # A lone surrogate cannot be written as UTF-8.
         plain = [text.encode(errors="replace").decode().strip() for text in found]
         return [" ".join(text.split()) for text in plain] if self.sentences else plain

@@ -18,7 +18,6 @@ from lbkd.corpus_translation.translated import Translated
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.outputs import replacing_files
 from lbkd.progress import Listener
-from lbkd.translation import registry
 from lbkd.workspace import add_to_json
 
 REPORT = "translation-report.json"
@@ -66,8 +65,7 @@ def translate(
     if source in languages:
         raise ConfigError(f"--to {source!r} is the language to translate from; leave it out.")
     for language in languages:
-        with registry.told(backend.translator, "`check`"):
-            backend.translator.check(source, language)
+        backend.check(source, language)
     read = {path: squad.read(path, source) for path in files}
     targets = [target for targets in files.values() for target in targets.values()]
     report: dict[str, Any] = {}

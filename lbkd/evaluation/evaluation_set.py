@@ -97,4 +97,4 @@ def tests_at_hand(project: Project, languages: Sequence[str]) -> Iterator[tuple[
         there = {language: path for language, path in paths.items() if path.exists()}
         if there:
             first = next(iter(there))
-            yield f"{name} ({there[first]})", ParallelCorpus.read(there, first)
+            yield f"{name} ({there[first]})", ParallelCorpus.read(there, first, native=settings.corpus.native)

@@ -25,7 +25,11 @@ class Comparison:
 
 
 def paired_bootstrap(
-    ours: npt.ArrayLike, theirs: npt.ArrayLike, samples: int = 10_000, seed: int = 0
+    ours: npt.ArrayLike,
+    theirs: npt.ArrayLike,
+    samples: int = 10_000,
+    seed: int = 0,
+    strata: npt.ArrayLike | None = None,
 ) -> Comparison:
     """Compare two models by resampling the questions that both answered.
 
@@ -36,6 +40,8 @@ def paired_bootstrap(
         theirs: scores of the second model for the same questions; the number of seeds may differ.
         samples: number of resamples, each N questions drawn with replacement.
         seed: seed of the draws.
+        strata: (N,) the stratum of each question; a resample has as many questions of each stratum as there
+            are. None: a single stratum.
 
     Raises:
         ValueError: different numbers of questions, or none.
@@ -45,14 +51,23 @@ def paired_bootstrap(
         raise ValueError(f"scores of {means[0].size} and {means[1].size} questions cannot be paired")
     gain = means[0] - means[1]
     rng = np.random.default_rng(seed)
+    of = np.zeros(len(gain), dtype=np.int64) if strata is None else np.asarray(strata)
+    parts = [gain[of == stratum] for stratum in np.unique(of)]
+    drawn = np.sum([_resampled(part, samples, rng) * (len(part) / len(gain)) for part in parts], axis=0)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Comparison(float(gain.mean()), float(low), float(high), float((drawn <= 0).mean()))
+
+
+def _resampled(
+    gain: npt.NDArray[np.float64], samples: int, rng: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """(samples,) means of resamples of (N,) gains, each N of them drawn with replacement."""
     step = max(1, _CHUNK // len(gain))
     draws = [
         gain[rng.integers(0, len(gain), (min(step, samples - at), len(gain)))].mean(1)
         for at in range(0, samples, step)
     ]
-    drawn = np.concatenate(draws)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Comparison(float(gain.mean()), float(low), float(high), float((drawn <= 0).mean()))
+    return np.concatenate(draws)
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:

@@ -65,7 +65,10 @@ def _data(run: FinishedRun) -> str:
     answers = sum(counts[0] for counts in run.ceilings.values())
     told = f"The split {corpus.train} of the corpus {corpus.dir.name}, written in {corpus.source}"
     others = [language for language in corpus.languages if language != corpus.source]
-    told += f", with translations into {', '.join(others)}" if others else ""
+    native = [language for language in others if language in corpus.native]
+    translated = [language for language in others if language not in corpus.native]
+    told += f", with translations into {', '.join(translated)}" if translated else ""
+    told += f", with questions of their own in {', '.join(native)}" if native else ""
     return f"{told}{f': {answers:,} questions with an answer, all languages together' if answers else ''}."
 
 

@@ -226,7 +226,8 @@ class Estimator:
         if self.assumed_size is None:
             return Texts.of(self.project.train_features)
         rule = WindowRule(*window_settings(self.settings.model), specials=_SPECIALS)
-        return Texts.assumed(self.assumed_size, self.settings.corpus.languages, rule)
+        corpus = self.settings.corpus
+        return Texts.assumed(self.assumed_size, corpus.languages, rule, corpus.native)
 
     def _workload(self, pairs: Sequence[LanguagePair]) -> RunWorkload:
         key = tuple(pairs)

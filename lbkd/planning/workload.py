@@ -99,10 +99,17 @@ class Texts:
         return cls(features.rule, features.languages, *features.text_lengths())
 
     @classmethod
-    def assumed(cls, size: Size, languages: Sequence[str], rule: WindowRule) -> "Texts":
-        """Assume equal lengths for all texts of a corpus that is not at hand."""
+    def assumed(
+        cls, size: Size, languages: Sequence[str], rule: WindowRule, native: Sequence[str] = ()
+    ) -> "Texts":
+        """Assume equal lengths for all texts of a corpus that is not at hand.
+
+        A native language's questions are its own; the other languages have the same questions.
+        """
+        own = [None, *(language for language in languages if language in native)]
+        there = np.array([[(name if name in native else None) == each for each in own] for name in languages])
         passages, questions = (
-            np.full((len(languages), 1), tokens) for tokens in (size.passage_tokens, size.question_tokens)
+            np.where(there, tokens, -1) for tokens in (size.passage_tokens, size.question_tokens)
         )
         return cls(rule, languages, passages, questions, size.questions)
 

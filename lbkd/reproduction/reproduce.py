@@ -107,8 +107,8 @@ def table(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> list[dict[s
         For each row `row`, `paper` (language -> [EM, F1]), `runs` (folders), `scores` (language ->
         `exact_match`, `f1` and their standard deviations over seeds, in percent, `questions`, and
         `shared_questions`, those that every language of the set has) and `gain`: the difference
-        in mean F1 to the row that `against` names, over the languages that both rows have, by a paired
-        bootstrap over question ids; None for a row without such a rival.
+        in mean F1 to the row that `against` names, over the languages that both rows have, each of which
+        counts alike, by a paired bootstrap over question ids; None for a row without such a rival.
     """
     scores = {each.row.name: _scores(each, evaluation_set) for each in rows}
     shared = {"shared_questions": evaluation_set.shared}
@@ -222,25 +222,24 @@ def _summary(scores: Scores) -> dict[str, float | None]:
 def _gain(
     row: Row, scores: Mapping[str, Mapping[str, Scores]], evaluation_set: EvaluationSet
 ) -> dict[str, Any] | None:
-    """Compare the mean F1 of a row with its rival's, by a paired bootstrap over question ids.
+    """Compare the mean F1 over languages of a row with its rival's, by a paired bootstrap over question ids.
 
-    A question counts once, with its mean over languages and seeds: its versions are translations.
+    The versions of a question are drawn together, since they are translations; the questions that the same
+    languages have are a stratum of their own.
     """
     ours, theirs = scores[row.name], scores.get(row.against or "", {})
     if not ours or not theirs:
         return None
     languages = [language for language in ours if language in theirs]
-    number: dict[str, int] = {}
-    questions = [
-        [number.setdefault(id_, len(number)) for id_ in evaluation_set.golds(language, language)]
-        for language in languages
-    ]
-    means = []
-    for side in (ours, theirs):
-        total, count = np.zeros(len(number)), np.zeros(len(number))
-        for language, asked in zip(languages, questions, strict=True):
-            total[asked] += side[language][:, :, 1].mean(0)
-            count[asked] += 1
-        means.append(total / count)
-    comparison = vars(paired_bootstrap(means[0], means[1]))
+    asked = [list(evaluation_set.golds(language, language)) for language in languages]
+    number = {id_: n for n, id_ in enumerate(dict.fromkeys(id_ for ids in asked for id_ in ids))}
+    columns = [[number[id_] for id_ in ids] for ids in asked]
+    present = np.zeros((len(languages), len(number)), dtype=bool)
+    sides = np.zeros((2, len(number)))
+    for k, (language, at) in enumerate(zip(languages, columns, strict=True)):
+        present[k, at] = True
+        for side, each in zip(sides, (ours, theirs), strict=True):
+            side[at] += each[language][:, :, 1].mean(0) * (len(number) / len(at) / len(languages))
+    _, strata = np.unique(present, axis=1, return_inverse=True)
+    comparison = vars(paired_bootstrap(*sides, strata=strata.reshape(-1)))
     return {"languages": languages, "questions": len(number), **comparison, "against": row.against}

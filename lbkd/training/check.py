@@ -231,7 +231,7 @@ def _trained_on(run: FinishedRun) -> ParallelCorpus | None:
     paths = {language: run.settings.path(corpus.train, language) for language in corpus.languages}
     if not all(path.exists() for path in paths.values()):
         return None
-    read = ParallelCorpus.read(paths, corpus.source, corpus.limit)
+    read = ParallelCorpus.read(paths, corpus.source, corpus.limit, native=corpus.native)
     return read if read.fingerprint() == run.provenance["corpus"] else None
 
 

@@ -43,6 +43,23 @@ def test_seeds_count_by_their_mean() -> None:
     assert paired_bootstrap(seeds, [0.25, 0.25, 0.25]) == paired_bootstrap([0.5, 0.5, 0.5], [0.25] * 3)
 
 
+def test_strata_keep_their_sizes() -> None:
+    """Two questions of gain 1 and six of gain 0: a quarter of the questions gain in every resample."""
+    ours, strata = [1.0, 0, 0, 1.0, 0, 0, 0, 0], [7, 3, 3, 7, 3, 3, 3, 3]
+    found = paired_bootstrap(ours, np.zeros(8), strata=strata)
+    assert (found.difference, found.low, found.high, found.p) == (0.25, 0.25, 0.25, 0.0)
+    assert paired_bootstrap(ours, np.zeros(8), strata=[1] * 8) == paired_bootstrap(ours, np.zeros(8))
+
+
+def test_strata_against_all_resamples() -> None:
+    """Two strata of two questions: 16 resamples, all alike, so that the extremes are more than 2.5 % each."""
+    gains = [1.0, -1.0, 0.5, 0.0]
+    means = [(a + b + c + d) / 4 for a in gains[:2] for b in gains[:2] for c in gains[2:] for d in gains[2:]]
+    found = paired_bootstrap(gains, np.zeros(4), samples=100_000, strata=[0, 0, 1, 1])
+    assert found.p == pytest.approx(np.mean(np.array(means) <= 0), abs=0.006)
+    assert (found.low, found.high) == (min(means), max(means))
+
+
 @pytest.mark.parametrize(("ours", "theirs"), [([1.0], [1.0, 0.0]), ([], [])])
 def test_questions_that_cannot_be_paired(ours: list[float], theirs: list[float]) -> None:
     with pytest.raises(ValueError, match="cannot be paired"):

@@ -120,6 +120,14 @@ def test_licences_of_downloaded_files(tiny_model_folder: Path, tmp_path: Path) -
     assert str(tmp_path) not in str(card)
 
 
+def test_native_languages_are_no_translations(tiny_model_folder: Path, tmp_path: Path) -> None:
+    corpus = {"languages": ["en", "es", "sw", "ko"], "native": ["sw", "ko", "fi"]}
+    card = run_card(as_run(tiny_model_folder, tmp_path / "run", {"corpus": corpus}))
+    assert card is not None
+    [told] = card.data
+    assert told.endswith(" written in en, with translations into es, with questions of their own in sw, ko.")
+
+
 def test_an_exported_folder_s_card(tmp_path: Path) -> None:
     write_card(tmp_path, Card("distill", ["en"], "out", gate="Held.\n\n| en |\n|---|\n| 61.5 |"))
     card = ModelCard.load(tmp_path / "README.md")

@@ -33,6 +33,19 @@ def test_a_sample_by_hand() -> None:
     assert drawn.tokens == pytest.approx(51 * 2 / 3 + 33)
 
 
+def test_native_languages_have_pairs_of_their_own_alone() -> None:
+    """Of English, Spanish and two native languages, 4 of the 16 pairs are translations, and 2 native."""
+    size = Size(questions=10, passages=2, passage_tokens=9, question_tokens=4)
+    languages = ["en", "sw", "es", "ko"]
+    texts = Texts.assumed(size, languages, RULE, ["ko", "sw", "fi"])
+    found = {pair: texts.epoch([pair]).pairs for pair in ((k, j) for k in languages for j in languages)}
+    assert {pair for pair, count in found.items() if count} == {
+        *(("en", "en"), ("en", "es"), ("es", "en"), ("es", "es")),
+        *(("sw", "sw"), ("ko", "ko")),
+    }
+    assert set(found.values()) == {0, 10}
+
+
 def test_a_hundred_languages_take_no_memory() -> None:
     size = Size(questions=100_000, passages=20_000, passage_tokens=150, question_tokens=14)
     languages = [str(n) for n in range(100)]

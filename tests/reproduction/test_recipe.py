@@ -11,7 +11,7 @@ from lbkd.reproduction.recipe import Recipe, read_recipe
 from lbkd.settings import load_settings, nested
 
 PAPER = Path(__file__).parents[3] / "shared" / "paper.txt"
-SHIPPED = ["table1", "table2", "table3", "table4", "table5", "table6", "xquad-small"]
+SHIPPED = ["table1", "table2", "table3", "table4", "table5", "table6", "xquad-small", "tydiqa-small"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -4,13 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ranks import settings
 
 from lbkd import tasks
+from lbkd.corpus.parallel import ParallelCorpus
+from lbkd.corpus.squad import Answer, Dataset, Question
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
-from lbkd.evaluation.evaluation_set import own_test_set
+from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
 from lbkd.evaluation.metrics import score_each
 from lbkd.evaluation.significance import paired_bootstrap
 from lbkd.planning.estimate import Cost, Estimator
@@ -232,3 +235,34 @@ def test_rows_that_do_not_fit_are_refused_before_anything_starts(
     with pytest.raises(ConfigError, match="row 'w/o LBMRC' has a model for 'es', no column"):
         complete_table(runs_of_rows([one], ROWS[2:3]), only)
     assert not (tmp_path / "runs").exists()
+
+
+def test_each_language_counts_alike_in_a_gain() -> None:
+    """One English question is won by 100, each of three Swahili ones lost by 30: 35 on average of the two."""
+    items = {"en": [("a", "x")], "sw": [("b", "x"), ("c", "x"), ("d", "x")]}
+    datasets = {
+        language: Dataset(
+            Path(),
+            language,
+            ("x",),
+            (0,),
+            ("",),
+            tuple(Question(id, "?", 0, (Answer(text, 0),)) for id, text in asked),
+        )
+        for language, asked in items.items()
+    }
+    corpus = ParallelCorpus(datasets, "en", tuple("abcd"))
+    f1 = {"ours": ([100.0], [0.0] * 3), "theirs": ([0.0], [30.0] * 3)}
+    scores = {
+        row: {
+            language: np.stack([values, values], axis=-1)[None]
+            for language, values in zip(items, by_language, strict=True)
+        }
+        for row, by_language in f1.items()
+    }
+    gain = reproduce._gain(
+        Row(name="ours", against="theirs"), scores, EvaluationSet("test", corpus, "squad-v1")
+    )
+    assert gain is not None
+    assert (gain["difference"], gain["low"], gain["high"]) == pytest.approx((35, 35, 35))
+    assert (gain["questions"], gain["languages"]) == (4, ["en", "sw"])

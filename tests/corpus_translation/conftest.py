@@ -1,0 +1,3 @@
+from training_fixtures import two_ranks
+
+__all__ = ["two_ranks"]
