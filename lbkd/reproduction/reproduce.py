@@ -82,7 +82,7 @@ def training_order(rows: Sequence[RowRuns]) -> list[Run]:
 
 
 def distinct(rows: Sequence[RowRuns]) -> list[RowRuns]:
-    """The rows without those whose runs an earlier row has; rows compared with such a row get the earlier one."""
+    """The rows without those whose runs an earlier row has, which takes their place in comparisons."""
     kept: dict[Any, Row] = {}
     first = {
         each.row.name: kept.setdefault(tuple(run.folder for run in each.runs) or each.row.name, each.row).name
@@ -239,7 +239,7 @@ def _scores_of_seed(
 
 def _summary(scores: Scores) -> dict[str, float | None]:
     """Mean and standard deviation over seeds of (seeds, 2) EM and F1."""
-    (em, em_sd), (f1, f1_sd) = (mean_and_deviation(scores[:, which]) for which in (0, 1))
+    (em, em_sd), (f1, f1_sd) = (mean_and_deviation(list(each)) for each in scores.T)
     return {"exact_match": em, "exact_match_sd": em_sd, "f1": f1, "f1_sd": f1_sd}
 
 
