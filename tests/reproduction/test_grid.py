@@ -1,5 +1,6 @@
 """The rows of grids: which there are, what they are called, and what they are compared with."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,14 @@ def test_invalid_options_are_told_before_anything_starts(tiny_model_folder: Path
     ):
         with pytest.raises(ConfigError, match=message):
             runs_of_rows([one], expanded(Recipe(title="t", grid=grid), one.settings).rows)
+
+
+def test_the_file_of_the_page(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "sweep.md"
+    [example] = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    (tmp_path / "grid.toml").write_text(example, encoding="utf-8")
+    recipe = read_recipe(str(tmp_path / "grid.toml"))
+    found = expanded(recipe, load_settings(recipe.settings)).rows
+    assert [found[0].name, found[1].name] == ["mixMRC", "fixed temperature=1 teachers=en+es"]
+    assert len(found) == 1 + 3 * 2 * 2
+    assert {row.against for row in found[1:]} == {"mixMRC"}
