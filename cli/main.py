@@ -12,7 +12,7 @@ from lbkd.errors import ConfigError, LbkdError, disk_full, out_of_memory
 
 from . import components, data, plan, status, train, translate, trim
 from .console import err, own_output, show_error
-from .laboratory import reproduce
+from .laboratory import reproduce, sweep
 from .models import calibrate, export, predict, scoring, serve
 from .options import Invocation, rank
 
@@ -37,6 +37,7 @@ for module in (
     translate,
     plan,
     reproduce,
+    sweep,
     status,
     components,
 ):

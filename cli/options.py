@@ -69,6 +69,8 @@ RANKS = ("nproc", "zero_stage", "deepspeed", "track")
 _TRAINING = ("select_on", "overwrite")
 """Shared options of the commands that train a student, and therefore have `--weighting`."""
 
+_MADE = ("context", "settings", "ranks", "axes")
+"""Parameters that `with_settings` gives."""
 _SHARED: dict[str, tuple[str | None, Any, Any]] = {
     "corpus": (
         "corpus.dir",
@@ -208,8 +210,9 @@ class Ranks:
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Add the shared options to a command, which receives the `settings` made from them.
 
-    A command with a parameter `ranks` gets the options for several ranks too. The settings of a command's
-    `recipe` lie below the options, and `questions` stand for a corpus that the settings do not name.
+    A command with a parameter `ranks` gets the options for several ranks too; one with `axes`, the values of
+    keys that `--set` gives several. The settings of a command's `recipe` lie below the options, and
+    `questions` stand for a corpus that the settings do not name.
     """
     own = inspect.signature(command).parameters
     chosen = {
@@ -222,19 +225,20 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapper(context: typer.Context, **arguments: Any) -> None:
+        from lbkd.reproduction.axes import split_axes
+
         shared = {name: arguments.pop(name) for name in chosen}
         named = {key: shared[name] for name, (key, _, _) in chosen.items() if key is not None}
-        settings = make_settings(named, shared["set_"], arguments.get("recipe"))
+        axes, sets = split_axes(shared["set_"] or ()) if "axes" in own else ({}, shared["set_"])
+        settings = make_settings(named, sets, arguments.get("recipe"))
         if arguments.get("questions") and "dir" not in settings.corpus.model_fields_set:
-            settings = make_settings(named | {"corpus.dir": Path("YOUR_DATA")}, shared["set_"])
-        if "context" in own:
-            arguments["context"] = context
-        if "ranks" in own:
-            arguments["ranks"] = Ranks(shared["nproc"], context.obj.arguments)
-        command(**arguments, settings=settings)
+            settings = make_settings(named | {"corpus.dir": Path("YOUR_DATA")}, sets)
+        ranks = Ranks(shared.get("nproc"), context.obj.arguments)
+        made = {"context": context, "settings": settings, "ranks": ranks, "axes": axes}
+        command(**arguments, **{name: value for name, value in made.items() if name in own})
 
     parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY, annotation=typer.Context)]
-    parameters += [p for name, p in own.items() if name not in ("context", "settings", "ranks")]
+    parameters += [p for name, p in own.items() if name not in _MADE]
     parameters += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
         for name, (_, kind, option) in chosen.items()

@@ -2,9 +2,9 @@
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import to_jsonable_python
@@ -82,6 +82,18 @@ def path_arguments(target: Callable[..., Any]) -> list[str]:
 def is_path(annotation: Any) -> bool:
     """True for `Path`, and for `Path` or None."""
     return Path in (annotation, *get_args(annotation))
+
+
+def list_arguments(target: Callable[..., Any]) -> list[str]:
+    """Names of the arguments that are lists."""
+    return [name for name, kind in _hints(target).items() if name != "return" and is_list(kind)]
+
+
+def is_list(annotation: Any) -> bool:
+    """True for lists, tuples, sets and mappings, and for types that one of them belongs to."""
+    kind = get_origin(annotation) or annotation
+    collection = isinstance(kind, type) and issubclass(kind, Collection) and kind not in (str, bytes)
+    return collection or any(is_list(part) for part in get_args(annotation))
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:

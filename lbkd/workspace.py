@@ -8,7 +8,7 @@
                               checkpoints/, and training/ with the metrics, which a failed one leaves behind
 <workspace>/logits/<run>/     a teacher's logits for every window of the training set
 <workspace>/translations/     texts and their translations, one file per backend, settings and languages
-<workspace>/reproduce/        the tables of `lbkd reproduce`, one file per recipe
+<workspace>/reproduce/        the tables of `lbkd reproduce` and `lbkd sweep`, a file each
 <workspace>/mlruns/, wandb/   what these trackers write without a server
 <workspace>/results.json      the scores of `lbkd run`
 <workspace>/log.txt           progress and messages of all commands, with times

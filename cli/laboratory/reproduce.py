@@ -1,7 +1,7 @@
 """The command `reproduce`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -50,8 +50,32 @@ def reproduce(
     from lbkd.reproduction.recipe import read_recipe
 
     how = read_recipe(recipe)
-    chosen = how.chosen(names(rows))
-    for kind in ("task", "criterion", "weighting"):
+    how = how.model_copy(update={"seeds": seeds_of(seeds) or how.seeds})
+    make_table(settings, ranks, how, names(rows), Path(recipe).stem, Shown(dry_run, json))
+
+
+class Shown(NamedTuple):
+    """What a command shows of a table."""
+
+    dry_run: bool
+    """The costs instead of the scores; nothing is trained."""
+    json: bool
+
+
+def make_table(
+    settings: "Settings", ranks: Ranks, how: "Recipe", rows: list[str] | None, name: str, shown: Shown
+) -> None:
+    """Train and score what a recipe's table lacks, and show it, or what it will cost.
+
+    Args:
+        settings: of all rows.
+        ranks: the ranks that the command was asked to run in.
+        how: the recipe.
+        rows: names of the rows to make; None for all, whose table is also written.
+        name: of the table's file in <workspace>/reproduce, without its ending.
+        shown: what is shown.
+    """
+    for kind in ("task", "criterion", "weighting") if how.rows else ():
         if given := getattr(settings, kind).model_dump(exclude_unset=True):
             raise ConfigError(
                 f"{kind} = {given}: each row has its own options; write them into a recipe's row."
@@ -59,26 +83,42 @@ def reproduce(
     with running(settings, ranks) as project:
         from lbkd.evaluation.evaluation_set import benchmark_set, own_test_set
         from lbkd.planning.estimate import as_rows
-        from lbkd.reproduction.reproduce import complete_table, costs_of, runs_of_rows, training_order
+        from lbkd.reproduction.grid import expanded
+        from lbkd.reproduction.reproduce import (
+            complete_table,
+            costs_of,
+            distinct,
+            runs_of_rows,
+            training_order,
+        )
 
-        projects = [project.altered(seed=seed) for seed in _seeds(seeds) or how.seeds]
-        row_runs = runs_of_rows(projects, chosen)
-        if dry_run:
-            costs, estimator = costs_of(training_order(row_runs), how.size)
+        how = expanded(how, settings)
+        chosen = how.chosen(rows)
+        row_runs = runs_of_rows([project.altered(seed=seed) for seed in how.seeds], chosen)
+        runs = training_order(row_runs)
+        if shown.dry_run:
+            costs, estimator = costs_of(runs, how.size)
         else:
-            place = settings.corpus.benchmarks
+            columns, place = how.columns or _languages(settings), settings.corpus.benchmarks
             evaluation_set = (
-                benchmark_set(how.benchmark, place, how.columns) if how.benchmark else own_test_set(project)
+                benchmark_set(how.benchmark, place, columns) if how.benchmark else own_test_set(project)
             )
-            entries = complete_table(row_runs, evaluation_set)
+            entries = complete_table(distinct(row_runs), evaluation_set)
+            if len(chosen) == len(how.rows) and not project.rank:
+                path = settings.workspace / "reproduce" / f"{name}.json"
+                write_json(path, entries)
+                project.listener.note(f"the table is also in {path}")
     if project.rank:
         return
-    if dry_run:
-        print_json(as_rows(costs)) if json else _show_costs(costs, estimator)
+    if shown.dry_run:
+        print_json(as_rows(costs)) if shown.json else _show_costs(costs, estimator)
         return
-    if len(chosen) == len(how.rows):
-        write_json(settings.workspace / "reproduce" / f"{Path(recipe).stem}.json", entries)
-    print_json(entries) if json else _show(how, entries)
+    print_json(entries) if shown.json else _show(how.title, columns, entries)
+
+
+def _languages(settings: "Settings") -> list[str]:
+    """The languages of the corpus, and those without training data."""
+    return [*settings.corpus.languages, *settings.corpus.zero_shot]
 
 
 def _show_costs(costs: "list[Cost]", estimator: "Estimator | None") -> None:
@@ -95,24 +135,28 @@ def _show_costs(costs: "list[Cost]", estimator: "Estimator | None") -> None:
         out.print("The corpus is not there yet: its size is as the recipe assumes.")
 
 
-def _show(recipe: "Recipe", entries: list[dict[str, Any]]) -> None:
-    out.print(f"{recipe.title}: EM / F1", style="bold")
-    lines = []
+def _show(title: str, columns: list[str], entries: list[dict[str, Any]]) -> None:
+    out.print(f"{title}: EM / F1", style="bold")
     scored = [
         {"language": language, **scores} for entry in entries for language, scores in entry["scores"].items()
     ]
     counts = question_counts(scored)
+    there = {row["language"] for row in scored}
+    columns = [column for column in columns if column in there or any(column in e["paper"] for e in entries)]
+    compared = sum(entry["gain"] is not None for entry in entries)
+    lines = []
     for entry in entries:
         if entry["scores"]:
-            gain = entry["gain"]
-            cells = [_cell(entry["scores"].get(language)) for language in recipe.columns]
-            lines.append([entry["row"], *cells, "" if gain is None else _gain(gain)])
+            cells = [_cell(entry["scores"].get(language)) for language in columns]
+            lines.append([entry["row"], *cells, _cell(entry["mean"]), _gain(entry["gain"], compared)])
         if entry["paper"]:
-            printed = [entry["paper"].get(language) for language in recipe.columns]
+            printed = [entry["paper"].get(language) for language in columns]
             cells = ["" if two is None else f"{two[0]:.1f} / {two[1]:.1f}" for two in printed]
-            lines.append([f"  {entry['row']}, in the paper", *cells, ""])
-    headings = [f"{language}{counts.get(language, '')}" for language in recipe.columns]
-    table(["", *headings, "mean F1 against another row, 95 % interval"], lines)
+            lines.append([f"  {entry['row']}, in the paper", *cells, "", ""])
+    headings = [f"{language}{counts.get(language, '')}" for language in columns]
+    table(["", *headings, "mean", "mean F1 against another row, 95 % interval"], lines)
+    if compared > 1:
+        out.print(f"Holm: p (one-sided) corrected for {compared} comparisons.", style="dim")
     note_on_questions(scored)
 
 
@@ -126,12 +170,17 @@ def _cell(scores: dict[str, float | None] | None) -> str:
     return " / ".join(parts)
 
 
-def _gain(gain: dict[str, Any]) -> str:
+def _gain(gain: dict[str, Any] | None, compared: int) -> str:
+    """The comparison of a row, one of `compared` in the table; empty for a row without one."""
+    if gain is None:
+        return ""
     interval = f"{gain['low']:+.1f} to {gain['high']:+.1f}"
-    return f"{gain['difference']:+.1f} over {gain['against']} ({interval}; p = {gain['p']:.3f})"
+    p = f"p = {gain['p']:.3f}" + (f", Holm {gain['p_holm']:.3f}" if compared > 1 else "")
+    return f"{gain['difference']:+.1f} over {gain['against']} ({interval}; {p})"
 
 
-def _seeds(text: str | None) -> list[int]:
+def seeds_of(text: str | None) -> list[int]:
+    """The seeds that `--seeds` names, each once; none where it was not given."""
     try:
         found = [int(part) for part in names(text) or ()]
     except ValueError:

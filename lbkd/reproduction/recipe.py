@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import lbkd_recipes
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lbkd.config import explain
 from lbkd.errors import ConfigError, nearest
 from lbkd.planning.workload import Size
+from lbkd.reproduction.axes import axes_of_tables
 
 OF_A_ROW = ("corpus", "model", "training", "runtime")
 """Sections of the settings in which the rows of a table may differ: what decides the weights."""
@@ -61,13 +62,22 @@ class Recipe(_Part):
     """Settings as in `lbkd.toml`, over which they win; paths are relative to the current folder."""
     benchmark: str | None = None
     """Name of the benchmark to evaluate on; by default the corpus's own test split."""
-    columns: list[str] = Field(min_length=1)
-    """Languages of the table's columns; passages and questions of a column have one language."""
+    columns: list[str] = []
+    """Languages of the table's columns; passages and questions of a column have one language. By default, the
+    corpus's languages and its zero-shot ones."""
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[1], min_length=1)
     """Seeds of the runs; scores are means over seeds."""
     size: Size | None = None
     """Size that a dry run assumes for texts that are not at hand."""
-    rows: list[Row] = Field(min_length=1)
+    rows: list[Row] = []
+    """Rows one by one, before those of the grid."""
+    grid: Annotated[
+        dict[str, Annotated[list[Any], Field(min_length=1)]],
+        BeforeValidator(lambda v: axes_of_tables(v) if isinstance(v, dict) else v),
+    ] = {}
+    """Key of the settings -> its values; each combination of values is a row."""
+    against: str | None = None
+    """What the rows of the grid are compared with: see `grid.expanded`."""
 
     def chosen(self, names: list[str] | None) -> list[Row]:
         """Rows with the given names, in the table's order; all rows for None.
@@ -100,6 +110,10 @@ def read_recipe(name: str) -> Recipe:
         raise ConfigError(f"{path}: not a readable TOML file: {error}") from error
     except ValidationError as error:
         raise ConfigError("\n".join(f"{path}: {fault}" for fault in explain(error, _keys))) from error
+    if not recipe.rows and not recipe.grid:
+        raise ConfigError(f"{path}: 'rows' is needed: tables [[rows]], or a table [grid].")
+    if recipe.against is not None and not recipe.grid:
+        raise ConfigError(f"{path}: against: is for the rows of a [grid]; others name their own `against`.")
     names = [row.name for row in recipe.rows]
     for row in recipe.rows:
         if names.count(row.name) > 1:

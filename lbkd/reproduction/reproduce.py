@@ -1,7 +1,7 @@
 """A recipe's table: the runs of its rows, the order of training, and the scores."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.metrics import score_each
-from lbkd.evaluation.significance import mean_and_deviation, paired_bootstrap
+from lbkd.evaluation.significance import holm, mean_and_deviation, paired_bootstrap
 from lbkd.planning.estimate import Cost, Estimator
 from lbkd.planning.jobs import job_of
 from lbkd.planning.workload import Size
@@ -81,15 +81,32 @@ def training_order(rows: Sequence[RowRuns]) -> list[Run]:
     return [run for run, _ in found.values()]
 
 
+def distinct(rows: Sequence[RowRuns]) -> list[RowRuns]:
+    """The rows without those whose runs an earlier row has, which takes their place in comparisons."""
+    kept: dict[Any, Row] = {}
+    first = {
+        each.row.name: kept.setdefault(tuple(run.folder for run in each.runs) or each.row.name, each.row).name
+        for each in rows
+    }
+    return [
+        replace(each, row=each.row.model_copy(update={"against": None if rival == each.row.name else rival}))
+        for each in rows
+        if first[each.row.name] == each.row.name
+        for rival in [first.get(each.row.against or "")]
+    ]
+
+
 def complete_table(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> list[dict[str, Any]]:
     """Train and evaluate the runs that the workspace lacks, then return the table (see `table`).
 
     Raises:
-        ConfigError: as `training_order`, or a row's language is missing from the evaluation set; nothing is
-            trained then.
+        ConfigError: as `training_order`, a row's language is missing from the evaluation set, or a finished
+            run of other settings would be replaced; nothing is trained then.
     """
     runs = training_order(rows)
     _refuse_languages_without_column(rows, evaluation_set)
+    for run in runs:
+        run.check_replaces_nothing()
     for alike in _of_equal_texts(runs):
         check_run(alike[0].project, evaluation_set, alike)
     shown = {run.folder for row_runs in rows for run in row_runs.runs}
@@ -106,24 +123,31 @@ def table(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> list[dict[s
     Returns:
         For each row `row`, `paper` (language -> [EM, F1]), `runs` (folders), `scores` (language ->
         `exact_match`, `f1` and their standard deviations over seeds, in percent, `questions`, and
-        `shared_questions`, those that every language of the set has) and `gain`: the difference
-        in mean F1 to the row that `against` names, over the languages that both rows have, each of which
-        counts alike, by a paired bootstrap over question ids; None for a row without such a rival.
+        `shared_questions`, those that every language of the set has), `mean` (of these scores over the row's
+        languages, with standard deviations over seeds) and `gain`: the difference in mean F1 to the row that
+        `against` names, over the languages that both rows have, each of which counts alike, by a paired
+        bootstrap over question ids and seeds, with `p_holm`, corrected for the number of comparisons in the
+        table; None for a row without such a rival.
     """
     scores = {each.row.name: _scores(each, evaluation_set) for each in rows}
     shared = {"shared_questions": evaluation_set.shared}
+    gains = [_gain(each.row, scores, evaluation_set) for each in rows]
+    compared = [gain for gain in gains if gain is not None]
+    for gain, corrected in zip(compared, holm([gain["p"] for gain in compared]), strict=True):
+        gain["p_holm"] = corrected
     return [
         {
             "row": each.row.name,
             "paper": {language: list(printed) for language, printed in each.row.paper.items()},
             "runs": [str(run.folder) for run in each.runs],
             "scores": {
-                language: {**_summary(found), "questions": found.shape[1], **shared}
+                language: {**_summary(found.mean(1)), "questions": found.shape[1], **shared}
                 for language, found in scores[each.row.name].items()
             },
-            "gain": _gain(each.row, scores, evaluation_set),
+            "mean": _mean(scores[each.row.name]),
+            "gain": gain,
         }
-        for each in rows
+        for each, gain in zip(rows, gains, strict=True)
     ]
 
 
@@ -214,18 +238,23 @@ def _scores_of_seed(
 
 
 def _summary(scores: Scores) -> dict[str, float | None]:
-    """Mean and standard deviation over seeds of (seeds, questions, 2) EM and F1."""
-    (em, em_sd), (f1, f1_sd) = (mean_and_deviation(scores[:, :, which].mean(1)) for which in (0, 1))
+    """Mean and standard deviation over seeds of (seeds, 2) EM and F1."""
+    (em, em_sd), (f1, f1_sd) = (mean_and_deviation(list(each)) for each in scores.T)
     return {"exact_match": em, "exact_match_sd": em_sd, "f1": f1, "f1_sd": f1_sd}
+
+
+def _mean(scores: Mapping[str, Scores]) -> dict[str, float | None] | None:
+    """Mean over languages, each counting once; None for a row that is quoted."""
+    return _summary(np.mean([found.mean(1) for found in scores.values()], axis=0)) if scores else None
 
 
 def _gain(
     row: Row, scores: Mapping[str, Mapping[str, Scores]], evaluation_set: EvaluationSet
 ) -> dict[str, Any] | None:
-    """Compare the mean F1 over languages of a row with its rival's, by a paired bootstrap over question ids.
+    """Compare the mean F1 over languages of a row with its rival's, by a paired bootstrap.
 
-    The versions of a question are drawn together, since they are translations; the questions that the same
-    languages have are a stratum of their own.
+    Question ids and seeds are drawn. The versions of a question are drawn together, since they are
+    translations; the questions that the same languages have are a stratum of their own.
     """
     ours, theirs = scores[row.name], scores.get(row.against or "", {})
     if not ours or not theirs:
@@ -233,13 +262,13 @@ def _gain(
     languages = [language for language in ours if language in theirs]
     asked = [list(evaluation_set.golds(language, language)) for language in languages]
     number = {id_: n for n, id_ in enumerate(dict.fromkeys(id_ for ids in asked for id_ in ids))}
-    columns = [[number[id_] for id_ in ids] for ids in asked]
     present = np.zeros((len(languages), len(number)), dtype=bool)
-    sides = np.zeros((2, len(number)))
-    for k, (language, at) in enumerate(zip(languages, columns, strict=True)):
+    sides = [np.zeros((len(side[languages[0]]), len(number))) for side in (ours, theirs)]
+    for k, (language, ids) in enumerate(zip(languages, asked, strict=True)):
+        at = [number[id_] for id_ in ids]
         present[k, at] = True
-        for side, each in zip(sides, (ours, theirs), strict=True):
-            side[at] += each[language][:, :, 1].mean(0) * (len(number) / len(at) / len(languages))
+        for scored, side in zip(sides, (ours, theirs), strict=True):
+            scored[:, at] += side[language][:, :, 1] * (len(number) / len(at) / len(languages))
     _, strata = np.unique(present, axis=1, return_inverse=True)
     comparison = vars(paired_bootstrap(*sides, strata=strata.reshape(-1)))
     return {"languages": languages, "questions": len(number), **comparison, "against": row.against}

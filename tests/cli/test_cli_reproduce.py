@@ -42,7 +42,7 @@ def test_a_table(lbkd: Callable[..., Any], small: list[Any]) -> None:
     title, head, baseline, paper, mixed = done.out.splitlines()
     assert title == "Small: EM / F1"
     assert head.split()[:2] == ["en", "es"]
-    assert baseline.count("±") == 4
+    assert baseline.count("±") == 6  # EM and F1 of two languages and their mean
     assert paper.split()[-3:] == ["63.4", "/", "77.3"]
     assert re.search(r"over Baseline \(.* to .*; p = \d\.\d+\)$", mixed.strip())
     rows = lbkd("reproduce", *small, "--seeds", "1,2", "--json")
@@ -62,15 +62,17 @@ def test_columns_that_rest_on_different_questions(capsys: pytest.CaptureFixture[
     Path("small.toml").write_text(RECIPE, encoding="utf-8")
     both = {"exact_match": 50.0, "exact_match_sd": None, "f1": 60.0, "f1_sd": None, "shared_questions": 30}
     scores = {language: {**both, "questions": count} for language, count in (("en", 54), ("es", 30))}
-    entries: list[dict[str, Any]] = [{"row": "Baseline", "paper": {}, "scores": scores, "gain": None}]
-    reproduce._show(read_recipe("small.toml"), entries)
+    entries: list[dict[str, Any]] = [
+        {"row": "Baseline", "paper": {}, "scores": scores, "mean": both, "gain": None}
+    ]
+    reproduce._show("Small", ["en", "es"], entries)
     _, head, row, last = capsys.readouterr().out.splitlines()
     assert head.split()[:4] == ["en", "(54)", "es", "(30)"]
-    assert row.split() == ["Baseline", *["50.0", "/", "60.0"] * 2]
+    assert row.split() == ["Baseline", *["50.0", "/", "60.0"] * 3]
     assert last == "Columns rest on different questions, (n) of them; only 30 are asked in every language."
     for each in scores.values():
         each["questions"] = 30
-    reproduce._show(read_recipe("small.toml"), entries)
+    reproduce._show("Small", ["en", "es"], entries)
     assert "(" not in capsys.readouterr().out
 
 

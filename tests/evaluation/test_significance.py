@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from lbkd.evaluation.significance import mean_and_deviation, paired_bootstrap
+from lbkd.evaluation.significance import holm, mean_and_deviation, paired_bootstrap
 
 
 def test_against_all_resamples_of_four_questions() -> None:
@@ -38,9 +38,20 @@ def test_exchanging_the_models_changes_the_sign() -> None:
     assert one.p + other.p == pytest.approx(1)
 
 
-def test_seeds_count_by_their_mean() -> None:
-    seeds = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])
-    assert paired_bootstrap(seeds, [0.25, 0.25, 0.25]) == paired_bootstrap([0.5, 0.5, 0.5], [0.25] * 3)
+def test_against_all_resamples_of_three_seeds_and_questions() -> None:
+    """Two of three seeds and three of three questions have 9 × 27 resamples: worked out in full."""
+    ours = np.array([[1.0, 0.0, 0.5], [0.5, 0.0, 1.0], [0.0, 0.5, 1.0]])
+    theirs = np.array([[0.0, 0.0, 1.0], [0.5, 1.0, 0.0], [0.5, 0.5, 0.0]])
+    means = [
+        np.mean([(ours - theirs)[seed, question] for seed in seeds for question in asked])
+        for seeds in itertools.product(range(3), repeat=2)
+        for asked in itertools.product(range(3), repeat=3)
+    ]
+    found = paired_bootstrap(ours, theirs, samples=200_000)
+    assert found.difference == pytest.approx(1 / 9)  # 1 - .5 - 1 + 1 - .5 + 1 = 1, over nine
+    assert found.p == pytest.approx(np.mean(np.array(means) <= 1e-9), abs=0.005)
+    by_hand = np.quantile(means, [0.025, 0.975], method="inverted_cdf")
+    assert (found.low, found.high) == pytest.approx(tuple(by_hand))
 
 
 def test_strata_keep_their_sizes() -> None:
@@ -60,10 +71,43 @@ def test_strata_against_all_resamples() -> None:
     assert (found.low, found.high) == (min(means), max(means))
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [([1.0], [1.0, 0.0]), ([], [])])
-def test_questions_that_cannot_be_paired(ours: list[float], theirs: list[float]) -> None:
+def test_seeds_alone_vary_as_the_mean_of_independent_ones() -> None:
+    """Gains 0, 3 and 6 of three seeds: two draws give 0 or 6 with 1/9 each; their variance is s²/3 = 3."""
+    found = paired_bootstrap(np.repeat([[0.0], [3.0], [6.0]], 50, axis=1), np.zeros(50))
+    assert (found.difference, found.low, found.high) == (3.0, 0.0, 6.0)
+    assert found.p == pytest.approx(1 / 9, abs=0.01)
+    pairs = [(a + b) / 2 for a in (0, 3, 6) for b in (0, 3, 6)]
+    assert np.var(pairs) == np.var([0, 3, 6], ddof=1) / 3 == 3
+
+
+def test_equal_seeds_are_as_one() -> None:
+    """The questions drawn are the same; twice the same seed adds nothing."""
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.random((2, 40))
+    one = paired_bootstrap(ours, theirs, samples=2_000)
+    twice = paired_bootstrap([ours, ours], theirs, samples=2_000)
+    assert vars(twice) == pytest.approx(vars(one))
+
+
+def test_what_a_seed_gives_both_models_counts_for_neither() -> None:
+    """A seed whose teachers are better helps both rows; the gain of 1 is the same in each seed."""
+    seeds = np.array([[10.0], [20.0], [60.0]]).repeat(5, axis=1)
+    found = paired_bootstrap(seeds + 1, seeds)
+    assert (found.low, found.high, found.p) == (1.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [([1.0], [1.0, 0.0]), ([], []), ([[1.0]] * 2, [[1.0]] * 3)])
+def test_scores_that_cannot_be_paired(ours: list[float], theirs: list[float]) -> None:
     with pytest.raises(ValueError, match="cannot be paired"):
         paired_bootstrap(ours, theirs)
+
+
+def test_holm() -> None:
+    """.005 × 4, .01 × 3, .03 × 2, and .04 × 1, which must not get below .06."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.4, 0.9]) == pytest.approx([0.8, 0.9])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert (holm([0.03]), holm([])) == ([0.03], [])
 
 
 def test_mean_and_deviation() -> None:

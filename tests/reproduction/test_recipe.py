@@ -80,6 +80,8 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         (['name = "a"\neach_language = true\noptions = { lang = "es" }'], "", "leave one out"),
         (['name = "a"'], "benchmrk = 1\n", "no option 'benchmrk'; did you mean 'benchmark'"),
         ([], "", "'rows' is needed"),
+        (['name = "a"'], 'against = "a"\n', "against: is for the rows of a .grid"),
+        ([], "[grid]\ntraining.epochs = []\n", "grid.training.epochs"),
         ([], "x = [", "not a readable TOML file"),
     ],
 )

@@ -1,0 +1,83 @@
+"""The command `sweep`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lbkd.errors import ConfigError
+from lbkd.workspace import fingerprint
+
+from ..options import Json, Ranks, names, with_settings
+from ..reproduce import Shown, make_table, seeds_of
+
+if TYPE_CHECKING:
+    from lbkd.config import Settings
+
+
+@with_settings
+def sweep(
+    settings: "Settings",
+    ranks: Ranks,
+    axes: dict[str, list[Any]],
+    recipe: Annotated[
+        str | None, typer.Argument(help="Recipe file with a table \\[grid], over which the options go.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Tasks, e.g. mix-mrc,distill. \\[default: distill]")
+    ] = None,
+    teachers: Annotated[
+        list[str] | None,
+        typer.Option(help="Branches whose teachers count, e.g. en,es; each repetition is another set."),
+    ] = None,
+    criterion: Annotated[
+        str | None, typer.Option(help="Losses, e.g. combined,jsd. \\[default: the task's]")
+    ] = None,
+    weighting: Annotated[
+        str | None,
+        typer.Option(help="Weights of the teachers, e.g. fixed,impurity. \\[default: impurity]"),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Row, or values of rows, to compare with. \\[default: the first row]")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, e.g. 1,2,3. \\[default: 1]")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Estimate runs, steps, tokens, disk and hours; start nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Train and score a model for each combination of values, and tell which differ beyond chance.
+
+    A --set with several values (training.epochs=1,2,4) is an axis of the grid; a list is repeated instead.
+
+    Models share corpus, teachers and logits. A stopped command goes on after the last finished run.
+
+    The table is also written to <workspace>/reproduce/.
+
+    Example: lbkd sweep --weighting fixed,impurity --set criterion.combined.temperature=1,2,4 --seeds 1,2,3
+
+    Example: lbkd sweep --teachers en --teachers en,es --against teachers=en+es --dry-run
+    """
+    from lbkd.reproduction.recipe import Recipe, read_recipe
+
+    how = read_recipe(recipe) if recipe else Recipe(title="Sweep")
+    given = {
+        "task.name": names(task),
+        "task.distill.teachers": [names(each) for each in teachers or ()],
+        "criterion.name": names(criterion),
+        "weighting.name": names(weighting),
+    }
+    grid = how.grid | {key: values for key, values in given.items() if values} | axes
+    if not grid:
+        raise ConfigError(
+            "nothing to try; for example --weighting fixed,impurity, or --set training.epochs=1,2"
+        )
+    seeded = seeds_of(seeds) or how.seeds
+    how = how.model_copy(update={"grid": grid, "against": against or how.against, "seeds": seeded})
+    name = Path(recipe).stem if recipe else f"sweep-{fingerprint([grid, how.against, seeded])[:8]}"
+    make_table(settings, ranks, how, None, name, Shown(dry_run, json))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's command."""
+    app.command()(sweep)
