@@ -1,7 +1,11 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
+SHELL := bash -o pipefail
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# pip repeats for each package that an index in the machine's own settings lacks it; all else is shown.
+LACKING := 2>&1 | sed -E "/^WARNING: (Location|Url) '[^']*' is ignored[:.] /d" >&2
 
 .PHONY: help demo quick test test-quick lint bench dist install apertium chromium clean
 
@@ -46,12 +50,14 @@ dist: install ## Build the wheel in dist/, and try it alone: in a bare environme
 install: $(VENV)/installed ## Make the virtual environment
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,onnx,xlm,tensorboard,mlflow,wandb,serve,dev]'
+	@echo "Installing lbkd with PyTorch, transformers, DeepSpeed and the tools of its tests into $(VENV): some minutes, over 2 GB"
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --editable '.[demo,onnx,xlm,tensorboard,mlflow,wandb,serve,dev]' $(LACKING)
 	@touch $@
 
 $(VENV)/bench: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	@echo "Installing the tools that the benchmarks measure against into $(VENV)"
+	@$(INSTALL) --editable '.[bench]' $(LACKING)
 	@touch $@
 
 apertium: ## Install Apertium with English and Spanish, which tests of translations need (Debian, Ubuntu; as root)

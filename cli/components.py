@@ -1,4 +1,4 @@
-"""The commands `list`, `show` and `info`."""
+"""The commands `list`, `show`, `info` and `new`."""
 
 import importlib.util
 import re
@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from lbkd.errors import ConfigError, LbkdError, nearest
+from lbkd.workspace import replacing
 
 from . import completion
 from .console import out, print_json, table
@@ -161,6 +162,64 @@ def info(plugin: Plugins = None, json: Json = False) -> None:
         table(["", ""], [[key, ", ".join(v) if isinstance(v, list) else str(v)] for key, v in values.items()])
 
 
+def new(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="weighting, criterion, task, translator or tracker.", autocompletion=completion.kind
+        ),
+    ],
+    name: Annotated[str, typer.Argument(help="The component's name, and that of the folder.")],
+) -> None:
+    """Write a package with a component of your own: one that works, to be changed, and its tests.
+
+    Example: lbkd new weighting my-own
+    """
+    registry, folder = component_registry(kind), Path(name)
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*", name):
+        raise ConfigError(
+            f"{name!r} is no name for a package: take letters from A to Z and digits, with single - or _ "
+            "between them, and begin with a letter."
+        )
+    if name in registry.names():
+        raise ConfigError(
+            f"{registry.kind} {name!r} is already provided by {registry.origin(name)}; take another name."
+        )
+    if importlib.util.find_spec(package := f"lbkd_{name.replace('-', '_')}"):
+        raise ConfigError(f"a package {package} is installed already; take another name.")
+    if folder.exists():
+        raise ConfigError(f"{folder} exists already: take another name, or go to another folder.")
+    files = _example(registry, name)
+    with replacing(folder) as place:
+        for path, text in files.items():
+            (place / path).parent.mkdir(exist_ok=True)
+            (place / path).write_text(text, encoding="utf-8")
+    out.print(f"written: {', '.join(str(folder / path) for path in files)}\n")
+    out.print(f"  cd {folder} && pip install -e '.[test]' && python -m pytest")
+
+
+def _example(registry: "Registry[Any]", name: str) -> dict[str, str]:
+    """Path -> text of the example of a kind, under another name."""
+    import tomllib
+    from importlib.resources import files
+
+    example = files("lbkd_examples") / registry.kind
+    about = tomllib.loads((example / "pyproject.toml").read_text(encoding="utf-8"))
+    [(former, place)] = about["project"]["entry-points"][registry.package].items()
+    module, _, its_class = place.partition(":")
+    paths = ("pyproject.toml", "README.md", f"{module}/__init__.py", f"tests/test_{module[5:]}.py")
+    texts = {path: example.joinpath(path).read_text(encoding="utf-8") for path in paths}
+    new_class = "".join(part[0].upper() + part[1:] for part in re.split("[-_]", name))
+    if re.search(rf"\b{new_class}\b", "".join(texts.values())):  # Tensor, Weighting, None, ...
+        new_class += registry.kind.title()
+    names = {former: name, module[5:]: name.replace("-", "_"), its_class: new_class}
+
+    def renamed(text: str) -> str:
+        return re.sub("|".join(names), lambda found: names[found[0]], text)
+
+    return {renamed(path): renamed(text) for path, text in texts.items()}
+
+
 def _registries() -> "dict[str, Registry[Any]]":
     from lbkd import criterions, tasks, trackers, translation, weighting
 
@@ -226,5 +285,5 @@ def _version(package: str) -> str:
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
     app.command("list")(list_)
-    for command in (show, info):
+    for command in (show, info, new):
         app.command()(command)

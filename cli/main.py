@@ -15,6 +15,7 @@ from .console import err, own_output, show_error
 from .laboratory import reproduce, sweep
 from .models import calibrate, export, predict, scoring, serve
 from .options import Invocation, rank
+from .running import LONG, with_first_word
 
 app = typer.Typer(
     name="lbkd",
@@ -95,6 +96,8 @@ def _command_line() -> Any:
     while commands:
         for command in getattr(commands.pop(), "commands", {}).values():
             command.params += anywhere
+            if command.name in LONG:
+                command.callback = with_first_word(command.name, command.callback)
             if not hasattr(command, "commands"):
                 command.callback = own_output()(command.callback)
             commands.append(command)

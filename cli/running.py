@@ -1,22 +1,47 @@
-"""The surroundings of a command's work: ranks, progress, interrupts, errors that several ranks have."""
+"""The surroundings of a command's work: first word, ranks, progress, interrupts, errors of several ranks."""
 
+import functools
 import shutil
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from lbkd.distributed.launchers import launched_place
 from lbkd.errors import ConfigError, LbkdError, disk_full
 
-from .console import Reporter, Terminated, stoppable
+from .console import Reporter, Terminated, err, stoppable
 from .options import Ranks, rank
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
     from lbkd.project import Project
+
+
+LONG = (
+    *("calibrate", "cache-logits", "demo", "distill", "evaluate", "export"),
+    *("plan", "reproduce", "run", "train", "translate", "trim"),
+)
+"""Commands that import PyTorch before they show anything else, which takes seconds."""
+
+
+def with_first_word(name: str, command: Callable[..., None]) -> Callable[..., None]:
+    """A command that says at once what its first seconds go to; of several ranks, the first alone does."""
+
+    @functools.wraps(command)
+    def spoken(**arguments: Any) -> None:
+        with suppress(ConfigError):  # of a launcher's variables, which the command tells
+            place, ranks = launched_place(), arguments.get("nproc") or 1
+            if place is None and ranks > 1:
+                err.print(f"lbkd {name}: starting {ranks} ranks")
+            elif place is None or place.rank == 0:
+                err.print(f"lbkd {name}: loading PyTorch and transformers")
+        command(**arguments)
+
+    return spoken
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The example packages, installed by pip as a user would, one beside a package that is broken."""
+"""Packages with components, installed by pip as a user would: beside a broken one, and new ones."""
 
 import json
 import os
@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from lbkd.config import BUILTIN_CORPUS
+from lbkd.registry import KINDS, registry_of
 from lbkd.weighting import registry
 
 ROOT = Path(__file__).resolve().parents[1]
-EXAMPLE = ROOT / "examples" / "weighting-plugin"
-FIVE_KINDS = ROOT / "examples" / "five-kinds"
+EXAMPLE = ROOT / "examples" / "weighting"
 BROKEN = """
 [build-system]
 requires = ["setuptools"]
@@ -51,18 +51,18 @@ from lbkd.registry import KINDS, registry_of
 from lbkd.settings import load_settings
 from lbkd.training.check import check_component
 
-settings = load_settings({"translation.glossary.file": sys.argv[1]}, Path(sys.argv[1]).parent)
+settings = load_settings({"translation.my-translator.file": sys.argv[1]}, Path(sys.argv[1]).parent)
 found = {}
-for kind in KINDS:
-    registry = registry_of(kind)
-    [name] = [name for name in registry.names() if registry.origin(name).startswith("lbkd-five-kinds ")]
+for registry in map(registry_of, KINDS):
+    name = f"my-{registry.kind}"
+    assert registry.origin(name) == f"lbkd-{name} 0.1.0"
     found[name] = check_component(settings, registry, name)
 Path("found.json").write_text(json.dumps(found))
 sys.argv[:2] = ["lbkd"]
 from lbkd_cli.main import main
 main()
 """
-"""Tries each component of the package, as `lbkd check` does, and goes on as the command `lbkd`."""
+"""Tries each new component, as `lbkd check` does, and goes on as the command `lbkd`."""
 
 pytestmark = pytest.mark.slow
 
@@ -101,9 +101,9 @@ def copied(example: Path, folder: Path) -> Path:
     return Path(shutil.copytree(example, folder / "example", ignore=ignored))
 
 
-def install(python: Path, source: Path) -> None:
+def install(python: Path, *sources: Path) -> None:
     pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "install"]
-    run(*pip, "--no-deps", "--no-build-isolation", source, cwd=source)
+    run(*pip, "--no-deps", "--no-build-isolation", *sources, cwd=sources[0])
 
 
 def test_the_example_works_beside_a_broken_package(python: Path, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_the_example_works_beside_a_broken_package(python: Path, tmp_path: Path)
     ]
     report = run(*tester, example / "tests", properties, "-k", "near_gold or near-gold")
     assert "test_lbkd_knows_it PASSED" in report
-    assert "test_permuted_teachers_permute_the_weights[near-gold] PASSED" in report
+    assert "test_float32_is_enough[near-gold] PASSED" in report
 
     broken = tmp_path / "broken"
     broken.mkdir()
@@ -141,11 +141,17 @@ def test_the_example_works_beside_a_broken_package(python: Path, tmp_path: Path)
     assert found == {name: [registry.origin(name), registry.get(name).__name__] for name in registry.names()}
 
 
-def test_a_package_with_all_five_kinds(python: Path, tmp_path: Path, tiny_model_folder: Path) -> None:
-    """Installed, checked, and used: a student is trained and tracked, a corpus is translated."""
-    example = copied(FIVE_KINDS, tmp_path)
-    install(python, example)
-    shutil.rmtree(example)
+def test_new_packages_of_all_kinds(python: Path, tmp_path: Path, tiny_model_folder: Path) -> None:
+    """Written, installed, tested, checked, and used to translate, to train and to track."""
+    names = [f"my-{registry_of(kind).kind}" for kind in KINDS]
+    for name in names:
+        run(python, "-m", "lbkd_cli", "new", name.removeprefix("my-"), name, cwd=tmp_path)
+    packages = [tmp_path / name for name in names]
+    install(python, *packages)
+    for package, name in zip(packages, names, strict=True):
+        shutil.rmtree(package / f"lbkd_{name.replace('-', '_')}")  # what was installed is used from here on
+    report = run(python, "-m", "pytest", "-p", "no:cacheprovider", *packages, cwd=tmp_path)
+    assert "25 passed" in report
     words = {"the": "el", "The": "El", "bridge": "puente", "Who": "Quién"}
     lines = "".join(f"{word}\t{translation}\n" for word, translation in words.items())
     (tmp_path / "words.tsv").write_text(lines, encoding="utf-8")
@@ -165,27 +171,25 @@ name = {json.dumps(str(tiny_model_folder))}
 max_steps = 2
 log_every = 1
 [tracker]
-name = ["one-table"]
-[translation.glossary]
+name = ["my-tracker"]
+[translation.my-translator]
 file = "words.tsv"
 """
     )
-    translate = ["translate", "--corpus", "corpus", "--to", "es", "--backend", "glossary"]
+    translate = ["translate", "--corpus", "corpus", "--to", "es", "--backend", "my-translator"]
     run(python, "-m", "lbkd_cli", *translate, cwd=tmp_path)
-    train = ["train", "--task", "with-source", "--weighting", "few-places", "--json"]
+    components = ["--criterion", "my-criterion", "--weighting", "my-weighting", "--json"]
+    train = ["train", "--task", "my-task", *components]
     done = json.loads(run(python, "-c", TRYING, tmp_path / "words.tsv", *train, cwd=tmp_path))
     assert json.loads((tmp_path / "found.json").read_text()) == {
-        "with-source": {
-            "pairs": ["en en", "es es", "es en"],
-            "teachers": ["en", "es"],
-        },
-        "mixed-targets": {},
-        "few-places": {},
-        "glossary": {"en to es": ["El puente was built in 1820.", "Quién built el puente?"]},
-        "one-table": {},
+        "my-task": {"pairs": ["en en", "es es", "es en"], "teachers": ["en", "es"]},
+        "my-criterion": {},
+        "my-weighting": {},
+        "my-translator": {"en to es": ["El puente was built in 1820.", "Quién built el puente?"]},
+        "my-tracker": {},
     }
     name = Path(done["model"]).parent.name
-    assert name == "with-source.mixed-targets.few-places"
+    assert name == "my-task.my-criterion.my-weighting"
     table = [line.split("\t") for line in (tmp_path / "work" / "numbers.tsv").read_text().splitlines()]
     assert {row[0] for row in table} == {"branch-mrc.en", "branch-mrc.es", name}
     told = {(int(step), what): float(number) for run, step, what, number in table if run == name}
@@ -195,3 +199,7 @@ file = "words.tsv"
         assert told[line["step"], "loss"] == line["loss"] == pytest.approx(line["start"] + line["end"])
     scores = {f"test/f1/{row['language']}": row["f1"] for row in done["scores"]}
     assert {what: number for (step, what), number in told.items() if what.startswith("test/f1")} == scores
+    student = json.loads(run(python, "-m", "lbkd_cli", "distill", *components, cwd=tmp_path))
+    assert Path(student["model"]).parent.name == "distill.my-criterion.my-weighting"
+    about = json.loads((tmp_path / "work/runs/distill.my-criterion.my-weighting/run.json").read_text())
+    assert about["components"]["weighting"] == "my-weighting"

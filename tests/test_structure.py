@@ -24,6 +24,7 @@ LAYERS = (
     ("exporting", "calibration", "serving"),
     ("evaluation", "inference"),
     ("project",),
+    ("testing",),
     ("contracts",),
     ("tasks", "criterions", "weighting", "teachers", "tracking"),
     ("models",),

@@ -1,6 +1,7 @@
 """Small made-up batches on which components are tried before anything is trained."""
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -16,6 +17,8 @@ from lbkd.weighting import TeacherContext
 
 _LENGTHS = (9, 6, 4)
 """Tokens of the windows: all but the first are padded."""
+_SCALES = (0.1, 1.0, 10.0, 1000.0)
+"""Standard deviations of random logits: flat to extremely peaked."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Case:
     starts: Tensor
     ends: Tensor
     student: SpanLogits
+    close: float = 1e-3
+    """How far two results that are equal but for rounding may be apart."""
 
     def halves(self) -> list[tuple[Tensor, TeacherContext]]:
         """The arguments of a weighting, for starts and for ends."""
@@ -41,12 +46,15 @@ class Case:
 
     def example(self, n: int) -> "Case":
         """The n-th example alone, as wide as before."""
+        one, batch = slice(n, n + 1), self.batch
+        rows = ("input_ids", "mask", "starts", "ends", "passage_at")
+        windows = Windows(**{name: values[one] for name, values in vars(batch.windows).items()})
         return replace(
             self,
-            batch=made_up_batch(self.batch.languages, self.batch.mask[n : n + 1], self._first + n),
-            starts=self.starts[:, n : n + 1],
-            ends=self.ends[:, n : n + 1],
-            student=SpanLogits(*(z[n : n + 1] for z in self.student)),
+            batch=replace(batch, windows=windows, **{name: getattr(batch, name)[one] for name in rows}),
+            starts=self.starts[:, one],
+            ends=self.ends[:, one],
+            student=SpanLogits(*(z[one] for z in self.student)),
         )
 
     def wider(self) -> "Case":
@@ -54,17 +62,14 @@ class Case:
         starts, ends, *student = (
             pad(z, (0, 3), value=-torch.inf) for z in (self.starts, self.ends, *self.student)
         )
-        batch = made_up_batch(self.batch.languages, pad(self.batch.mask, (0, 3)), self._first)
+        ids, mask = (pad(z, (0, 3)) for z in (self.batch.input_ids, self.batch.mask))
+        batch = replace(self.batch, input_ids=ids, mask=mask)
         return replace(self, batch=batch, starts=starts, ends=ends, student=SpanLogits(*student))
 
-    def turned(self) -> "Case":
-        """The same with the last teacher first."""
-        teachers = self.teachers[-1:] + self.teachers[:-1]
-        return replace(self, teachers=teachers, starts=self.starts.roll(1, 0), ends=self.ends.roll(1, 0))
-
-    @property
-    def _first(self) -> int:
-        return int(self.batch.windows.feature[0])
+    def taught_by(self, order: Sequence[int]) -> "Case":
+        """The same with these of the teachers, in this order."""
+        teachers = tuple(self.teachers[k] for k in order)
+        return replace(self, teachers=teachers, starts=self.starts[list(order)], ends=self.ends[list(order)])
 
 
 def cases(languages: Sequence[str], teachers: Sequence[str]) -> list[Case]:
@@ -74,32 +79,65 @@ def cases(languages: Sequence[str], teachers: Sequence[str]) -> list[Case]:
     generator = torch.Generator().manual_seed(1)
 
     def logits(scale: float) -> Tensor:
-        drawn = scale * torch.randn(len(teachers) + 1, *mask.shape, generator=generator)
-        return drawn.to(mask.device).masked_fill(~mask, -torch.inf)
+        return _logits(len(teachers) + 1, mask, scale, generator)
 
     def case(name: str, starts: Tensor, ends: Tensor) -> Case:
         student = SpanLogits(starts[-1], ends[-1])
-        batch = made_up_batch(languages, mask)
+        batch = made_up_batch(range(len(mask)), range(1, len(mask) + 1), mask, languages)
         return Case(name, batch, tuple(teachers), starts[:-1].clone(), ends[:-1].clone(), student)
 
     padded = case("a padded batch", logits(2.0), logits(2.0))
     alike = [z[-1:].expand(len(teachers) + 1, -1, -1) for z in (logits(2.0), logits(2.0))]
-    one = replace(padded, teachers=padded.teachers[:1], starts=padded.starts[:1], ends=padded.ends[:1])
     rounded = [logits(50.0).bfloat16().float() for _ in range(2)]
     return [
         padded,
         replace(padded.example(1), name="a single example"),
-        replace(one, name="a single teacher"),
+        replace(padded.taught_by([0]), name="a single teacher"),
         case("teachers and student that all say the same", *alike),
         case("large logits in half precision", *rounded),
     ]
 
 
-def made_up_batch(languages: Sequence[str], mask: Tensor, first: int = 0) -> Batch:
-    """Windows of a (B, L) mask; the n-th has its answer in tokens n and n + 1, counted from `first`."""
-    count, number = len(mask), np.arange(first, first + len(mask))
-    lengths = mask.sum(1).cpu().numpy()
-    zero, one = np.zeros(count, dtype=np.int64), np.ones(count, dtype=np.int64)
+def random_cases(languages: Sequence[str], teachers: Sequence[str], count: int) -> Iterator[Case]:
+    """Yield batches of all sizes and sharpnesses, the same ones at every call.
+
+    Up to 4 windows of 4 to 9 tokens, labelled anywhere; all teachers, in any order, with start and end
+    logits of their own standard deviations, 0.1 to 1000.
+    """
+    drawn, generator = random.Random(1), torch.Generator().manual_seed(1)
+    for _ in range(count):
+        lengths = [drawn.randint(4, 9) for _ in range(drawn.randint(1, 4))]
+        mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+        mask = mask.to(current_device())
+        starts, ends = ([drawn.randrange(length) for length in lengths] for _ in range(2))
+        first, second = drawn.choice(_SCALES), drawn.choice(_SCALES)
+        start, end = (_logits(len(teachers) + 1, mask, scale, generator) for scale in (first, second))
+        yield Case(
+            f"windows of {', '.join(map(str, lengths))} tokens, logits of standard deviation {first:g} "
+            f"(starts) and {second:g} (ends)",
+            made_up_batch(starts, ends, mask, drawn.sample(languages, len(languages))),
+            tuple(teachers),
+            start[:-1].clone(),
+            end[:-1].clone(),
+            SpanLogits(start[-1], end[-1]),
+            close=1e-4,
+        ).taught_by(drawn.sample(range(len(teachers)), len(teachers)))
+
+
+def made_up_batch(
+    starts: Sequence[int], ends: Sequence[int], mask: Tensor, languages: Sequence[str] = ("en",)
+) -> Batch:
+    """A batch of B made-up windows.
+
+    Args:
+        starts: (B,) labelled first tokens of the answers.
+        ends: (B,) labelled last tokens.
+        mask: (B, L) bool, False at padding.
+        languages: of the passages in turn; a question has the language after its passage's.
+    """
+    number, lengths = np.arange(len(mask)), mask.sum(1).cpu().numpy()
+    zero, one = np.zeros_like(number), np.ones_like(number)
+    passage = np.maximum(lengths - 4, 0)  # beside a token of the question and three special ones
     values = {field.name: zero for field in fields(Windows)} | {
         "feature": number,
         "question": number,
@@ -107,9 +145,9 @@ def made_up_batch(languages: Sequence[str], mask: Tensor, first: int = 0) -> Bat
         "question_language": (number + 1) % len(languages),
         "count": one,
         "question_tokens": one,
-        "stop": lengths - 4,  # beside a token of the question and three special ones
-        "room": lengths - 4,
-        "stride": lengths - 4,
+        "stop": passage,
+        "room": passage,
+        "stride": passage,
     }
     return Batch(
         windows=Windows(**values),
@@ -117,7 +155,13 @@ def made_up_batch(languages: Sequence[str], mask: Tensor, first: int = 0) -> Bat
         input_ids=torch.where(mask, 5, 0),
         mask=mask,
         token_types=None,
-        starts=torch.from_numpy(number).to(mask.device),
-        ends=torch.from_numpy(number + 1).to(mask.device),
+        starts=torch.tensor(starts, device=mask.device),
+        ends=torch.tensor(ends, device=mask.device),
         passage_at=one * 3,
     )
+
+
+def _logits(count: int, mask: Tensor, scale: float, generator: torch.Generator) -> Tensor:
+    """(count, B, L) of a standard deviation, -inf where the (B, L) mask is False."""
+    drawn = scale * torch.randn(count, *mask.shape, generator=generator)
+    return drawn.to(mask.device).masked_fill(~mask, -torch.inf)

@@ -21,18 +21,20 @@ from lbkd.registry.errors import PluginError
 from lbkd.weighting import Weighting
 from lbkd.weighting import registry as weightings
 
-_CLOSE = 1e-3
-"""How far two results that are equal but for rounding may be apart."""
 _ALONE = "each example counts by itself, its real tokens only."
+_BY_NAME = "go by logits and context.teachers, not by places."
 
 
-def try_weighting(weighting: Weighting, languages: Sequence[str], teachers: Sequence[str]) -> None:
+def try_weighting(
+    weighting: Weighting, languages: Sequence[str], teachers: Sequence[str], more: Sequence[Case] = ()
+) -> None:
     """Let a weighting weigh made-up teachers; a copy learns from them.
 
     Args:
         weighting: made for the trial.
         languages: of the training.
         teachers: K names.
+        more: batches to try beside the usual ones, each with all teachers.
 
     Raises:
         ConfigError: it does not fit the teachers, has trainable parameters, or learns what no checkpoint can
@@ -43,7 +45,8 @@ def try_weighting(weighting: Weighting, languages: Sequence[str], teachers: Sequ
     who = weightings.described(weighting)
     with weightings.told(weighting, "`check`"):
         weighting.check(teachers)
-    tried = cases(languages, teachers)
+    usual = cases(languages, teachers)
+    tried = [*usual, *more]
     ready = _fitted(weighting, tried[0], who)
     for case in tried:
         alone = len(case.teachers) < len(teachers)
@@ -52,9 +55,9 @@ def try_weighting(weighting: Weighting, languages: Sequence[str], teachers: Sequ
         weigher = _fitted(weighting, case, who) if alone else ready
         with _tried(case, [z for half in case.halves() for z in _tensors(half)], who):
             _same(weigher, case, who)
-    if ready is weighting:  # what is fitted may have learned the order
-        with _tried(tried[0], [], who):
-            _any_order(weighting, tried[0], who)
+    for case in [usual[0], *more] if ready is weighting else []:  # what is fitted may have learned the order
+        with _tried(case, [], who):
+            _any_order(weighting, case, who)
 
 
 def _takes(weighting: Weighting, teachers: Sequence[str]) -> bool:
@@ -80,8 +83,12 @@ def _fitted(weighting: Weighting, case: Case, who: str) -> Weighting:
     return ready
 
 
-def try_criterion(criterion: Criterion) -> None:
+def try_criterion(criterion: Criterion, more: Sequence[Case] = ()) -> None:
     """Let a criterion rate a made-up student.
+
+    Args:
+        criterion: made for the trial.
+        more: batches to try beside the usual ones.
 
     Raises:
         ConfigError: it has trainable parameters.
@@ -89,14 +96,14 @@ def try_criterion(criterion: Criterion) -> None:
     """
     refuse_parameters(criterion, criterions)
     who = criterions.described(criterion)
-    for case in cases(("en", "es"), ("en", "es")):
+    for case in (*cases(("en", "es"), ("en", "es")), *more):
         with _tried(case, [case.batch.mask, case.batch.starts, case.batch.ends, case.starts, case.ends], who):
             total = _total(criterion, case)
             if _total(criterion, case) != total:  # it draws random numbers
                 continue
-            _near(who, "more padding changes its loss", total, _total(criterion, case.wider()))
+            _near(case, who, "more padding changes its loss", total, _total(criterion, case.wider()))
             alone = [_total(criterion, case.example(n)) for n in range(len(case.batch.mask))]
-            _near(who, "its loss is not the mean over the examples", total, torch.stack(alone).mean())
+            _near(case, who, "its loss is not the mean over the examples", total, torch.stack(alone).mean())
     if criterion.needs_masks:
         for count in (3, 1, 0):
             logits = torch.linspace(-2, 2, 7 * count).reshape(count, 7).requires_grad_()
@@ -109,21 +116,21 @@ def _same(weighting: Weighting, case: Case, who: str) -> None:
     for half, found in enumerate(_weights(weighting, case)):
         if not torch.equal(found, _weights(weighting, case)[half]):
             continue  # it draws random numbers
-        _near(who, "more padding changes its weights", found, _weights(weighting, case.wider())[half])
+        _near(case, who, "more padding changes its weights", found, _weights(weighting, case.wider())[half])
         for n in range(found.shape[1]):
             alone = _weights(weighting, case.example(n))[half]
-            _near(who, "other examples of the batch change its weights", found[:, n : n + 1], alone)
+            _near(case, who, "other examples of the batch change its weights", found[:, n : n + 1], alone)
 
 
 def _any_order(weighting: Weighting, case: Case, who: str) -> None:
     """Check that weights go with the teachers, whatever their order."""
-    remedy = "go by logits and context.teachers, not by places."
-    found, turned = _weights(weighting, case), _weights(weighting, case.turned())
-    if all(map(torch.equal, found, _weights(weighting, case))):  # it draws no random numbers
-        for half, mine in enumerate(found):
-            _near(
-                who, "the order of the teachers changes their weights", mine.roll(1, 0), turned[half], remedy
-            )
+    first, *others = range(len(case.teachers))
+    found = _weights(weighting, case)
+    if not all(map(torch.equal, found, _weights(weighting, case))):  # it draws random numbers
+        return
+    for order in ([*others, first], [*others[:1], first, *others[1:]]):  # together they make all orders
+        for one, other in zip(found, _weights(weighting, case.taught_by(order)), strict=True):
+            _near(case, who, "the order of the teachers changes their weights", one[order], other, _BY_NAME)
 
 
 def _weights(weighting: Weighting, case: Case) -> list[Tensor]:
@@ -153,8 +160,8 @@ def _finite(what: str, total: Tensor, leaves: Sequence[Tensor]) -> Tensor:
     return total.detach()
 
 
-def _near(who: str, fault: str, one: Tensor, other: Tensor, remedy: str = _ALONE) -> None:
-    if not torch.allclose(one, other, rtol=_CLOSE, atol=_CLOSE):
+def _near(case: Case, who: str, fault: str, one: Tensor, other: Tensor, remedy: str = _ALONE) -> None:
+    if not torch.allclose(one, other, rtol=case.close, atol=case.close):
         far = (one - other).abs().max().item()
         raise PluginError(f"{who}: {fault}, by {far:.3g}: {remedy}")
 

@@ -39,6 +39,8 @@ class Criterion(ABC):
     - The total is a float32 scalar with a gradient: a mean over examples, in which padding (-inf) counts
       nothing. Checked before training, on a made-up batch.
     - Arguments stay as they are, and there are no trainable parameters. Checked before training.
+
+    `lbkd.testing.check_criterion` checks the last two on more batches.
     """
 
     needs_teachers: bool = False

@@ -40,7 +40,7 @@ def prepare(
         folder: the folder of all prepared models.
         trust: run Python code that comes with a hub model.
         key: fingerprint of the texts; with a key, texts are read only if the model is not prepared yet.
-        note: hears what the cut costs.
+        note: hears that the vocabulary is being cut, and what that costs.
     """
     if name != e5_small.NAME and trim is None:
         return name
@@ -50,6 +50,8 @@ def prepare(
     content = folder_hash(Path(name)) if Path(name).is_dir() else name
     place = folder / f"{Path(name).name}-{fingerprint([_FORMAT, content, trim, key])}"
     if damaged(place):
+        why = "to the pieces of the texts" if trim is not None else "for training alone"
+        note(f"{name}: cutting the vocabulary {why}")
         model, tokenizer = e5_small.load() if name == e5_small.NAME else load_encoder(name, trust)
         before = pieces_per_character(tokenizer)
         kept = trim_vocabulary(model, tokenizer, texts, FREQUENT_PIECES if trim is None else trim)

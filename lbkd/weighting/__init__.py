@@ -42,8 +42,9 @@ class Weighting(ABC):
     - An example's weights depend on that example alone, so that neither the composition of a batch, nor
       padding, nor the number of ranks changes them. Checked before training, on a made-up batch.
     - Arguments stay as they are, and there are no trainable parameters: what is learned, `fit` learns.
-    - Permuted teachers have permuted weights. `tests/weighting/test_weighting_properties.py` checks this for
-      every weighting that is registered, installed packages included.
+    - Permuted teachers have permuted weights, unless `fit` learns something. Checked before training.
+
+    `lbkd.testing.check_weighting` checks all of this on more batches.
     """
 
     def check(self, teachers: Sequence[str]) -> None:

@@ -274,7 +274,11 @@ def test_an_error_that_another_rank_tells(
     monkeypatch.setattr("lbkd.project.Project", project)
     monkeypatch.setattr("lbkd.distributed.hosts.told_by_another", lambda message: elsewhere)
     done = lbkd("evaluate", "any")
-    assert (done.code, done.out, done.err) == (2, "", err)
+    assert (done.code, done.out, done.err) == (
+        2,
+        "",
+        f"lbkd evaluate: loading PyTorch and transformers\n{err}",
+    )
 
 
 def test_as_a_program(tmp_path: Path) -> None:
@@ -290,5 +294,8 @@ def test_a_killed_rank_is_told(lbkd: Callable[..., Any], monkeypatch: pytest.Mon
     monkeypatch.setattr(launch, "launch", lambda *given: commands.append(given) or 137)
     done = lbkd("evaluate", "any", "--nproc", "2")
     assert (done.code, done.out) == (137, "")
-    assert done.err == "error: a rank was killed, as the system does where memory runs out\n"
+    assert done.err.splitlines() == [
+        "lbkd evaluate: starting 2 ranks",
+        "error: a rank was killed, as the system does where memory runs out",
+    ]
     assert commands == [([sys.executable, "-m", "lbkd_cli", "evaluate", "any", "--nproc", "2"], 2, None)]

@@ -54,7 +54,9 @@ def test_train(baseline: Any, workspace: Path) -> None:
     assert "baseline 1/2  loss" in baseline.err
     assert "baseline answers 3/3" in baseline.err
     logged = {line[20:] for line in (workspace / "log.txt").read_text().splitlines()}
-    assert logged.issuperset(baseline.err.splitlines())
+    word, *lines = baseline.err.splitlines()
+    assert word == "lbkd train: loading PyTorch and transformers"
+    assert logged.issuperset(lines)
     about = json.loads((workspace / "runs" / "baseline" / "run.json").read_text())
     assert about["settings"]["training"]["max_steps"] == 2
 
@@ -67,6 +69,7 @@ def test_training_again_finds_it_done(lbkd: Callable[..., Any], short: list[Any]
 
 def test_distill(student: Any, workspace: Path) -> None:
     assert student.code == 0
+    assert student.err.startswith("lbkd distill: loading ")  # beside standard output, which is JSON
     assert student.json["model"] == str(workspace / "runs" / "distill.combined.impurity" / "model")
     assert [row["language"] for row in student.json["scores"]] == LANGUAGES
     assert [row["zero_shot"] for row in student.json["scores"]] == [False, False, True]

@@ -6,7 +6,7 @@ import pytest
 from wrong_plugins import GOOD, TWICE, WRONG
 from wrong_sources import HEAD, checked, task
 
-from lbkd import criterions, tasks, trackers, translation, weighting
+from lbkd import tasks, trackers, translation
 from lbkd.contracts.tasks import check_teachers_are_used
 from lbkd.errors import LbkdError
 from lbkd.registry.errors import PluginError
@@ -54,16 +54,6 @@ def softened(logits):
     assert f"\n  {tmp_path}/wrong.py:{line} in softened; --debug shows" in str(raised.value)
     assert "return torch.softmax(logits, 7)" in raised.value.traceback
     assert "IndexError" in raised.value.traceback
-
-
-@pytest.mark.parametrize("name", weighting.registry.names())
-def test_our_weightings_pass(name: str, tmp_path: Path) -> None:
-    check_component(load_settings({}, tmp_path), weighting.registry, name)
-
-
-@pytest.mark.parametrize("name", criterions.registry.names())
-def test_our_criterions_pass(name: str, tmp_path: Path) -> None:
-    check_component(load_settings({}, tmp_path), criterions.registry, name)
 
 
 @pytest.mark.parametrize("name", tasks.registry.names())

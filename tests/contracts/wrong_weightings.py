@@ -111,6 +111,11 @@ WEIGHTINGS = {
         ),
         ["the order of the teachers changes their weights, by 1: go by logits and context.teachers"],
     ),
+    "what the next teacher says": (
+        "weighting",
+        weighting("return logits.amax(-1).roll(1, 0).softmax(0)"),
+        ["the order of the teachers changes their weights", "a padded batch"],
+    ),
     "exp of large logits": (
         "weighting",
         weighting("e = logits.exp().amax(-1); return e / e.sum(0)"),

@@ -1,8 +1,5 @@
-import dataclasses
 import math
-from collections.abc import Sequence
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,32 +10,16 @@ from lbkd.criterions.kd import Kd, soft_cross_entropy
 from lbkd.criterions.mlm import Mlm
 from lbkd.criterions.nll import Nll
 from lbkd.errors import ConfigError
-from lbkd.features.batches import Batch
-from lbkd.features.windows import Windows
 from lbkd.models.span import SpanLogits
+from lbkd.testing import batch
 
 INF = float("inf")
 LN2, LN3 = math.log(2), math.log(3)
 
 
-def batch_of(starts: Sequence[int], ends: Sequence[int], mask: Tensor) -> Batch:
-    """B windows of English pairs with these labels; mask (B, L)."""
-    nothing = np.zeros(len(starts), dtype=np.int64)
-    return Batch(
-        windows=Windows(**{field.name: nothing for field in dataclasses.fields(Windows)}),
-        languages=("en",),
-        input_ids=torch.arange(mask.numel()).reshape(mask.shape) % 30,
-        mask=mask,
-        token_types=None,
-        starts=torch.tensor(starts),
-        ends=torch.tensor(ends),
-        passage_at=nothing,
-    )
-
-
 # Two windows of three positions; the last of the first window is padding.
 MASK = torch.tensor([[True, True, False], [True, True, True]])
-BATCH = batch_of([0, 0], [1, 2], MASK)
+BATCH = batch([0, 0], [1, 2], MASK)
 STUDENT = SpanLogits(
     torch.tensor([[LN3, 0.0, -INF], [0.0, 0.0, 0.0]]),  # softmax: 3/4 1/4; 1/3 1/3 1/3
     torch.tensor([[0.0, 0.0, -INF], [LN2, 0.0, 0.0]]),  # softmax: 1/2 1/2; 1/2 1/4 1/4

@@ -7,6 +7,7 @@ import pytest
 from lbkd.criterions import registry as criterions
 from lbkd.errors import ConfigError
 from lbkd.tasks import Masking, branch, registry
+from lbkd.testing import check_task
 
 LANGUAGES = ["en", "es", "de"]
 
@@ -47,6 +48,11 @@ PAIRS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
 def test_pairs(name: str, options: dict[str, Any], expected: list[tuple[str, str]]) -> None:
     pairs = registry.create(name, options).pairs(LANGUAGES, "en")
     assert sorted(pairs) == sorted(expected)  # sorted, not a set: none may come twice
+
+
+@pytest.mark.parametrize(("name", "options", "expected"), PAIRS)
+def test_what_a_task_must_keep_to(name: str, options: dict[str, Any], expected: object) -> None:
+    check_task(registry.create(name, options))
 
 
 def test_every_built_in_task_is_written_out_above() -> None:

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
-from test_weighting import INF, PROBABILITIES, context, equal
+from test_weighting import INF, PROBABILITIES, equal
 from torch import Tensor
 
 from lbkd.errors import ConfigError
+from lbkd.testing import context
 from lbkd.weighting import TeacherContext, Weighting, aggregate
 from lbkd.weighting.agreement import Agreement
 from lbkd.weighting.confidence import Confidence

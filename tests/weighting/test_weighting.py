@@ -1,12 +1,12 @@
 import math
-from collections.abc import Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
 from lbkd.errors import ConfigError
-from lbkd.weighting import TeacherContext, aggregate, entropy, registry
+from lbkd.testing import context
+from lbkd.weighting import aggregate, entropy, registry
 from lbkd.weighting.agreement import Agreement
 from lbkd.weighting.best_teacher import BestTeacher
 from lbkd.weighting.ca_mkd import CaMkd
@@ -25,24 +25,6 @@ LANGUAGES = ["en", "es", "de", "fr"]
 def stacked(*teachers: list[list[float]]) -> Tensor:
     """(K, B, L) logits whose softmax is the given probabilities; a probability of 0 is padding."""
     return torch.tensor(teachers).log()
-
-
-def context(
-    logits: Tensor,
-    gold: Sequence[int] | None = None,
-    teachers: Sequence[str] = LANGUAGES,
-    passages: Sequence[str] | None = None,
-    questions: Sequence[str] | None = None,
-) -> TeacherContext:
-    """What belongs to logits (K, B, L): the first K teachers, English pairs, gold at 0, padding at -inf."""
-    k, b, _ = logits.shape
-    return TeacherContext(
-        teachers=tuple(teachers[:k]),
-        passage_languages=tuple(passages or ["en"] * b),
-        question_languages=tuple(questions or ["en"] * b),
-        gold=torch.tensor(gold or [0] * b),
-        mask=~logits[0].isneginf(),
-    )
 
 
 def equal(found: Tensor, expected: list[list[float]]) -> None:

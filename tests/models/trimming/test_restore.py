@@ -98,7 +98,8 @@ def test_a_prepared_folder_knows_what_was_cut(small_e5: Path, tmp_path: Path, ba
 def test_a_cut_for_good_stays_and_is_told(small_e5: Path, tmp_path: Path) -> None:
     told: list[str] = []
     encoder = prepare("e5-small", 100, ["the wheel"], tmp_path / "models", note=told.append)
-    [price] = told
+    cutting, price = told
+    assert cutting == "e5-small: cutting the vocabulary to the pieces of the texts"
     assert "whole -> cut vocabulary: " in price and " de 0." in price
     model = load_span_model(encoder)
     cut = model.config.vocab_size

@@ -1,4 +1,4 @@
-"""A task."""
+"""A task for lbkd, in a package of its own."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ class WithSource(Task):
     A student of all pairs learns from K x K of K languages; this one from 2 K - 1.
     """
 
-    criterion = "mixed-targets"
+    criterion = "combined"
 
     def pairs(self, languages: Sequence[str], source: str) -> list[tuple[str, str]]:
         pairs = [(passage, question) for passage in languages for question in (passage, source)]

@@ -2,24 +2,24 @@ import pytest
 import torch
 from lbkd_near_gold import NearGold
 
+from lbkd import weighting_registry
 from lbkd.errors import ConfigError
-from lbkd.weighting import TeacherContext, registry
+from lbkd.testing import check_weighting, context
 
 # Two teachers, one window of four tokens and one of padding, gold at 1. Distances 1 0 1 2.
 # Teacher en: probabilities 0 1/2 1/2 0, so D = 1/2; teacher es: 0 1/2 0 1/2, so D = 1.
-LOGITS = torch.tensor([[[0, 0.5, 0.5, 0, 0]], [[0, 0.5, 0, 0.5, 0]]]).log()
-CONTEXT = TeacherContext(
-    teachers=("en", "es"),
-    passage_languages=("en",),
-    question_languages=("es",),
-    gold=torch.tensor([1]),
-    mask=torch.tensor([[True, True, True, True, False]]),
-)
+# 0 is 1e-9 here, for a probability of 0 marks padding.
+LOGITS = torch.tensor([[[1e-9, 0.5, 0.5, 1e-9, 0]], [[1e-9, 0.5, 1e-9, 0.5, 0]]]).log()
+CONTEXT = context(LOGITS, gold=[1])
 
 
 def test_lbkd_knows_it() -> None:
-    assert registry.get("near-gold") is NearGold
-    assert registry.origin("near-gold").startswith("lbkd-near-gold ")
+    assert weighting_registry.get("near-gold") is NearGold
+    assert weighting_registry.origin("near-gold").startswith("lbkd-near-gold ")
+
+
+def test_what_a_weighting_must_keep_to() -> None:
+    check_weighting(NearGold())
 
 
 def test_the_nearer_teacher_weighs_more() -> None:
@@ -30,7 +30,7 @@ def test_the_nearer_teacher_weighs_more() -> None:
 
 def test_temperature() -> None:
     # 1 / (1 + exp((1/2 - 1) / 0.5)) = 0.731059
-    weights = registry.create("near-gold", {"temperature": 0.5}).weights(LOGITS, CONTEXT)
+    weights = weighting_registry.create("near-gold", {"temperature": 0.5}).weights(LOGITS, CONTEXT)
     torch.testing.assert_close(weights, torch.tensor([[0.731059], [0.268941]]))
 
 
@@ -43,4 +43,4 @@ def test_beyond_its_reach_wrong_is_wrong() -> None:
 @pytest.mark.parametrize("options", [{"reach": 0}, {"temperature": 0}, {"temperature": "warm"}, {"rech": 3}])
 def test_options_that_do_not_fit(options: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="reach|temperature"):
-        registry.create("near-gold", options)
+        weighting_registry.create("near-gold", options)

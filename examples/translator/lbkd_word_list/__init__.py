@@ -1,4 +1,4 @@
-"""A translator."""
+"""A translator for lbkd, in a package of its own."""
 
 import hashlib
 import re
@@ -10,13 +10,13 @@ from lbkd import Translator
 from lbkd.errors import ConfigError
 
 
-class Glossary(Translator):
+class WordList(Translator):
     """Word by word, by a file with a word, a tab and its translation on each line; other words stay.
 
     One file is for one pair of languages.
 
     Args:
-        file: the glossary.
+        file: the words.
     """
 
     def __init__(self, file: Path) -> None:
@@ -27,10 +27,10 @@ class Glossary(Translator):
             lines = self.file.read_text(encoding="utf-8").splitlines()
             self.words = dict(line.split("\t") for line in lines if line)
         except (OSError, ValueError) as error:
-            raise ConfigError(f"translation.glossary.file = {str(self.file)!r}: {error}") from error
+            raise ConfigError(f"translation.word-list.file = {str(self.file)!r}: {error}") from error
 
     def fingerprint(self, source: str, target: str) -> dict[str, Any]:
-        """The content of the file, so that an edited glossary translates anew."""
+        """The content of the file, so that an edited file translates anew."""
         return {"words": hashlib.sha256(self.file.read_bytes()).hexdigest()}
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A criterion."""
+"""A criterion for lbkd, in a package of its own."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""A tracker."""
+"""A tracker for lbkd, in a package of its own."""
 
 from collections.abc import Mapping
 

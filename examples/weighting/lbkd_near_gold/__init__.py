@@ -1,4 +1,4 @@
-"""A weighting for lbkd, installed as a package of its own."""
+"""A weighting for lbkd, in a package of its own."""
 
 import torch
 from torch import Tensor

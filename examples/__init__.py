@@ -1,0 +1,1 @@
+"""Packages with a component each, which `lbkd new` copies under another name."""

@@ -1,1 +1,0 @@
-"""One component of each kind for lbkd."""

@@ -1,0 +1,39 @@
+"""The first word of the commands that take long, in processes of their own."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+def first_word(*arguments: str | Path) -> tuple[float, bytes]:
+    """Seconds to the first byte that a command shows, and the first line; the command is ended then."""
+    began = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "-m", "lbkd_cli", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.read(1)
+        took = time.monotonic() - began
+        line = first + process.stdout.readline()
+        process.kill()
+    return took, line
+
+
+@pytest.fixture(scope="module")
+def usage() -> float:
+    """Seconds to the first byte of the help, which imports the command line alone."""
+    return min(first_word("--help")[0] for _ in range(2))
+
+
+@pytest.mark.parametrize("command", ["demo", "run", "train", "distill"])
+def test_first_word(command: str, usage: float, tmp_path: Path) -> None:
+    """It takes no longer than the help does: PyTorch alone takes several times as long."""
+    for _ in range(4):  # other programs compute too
+        took, line = first_word(command, "--workspace", tmp_path / "work")
+        assert line == f"lbkd {command}: loading PyTorch and transformers\n".encode()
+        if took < 1.5 * usage:
+            return
+    pytest.fail(f"{took:.2f} s to the first word, {usage:.2f} s to that of the help")
