@@ -1,6 +1,7 @@
 """The surroundings of a command's work: first word, ranks, progress, interrupts, errors of several ranks."""
 
 import functools
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -26,10 +27,19 @@ LONG = (
     *("plan", "reproduce", "run", "train", "translate", "trim"),
 )
 """Commands that import PyTorch before they show anything else, which takes seconds."""
+_USUAL: dict[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
+"""Signals that stop a command, with what Python does about them."""
 
 
 def with_first_word(name: str, command: Callable[..., None]) -> Callable[..., None]:
-    """A command that says at once what its first seconds go to; of several ranks, the first alone does."""
+    """A command that says at once what its first seconds go to; of several ranks, the first alone does.
+
+    A signal in these seconds ends the process at once, since imports do not bear exceptions everywhere.
+    """
 
     @functools.wraps(command)
     def spoken(**arguments: Any) -> None:
@@ -39,9 +49,29 @@ def with_first_word(name: str, command: Callable[..., None]) -> Callable[..., No
                 err.print(f"lbkd {name}: starting {ranks} ranks")
             elif place is None or place.rank == 0:
                 err.print(f"lbkd {name}: loading PyTorch and transformers")
-        command(**arguments)
+        for number, usual in _USUAL.items():
+            if signal.getsignal(number) == usual:
+                signal.signal(number, _leave)
+        try:
+            command(**arguments)
+        finally:
+            _usual_signals()
 
     return spoken
+
+
+def _leave(number: int, frame: object) -> None:
+    with suppress(ConfigError):
+        if not (err.quiet or rank()):
+            os.write(2, b"stopped before anything was begun\n")
+    os._exit(128 + number)
+
+
+def _usual_signals() -> None:
+    """Let signals do what they usually do, where `with_first_word` changed that."""
+    for number, usual in _USUAL.items():
+        if signal.getsignal(number) is _leave:
+            signal.signal(number, usual)
 
 
 @contextmanager
@@ -115,6 +145,7 @@ def heard_signals() -> Iterator[None]:
 
     A signal that is ignored, as under nohup, stays ignored.
     """
+    _usual_signals()
     handlers = {signal.SIGTERM: _terminated, signal.SIGHUP: _terminated, signal.SIGUSR1: lambda *_: None}
     heard = {n: handler for n, handler in handlers.items() if signal.getsignal(n) != signal.SIG_IGN}
     former = {number: signal.signal(number, handler) for number, handler in heard.items()}

@@ -11,6 +11,7 @@ from lbkd.errors import ConfigError, DataError
 from . import completion
 from .console import Reporter, out, print_json, stoppable, table
 from .options import Json, TrustRemoteCode, Workspace, make_settings
+from .running import heard_signals
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
@@ -66,7 +67,7 @@ def trim(
     settings = make_settings({"corpus.dir": corpus, "workspace": workspace}, None)
     run = settings.workspace / "runs" / model
     reporter = Reporter(None)
-    with stoppable(reporter, "stopped; nothing was written"):
+    with heard_signals(), stoppable(reporter, "stopped; nothing was written"):
         found = {text: None for path in texts or () for text in _lines(path)}
         if corpus is not None or not texts:
             found |= dict.fromkeys(_corpus_texts(settings))

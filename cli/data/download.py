@@ -9,6 +9,7 @@ import typer
 
 from ..console import Reporter, out, print_json, stoppable
 from ..options import Json, Overwrite, names
+from ..running import heard_signals
 
 
 def download(
@@ -46,7 +47,8 @@ def download(
         total = -(-size // 1000)
         reporter.progress(f"{file} kB", total if done == size else done // 1000, total, numbers)
 
-    with stoppable(reporter, "stopped; what has arrived is kept: the same command goes on after it"):
+    message = "stopped; what has arrived is kept: the same command goes on after it"
+    with heard_signals(), stoppable(reporter, message):
         files = fetch_all(dataset, folder, mirror, kilobytes, overwrite)
     if json:
         rows = [{"file": str(f.path), "size": f.size, "sha256": f.sha256, "state": f.state} for f in files]

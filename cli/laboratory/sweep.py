@@ -9,7 +9,7 @@ from lbkd.errors import ConfigError
 from lbkd.workspace import fingerprint
 
 from ..options import Json, Ranks, names, with_settings
-from ..reproduce import Shown, make_table, seeds_of
+from .reproduce import Shown, make_table, seeds_of
 
 if TYPE_CHECKING:
     from lbkd.config import Settings

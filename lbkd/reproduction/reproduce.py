@@ -270,5 +270,5 @@ def _gain(
         for scored, side in zip(sides, (ours, theirs), strict=True):
             scored[:, at] += side[language][:, :, 1] * (len(number) / len(at) / len(languages))
     _, strata = np.unique(present, axis=1, return_inverse=True)
-    comparison = vars(paired_bootstrap(*sides, strata=strata.reshape(-1)))
+    comparison = vars(paired_bootstrap(sides[0], sides[1], strata=strata.reshape(-1)))
     return {"languages": languages, "questions": len(number), **comparison, "against": row.against}

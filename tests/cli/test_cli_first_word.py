@@ -1,11 +1,13 @@
-"""The first word of the commands that take long, in processes of their own."""
+"""The first word of the commands that take long, in processes of their own, and signals after it."""
 
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from processes import hear_signals
 
 
 def first_word(*arguments: str | Path) -> tuple[float, bytes]:
@@ -37,3 +39,22 @@ def test_first_word(command: str, usage: float, tmp_path: Path) -> None:
         if took < 1.5 * usage:
             return
     pytest.fail(f"{took:.2f} s to the first word, {usage:.2f} s to that of the help")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 1.5])
+def test_a_signal_in_the_first_seconds(number: signal.Signals, seconds: float, tmp_path: Path) -> None:
+    """While packages are imported, which would take an exception for all sorts of things."""
+    command = [sys.executable, "-m", "lbkd_cli", "train", "--task", "baseline", "--workspace", "work"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=hear_signals
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("lbkd train: loading")
+        time.sleep(seconds)
+        process.send_signal(number)
+        assert process.stderr.read() in (
+            "stopped before anything was begun\n",
+            "stopped; finished steps are kept: the same command goes on after them\n",
+        )
+        assert process.wait() == 128 + number

@@ -21,7 +21,9 @@ def test_json_is_alone_on_standard_output(short: list[Any], tmp_path: Path) -> N
     assert json.loads(done.stdout)["model"] == "fresh/runs/mix-mrc/model"
     assert "mix-mrc 2/2" in done.stderr
     for line in done.stderr.splitlines():
-        assert line.startswith(("mix-mrc", "the encoder reads")), "nothing but our own lines"
+        assert line.startswith(("lbkd train: loading", "mix-mrc", "the encoder reads")), (
+            "nothing but our own lines"
+        )
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGHUP, 129)])
