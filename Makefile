@@ -38,7 +38,7 @@ install: $(VENV)/installed ## Make the virtual environment
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,onnx,xlm,tensorboard,mlflow,wandb,serve,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,onnx,xlm,tensorboard,mlflow,wandb,serve,report,dev]'
 	@touch $@
 
 $(VENV)/bench: $(VENV)/installed

@@ -12,6 +12,7 @@ from lbkd.errors import ConfigError, LbkdError, out_of_memory
 
 from . import components, data, plan, reproduce, status, train, translate, trim
 from .console import err, own_output, show_error
+from .laboratory import report
 from .models import calibrate, export, predict, scoring, serve
 from .options import Invocation, rank
 
@@ -36,6 +37,7 @@ for module in (
     translate,
     plan,
     reproduce,
+    report,
     status,
     components,
 ):
