@@ -40,19 +40,13 @@ def report(
 
     Example: lbkd report baseline distill.combined.impurity --out two.html --png plots
     """
-    from lbkd.reporting.report import check_packages, write_report
+    from lbkd.reporting.report import check_packages
 
     check_packages()
     with running(settings, None, trains=False) as project:
-        from lbkd.api.work import short_names
-        from lbkd.models.run_folder import finished_runs, model_folder
+        from lbkd.api.work import report_runs
 
-        workspace, listener = settings.workspace, project.listener
-        folders = [model_folder(name, workspace) for name in runs or []] or finished_runs(workspace)
-        named = dict(zip(short_names(folders), folders, strict=True))
-        done = write_report(
-            named, settings, page, png, overwrite, lambda n, all: listener.progress("answers", n, all, {})
-        )
+        done = report_runs(project, runs or [], page, png, overwrite)
     if json:
         plots = [str(path) for path in done.plots]
         print_json({"report": str(done.page), "plots": plots, "lacks": done.lacks})
@@ -60,7 +54,7 @@ def report(
     for name, lacks in done.lacks.items():
         for lack in lacks:
             err.print(f"{name}: {lack}")
-    out.print(f"{done.page}: {len(named)} runs; open it in a browser")
+    out.print(f"{done.page}: {', '.join(done.lacks)}; open it in a browser")
     for path in done.plots:
         out.print(str(path))
 

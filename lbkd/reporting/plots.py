@@ -41,7 +41,7 @@ class Plot:
 def scores_plot(scored: ScoredSet) -> Plot:
     """F1 of every run in every language, with the interval where there is one."""
     languages = scored.down
-    figure, axes = _figure(4.6, 0.9 + 0.25 * len(languages) * (len(scored.scores) + 1))
+    figure, axes = _figure(4.6, 0.9 + 0.14 * len(languages) * (len(scored.scores) + 1))
     for n, (name, found) in enumerate(scored.scores.items()):
         shift = (n - (len(scored.scores) - 1) / 2) / (len(scored.scores) + 1)
         known = [(at + shift, found[pair]) for at, pair in enumerate(scored.pairs) if pair in found]
