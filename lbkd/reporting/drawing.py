@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO, StringIO
+from typing import Any
 
 import matplotlib
 
 from lbkd.reporting.plots import FAINT, GROUND, INK, LINES, RULE, Plot
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a run's name may hold a dollar sign
     "font.size": 9,

@@ -214,7 +214,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _style(n: int) -> dict[str, str]:
+def _style(n: int) -> dict[str, Any]:
     """Colour and marker of the n-th run: both, so that colours need not be told apart."""
     return {"color": LINES[n % len(LINES)], "marker": MARKERS[n % len(MARKERS)]}
 

@@ -66,7 +66,8 @@ def reported_run(folder: Path, name: str) -> ReportedRun:
     Raises:
         DataError: a damaged file.
     """
-    run, lacks = read_run(folder), []
+    run = read_run(folder)
+    lacks: list[str] = []
     evaluations = list(_evaluations(folder, lacks))
     if not evaluations:
         lacks.append(f"no scores and no answers; `lbkd evaluate {folder}` writes them.")

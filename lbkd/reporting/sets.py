@@ -170,7 +170,8 @@ def _answer(answer: Judged) -> list[Any]:
 
 def _differences(found: Mapping[str, Mapping[str, Judged]]) -> dict[str, dict[str, list[float]]]:
     """Run -> other run, a later one -> F1 of the run minus that of the other, and its interval."""
-    names, differences = list(found), {}
+    names = list(found)
+    differences: dict[str, dict[str, list[float]]] = {}
     for n, name in enumerate(names):
         for other in names[n + 1 :]:
             gap = f1_difference(found[name], found[other])

@@ -45,7 +45,8 @@ class Texts:
         self, run: ReportedRun, evaluation: Evaluation
     ) -> Iterator[tuple[dict[str, Path], str, int | None]]:
         """(language -> file, source language, number of passages): where the texts may be."""
-        own, named = run.run and run.run.settings, "dir" in self.settings.corpus.model_fields_set
+        own = run.run.settings if run.run is not None else None
+        named = "dir" in self.settings.corpus.model_fields_set
         chosen = [self.settings, *filter(None, [own])] if named or own is None else [own]
         languages = evaluation.languages
         if evaluation.name in BENCHMARKS:
