@@ -100,7 +100,8 @@ def test_an_answer_that_stands_twice_is_marked_twice(browser: Any, written: Repo
 def test_filters(browser: Any, written: Report) -> None:
     page = Page(browser, written)
     assert page.part("told").text == (
-        "4 of 4 answers: 1 right, 2 near, 1 wrong. Errors: too long 1, too short 1, elsewhere 1."
+        "baseline on test, en: 4 of 4 answers: 1 right, 2 near, 1 wrong. "
+        "Errors: too long 1, too short 1, elsewhere 1."
     )
     page.choose(verdict="near")
     assert page.texts(".asked") == ["Where?", "When?"]
@@ -108,7 +109,7 @@ def test_filters(browser: Any, written: Report) -> None:
     assert page.texts(".asked") == ["When?"]
     page.choose(kind="made up")
     assert page.texts(".asked") == []
-    assert page.part("told").text == "0 of 4 answers."
+    assert page.part("told").text == "baseline on test, en: 0 of 4 answers."
     page.choose(kind="all", verdict="all")
     page.part("words").send_keys("LEFT?")
     assert page.texts(".asked") == ["Who left?"]
@@ -172,7 +173,7 @@ def test_many_answers_are_drawn_when_they_are_asked_for(browser: Any, written: R
         "const now = data.views[0]; for (let n = 0; n < 2000; n++) { now.asked.push(0); now.wordings.push(0);"
         "for (const own of Object.values(now.answers)) own.push(own[0]); } update()"
     )
-    assert page.part("told").text.startswith("2004 of 2004 answers")
+    assert page.part("told").text.startswith("baseline on test, en: 2004 of 2004 answers")
     assert len(page.texts("#rows > li")) == 30
     page.part("more").click()
     assert len(page.texts("#rows > li")) == 60

@@ -75,7 +75,8 @@ function counted(rows, of, names) {
 function tell() {
   const verdicts = counted(shown, 2, data.verdicts).map(([name, count]) => `${count} ${name}`);
   const kinds = counted(shown, 3, data.kinds).filter(([name]) => name !== "none").map(([name, count]) => `${name} ${count}`);
-  part("told").textContent = `${shown.length} of ${view().asked.length} answers` + (shown.length ? `: ${verdicts.join(", ")}` : "") + (kinds.length ? `. Errors: ${kinds.join(", ")}.` : ".");
+  const what = `${part("run").value} on ${part("set").value}, ${part("language").value}`;
+  part("told").textContent = `${what}: ${shown.length} of ${view().asked.length} answers` + (shown.length ? `: ${verdicts.join(", ")}` : "") + (kinds.length ? `. Errors: ${kinds.join(", ")}.` : ".");
   const [run, other] = [part("run").value, part("other").value];
   part("gap").textContent = "";
   if (!other) return;
