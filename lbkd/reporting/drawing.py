@@ -46,7 +46,7 @@ def drawing() -> Iterator[None]:
 
 
 def as_png(plot: Plot) -> bytes:
-    """The plot as a PNG file."""
+    """The plot under its title, as a PNG file."""
     file = BytesIO()
     plot.figure.savefig(
         file, format="png", dpi=_DPI, metadata={"Title": plot.title, "Description": plot.told}

@@ -89,12 +89,16 @@ def _evaluations(folder: Path, lacks: list[str]) -> Iterator[Evaluation]:
     contents = {path: read_json(path) for path in sorted((folder / "eval").glob("*.json"))}
     scores = {path: content for path, content in contents.items() if _is_scores(content)}
     answers = {name for content in scores.values() for name in content["answers"]}
+    without = []
     for path, content in contents.items():
         if path in scores or f"eval/{path.name}" in answers:
             continue
         if not isinstance(content, dict) or not all(isinstance(text, str) for text in content.values()):
             raise DataError(f"{path}: damaged. {remedy}")
-        lacks.append(f"eval/{path.name} has answers of an evaluation that was broken off. {remedy}")
+        without.append(f"eval/{path.name}")
+    if without:
+        names = ", ".join(without)
+        lacks.append(f"no scores for {names}: the evaluation goes on, or was broken off. {remedy}")
     model = content_of(folder) if scores else ""
     for path in scores:
         sealed = read_sealed(path)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from lbkd.config import Settings
+from lbkd.config import CorpusSettings, Settings
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.evaluation.benchmarks import BENCHMARKS
 from lbkd.reporting.runs import Evaluation, ReportedRun
@@ -27,13 +27,13 @@ class Texts:
             DataError: a faulty file.
         """
         reason = ""
-        for paths, source, limit in self._candidates(run, evaluation):
+        for paths, source, how in self._candidates(run, evaluation):
             if missing := [path for path in paths.values() if not path.exists()]:
                 reason = reason or f"there is no {missing[0]}"
                 continue
-            key = tuple(paths.values()), limit
+            key = tuple(paths.values()), how.limit
             if key not in self._read:
-                corpus = ParallelCorpus.read(paths, source, limit)
+                corpus = ParallelCorpus.read(paths, source, how.limit)
                 self._read[key] = corpus, corpus.fingerprint()
             corpus, fingerprint = self._read[key]
             if fingerprint == evaluation.corpus:
@@ -43,8 +43,8 @@ class Texts:
 
     def _candidates(
         self, run: ReportedRun, evaluation: Evaluation
-    ) -> Iterator[tuple[dict[str, Path], str, int | None]]:
-        """(language -> file, source language, number of passages): where the texts may be."""
+    ) -> Iterator[tuple[dict[str, Path], str, CorpusSettings]]:
+        """Language -> file, source language, and how to read them: where the texts may be."""
         own = run.run.settings if run.run is not None else None
         named = "dir" in self.settings.corpus.model_fields_set
         chosen = [self.settings, *filter(None, [own])] if named or own is None else [own]
@@ -54,9 +54,9 @@ class Texts:
             for folder in dict.fromkeys(each.corpus.benchmarks for each in (*chosen, self.settings)):
                 for split in benchmark.splits:
                     paths = {name: benchmark.path(folder, split, name, name) for name in languages}
-                    yield paths, "en" if "en" in paths else languages[0], None
+                    yield paths, "en" if "en" in paths else languages[0], CorpusSettings()
             return
         for settings in chosen:
             paths = {name: settings.path(evaluation.name, name) for name in languages}
             source = settings.corpus.source
-            yield paths, source if source in paths else languages[0], settings.corpus.limit
+            yield paths, source if source in paths else languages[0], settings.corpus
