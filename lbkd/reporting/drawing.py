@@ -14,6 +14,7 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a run's name may hold a dollar sign
     "font.size": 9,
+    "figure.titlesize": 10,
     "lines.markersize": 4.5,
     "figure.facecolor": GROUND,
     "axes.facecolor": GROUND,
@@ -48,6 +49,7 @@ def drawing() -> Iterator[None]:
 def as_png(plot: Plot) -> bytes:
     """The plot under its title, as a PNG file."""
     file = BytesIO()
+    plot.figure.suptitle(plot.title)
     plot.figure.savefig(
         file, format="png", dpi=_DPI, metadata={"Title": plot.title, "Description": plot.told}
     )
