@@ -49,7 +49,7 @@ def drawing() -> Iterator[None]:
 def as_png(plot: Plot) -> bytes:
     """The plot under its title, as a PNG file."""
     file = BytesIO()
-    plot.figure.suptitle(plot.title)
+    plot.figure.suptitle(plot.title, wrap=True)
     plot.figure.savefig(
         file, format="png", dpi=_DPI, metadata={"Title": plot.title, "Description": plot.told}
     )

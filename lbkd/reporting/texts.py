@@ -13,7 +13,7 @@ class Texts:
     """Finds the texts of evaluations, and reads each corpus once.
 
     Args:
-        settings: of the command; a corpus that they name goes before that of a run.
+        settings: of the command; where they name a corpus, what they say of it goes over what a run's say.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -45,9 +45,13 @@ class Texts:
         self, run: ReportedRun, evaluation: Evaluation
     ) -> Iterator[tuple[dict[str, Path], str, CorpusSettings]]:
         """Language -> file, source language, and how to read them: where the texts may be."""
-        own = run.run.settings if run.run is not None else None
-        named = "dir" in self.settings.corpus.model_fields_set
-        chosen = [self.settings, *filter(None, [own])] if named or own is None else [own]
+        chosen, named = [self.settings], self.settings.corpus
+        if run.run is not None:
+            chosen = [own := run.run.settings]
+            if "dir" in named.model_fields_set:
+                over = {name: getattr(named, name) for name in named.model_fields_set}
+                moved = own.model_copy(update={"corpus": own.corpus.model_copy(update=over)})
+                chosen = [moved, own]
         languages = evaluation.languages
         if evaluation.name in BENCHMARKS:
             benchmark = BENCHMARKS[evaluation.name]
