@@ -52,7 +52,7 @@ install: $(VENV)/installed ## Make the virtual environment
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing lbkd with PyTorch, transformers, DeepSpeed and the tools of its tests into $(VENV): some minutes, over 2 GB"
 	@$(PYTHON) -m venv $(VENV)
-	@$(INSTALL) --editable '.[demo,onnx,xlm,tensorboard,mlflow,wandb,serve,dev]' $(LACKING)
+	@$(INSTALL) --editable '.[demo,onnx,xlm,tensorboard,mlflow,wandb,serve,report,dev]' $(LACKING)
 	@touch $@
 
 $(VENV)/bench: $(VENV)/installed

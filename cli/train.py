@@ -126,7 +126,7 @@ def run(
 
     Steps that are done and still valid are not done again.
 
-    The scores are also written to <workspace>/results.json.
+    The scores are also written to <workspace>/results.json, and with every answer to <workspace>/report.html.
 
     Example: lbkd run --corpus my-data --languages en,es,de
     """
@@ -163,18 +163,21 @@ def _run(
     settings: "Settings", ranks: Ranks | None, criterion: str | None, weighting: str | None, json: bool
 ) -> None:
     with running(settings, ranks) as project:
-        from lbkd.api.work import train_and_score_all
+        from lbkd.api.work import report_where_possible, train_and_score_all
         from lbkd.training.run import Components
 
         student = Components.from_settings(settings, "distill", None, criterion, weighting)
         models = train_and_score_all(project, student)
+        page = report_where_possible(project, models) if project.rank == 0 else None
     if project.rank == 0:
         rows = [score.row() for model in models for score in model.scores]
-        _show(rows, json, lambda: _show_results(settings, rows, models[-1].folder))
+        _show(rows, json, lambda: _show_results(settings, rows, models[-1].folder, page))
 
 
-def _show_results(settings: "Settings", rows: list[dict[str, Any]], student: Path) -> None:
+def _show_results(settings: "Settings", rows: list[dict[str, Any]], student: Path, page: Path | None) -> None:
     scores_table(rows)
+    if page is not None:
+        out.print(f"\n{page} shows the scores, the training and every answer: open it in a browser.")
     out.print(f"\nThe student is a Hugging Face model in {student}/model. Ask it:\n")
     out.print(f"  lbkd predict --model {quote(str(student))} {example(settings)}\n")
 

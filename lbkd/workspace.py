@@ -11,6 +11,7 @@
 <workspace>/reproduce/        the tables of `lbkd reproduce` and `lbkd sweep`, a file each
 <workspace>/mlruns/, wandb/   what these trackers write without a server
 <workspace>/results.json      the scores of `lbkd run`
+<workspace>/report.html       its scores, curves and answers, for readers
 <workspace>/log.txt           progress and messages of all commands, with times
 
 Hidden files and folders beside these results belong to commands that run now: the process that makes <name>

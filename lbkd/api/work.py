@@ -11,13 +11,14 @@ from lbkd.calibration.calibrate import calibrate, calibrate_where_possible
 from lbkd.calibration.dev_set import benchmark_dev_set, dev_set
 from lbkd.config import split_names
 from lbkd.corpus.overlap import shared_questions
-from lbkd.errors import ConfigError
+from lbkd.errors import ConfigError, LbkdError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import EvaluationSet, benchmark_set, own_test_set
 from lbkd.exporting.export import TOLERANCE, ExportedModel, export
 from lbkd.models.calibration import Calibration
-from lbkd.models.run_folder import model_folder, read_run
+from lbkd.models.run_folder import finished_runs, model_folder, read_run
 from lbkd.project import Project
+from lbkd.reporting.report import Report, write_report
 from lbkd.training.check import check_model, checked_run
 from lbkd.training.checkpoint_run import checkpoint_run
 from lbkd.training.run import Components
@@ -211,6 +212,43 @@ def export_model(
         measured = settings.evaluation if settings.evaluation.model_fields_set else run.settings.evaluation
         project = project.altered(corpus=corpus, evaluation=measured)
     return export(project, folder, out, (TOLERANCE if tolerance is None else tolerance) if int8 else None)
+
+
+def report_runs(
+    project: Project, names: Sequence[str], page: Path, png: Path | None = None, overwrite: bool = False
+) -> Report:
+    """Write the report on some runs, see `write_report`.
+
+    Args:
+        project: with the workspace, and the corpus where the runs' own is not at hand.
+        names: of runs of the workspace, run folders or model folders; without any, all finished runs.
+        page: file to write.
+        png: folder to write the plots into, too.
+        overwrite: replace files that lbkd did not write, or that were changed since.
+
+    Raises:
+        ConfigError: no such folder, or see `write_report`.
+        DataError: see `write_report`.
+    """
+    workspace, listener = project.settings.workspace, project.listener
+    folders = [*dict.fromkeys(model_folder(str(Path(name)), workspace) for name in names)]
+    folders = folders or finished_runs(workspace)
+
+    def heard(done: int, total: int) -> None:
+        listener.progress("report", done, total, {})
+
+    named = dict(zip(short_names(folders), folders, strict=True))
+    return write_report(named, project.settings, page, png, overwrite, heard)
+
+
+def report_where_possible(project: Project, models: Sequence[TrainedModel]) -> Path | None:
+    """Write the report on models that were trained into the workspace; a note tells why there is none."""
+    page = project.settings.workspace / "report.html"
+    try:
+        return report_runs(project, [str(model.folder) for model in models], page, overwrite=True).page
+    except LbkdError as error:
+        project.listener.note(f"no {page}: {error}")
+        return None
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:

@@ -34,6 +34,16 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 
+class Bin(NamedTuple):
+    """Questions of about the same probability."""
+
+    probability: float
+    """Mean probability of the answers."""
+    right: float
+    """Share of right answers."""
+    questions: int
+
+
 class Reliability(NamedTuple):
     """How far probabilities are what they say."""
 
@@ -44,6 +54,8 @@ class Reliability(NamedTuple):
     accuracy: dict[str, float]
     """Coverage, such as "0.25" -> share of right answers among the surest of the questions (the risk-coverage
     curve is 1 minus it)."""
+    bins: list[dict[str, float]]
+    """Fields of each `Bin` of `binned`."""
 
 
 def fitted_temperature(chances: Floats, right: Flags) -> float:
@@ -94,6 +106,7 @@ def reliability(chances: Floats, right: Flags) -> Reliability:
         calibration_error(chances, right),
         negative_log_likelihood(chances, right),
         {f"{coverage:g}": share for coverage, share in zip(COVERAGES, accuracy, strict=True)},
+        [each._asdict() for each in binned(chances, right)],
     )
 
 
@@ -103,17 +116,25 @@ def negative_log_likelihood(chances: Floats, right: Flags) -> float:
     return float(-np.log(np.clip(happened, _LEAST, 1)).mean())
 
 
-def calibration_error(chances: Floats, right: Flags, bins: int = _BINS) -> float:
-    """Expected calibration error with bins of equal mass.
+def binned(chances: Floats, right: Flags, bins: int = _BINS) -> list[Bin]:
+    """The questions in bins of equal mass, the least probable first.
 
-    The questions are sorted by probability and cut into `bins` parts of equal size (up to one question); the
-    error is the mean over questions of |mean probability - share of right answers| of the question's part.
-    Bins of equal width, which are more common, would leave most of them nearly empty. A few questions a part
-    make some error by chance alone.
+    They are sorted by probability and cut into at most `bins` parts of equal size (up to one question). Bins
+    of equal width, which are more common, would leave most of them nearly empty.
     """
     order = np.argsort(chances, kind="stable")
     parts = np.array_split(order, min(bins, len(order)))
-    return float(sum(abs(chances[p].sum() - right[p].sum()) for p in parts) / len(order))
+    return [Bin(float(chances[part].mean()), float(right[part].mean()), len(part)) for part in parts]
+
+
+def calibration_error(chances: Floats, right: Flags, bins: int = _BINS) -> float:
+    """Expected calibration error with bins of equal mass, see `binned`.
+
+    The error is the mean over questions of |mean probability - share of right answers| of the question's bin.
+    A few questions a bin make some error by chance alone.
+    """
+    found = binned(chances, right, bins)
+    return sum(each.questions * abs(each.probability - each.right) for each in found) / len(chances)
 
 
 def accuracy_at(chances: Floats, right: Flags, coverages: Sequence[float]) -> list[float]:

@@ -111,11 +111,16 @@ def model_folder(name: str, workspace: Path) -> Path:
     for place in (Path(name), workspace / "runs" / name):
         if (place / "run.json").exists() or (place / "config.json").exists():
             return place
-    runs = sorted(path.parent.name for path in (workspace / "runs").glob("*/run.json"))
+    runs = [folder.name for folder in finished_runs(workspace)]
     raise ConfigError(
         f"{name!r} is no run in {workspace}/runs and no model folder; {nearest(name, runs)} "
         "A model folder has a config.json, that of an exported model an lbkd.json."
     )
+
+
+def finished_runs(workspace: Path) -> list[Path]:
+    """The folders of a workspace's finished runs, by name."""
+    return sorted(path.parent for path in (workspace / "runs").glob("*/run.json"))
 
 
 def versions() -> dict[str, str]:

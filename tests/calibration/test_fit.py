@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lbkd.calibration.fit import (
     TEMPERATURES,
     accuracy_at,
+    binned,
     calibration_error,
     fitted_temperature,
     fitted_threshold,
@@ -48,6 +49,10 @@ def test_calibration_error_of_equal_masses() -> None:
     chances, right = np.array([0.9, 0.1, 0.3, 0.2, 0.6]), flags("++--+")
     assert calibration_error(chances, right, bins=2) == pytest.approx(0.18)
     assert calibration_error(chances, right) == pytest.approx((0.1 + 0.9 + 0.3 + 0.2 + 0.4) / 5)
+    low, high = binned(chances, right, bins=2)
+    assert low == pytest.approx((0.2, 1 / 3, 3))
+    assert high == pytest.approx((0.75, 1, 2))
+    assert [each["questions"] for each in reliability(chances, right).bins] == [1] * 5
 
 
 def test_accuracy_of_the_surest() -> None:

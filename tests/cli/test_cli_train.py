@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lbkd.config import BUILTIN_CORPUS
+from lbkd.reporting import report
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +95,16 @@ def test_cached_logits_are_listed(lbkd: Callable[..., Any], short: list[Any], st
     assert [line.split() for line in lines] == [[str(v) for v in row.values()] for row in rows]
 
 
+def test_run_where_a_report_cannot_be_written(
+    lbkd: Callable[..., Any], short: list[Any], student: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "find_spec", lambda name: None)
+    done = lbkd("run", *short)
+    assert done.code == 0
+    assert "report.html: a report needs packages (jinja2, matplotlib): pip install 'lbkd[report]'" in done.err
+    assert "every answer" not in done.out
+
+
 def test_run(lbkd: Callable[..., Any], short: list[Any], student: Any, workspace: Path) -> None:
     done = lbkd("run", *short)
     assert done.code == 0
@@ -103,6 +114,9 @@ def test_run(lbkd: Callable[..., Any], short: list[Any], student: Any, workspace
     rows = json.loads((workspace / "results.json").read_text())
     assert lbkd("run", *short, "--json").json == rows
     assert [row["model"] for row in rows] == [run for run in runs for _ in LANGUAGES]
+    page = (workspace / "report.html").read_text(encoding="utf-8")
+    assert f"{workspace}/report.html shows the scores, the training and every answer" in done.out
+    assert all(f'<th scope="row">{run}</th>' in page for run in runs)
     [command] = [line for line in lines if line.startswith("  lbkd predict --model ")]
     shown = subprocess.run(
         f"{sys.executable} -m lbkd_cli {command.split(maxsplit=1)[1]}",

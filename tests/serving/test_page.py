@@ -1,43 +1,24 @@
 """The page at `/`, in a headless Chromium."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from asking_servers import Served, serving, wait_for
+from browsers import assert_readable, looking, opened
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from lbkd.inference import Answerer
 
-DRIVER, BROWSER = shutil.which("chromedriver"), shutil.which("chromium")
-if not DRIVER or not BROWSER:
-    pytest.skip("needs Chromium and its driver (`make chromium`)", allow_module_level=True)
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs the package selenium")
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-
 ENGLISH = "The cat 🐈🐈 sat on\nthe mat in 1843."
 ARABIC = "جلست القطة على الحصيرة عام 1843.\nThe cat sat."
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
-    "--window-size=1200,900",
-)
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A browser with a profile of its own."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.set_page_load_timeout(30)
-    yield driver
-    driver.quit()
+    with opened(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 class Page:
@@ -172,33 +153,13 @@ def test_markup_in_texts_is_text(browser: Any, served: Served) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_and_a_phones_width(browser: Any, served: Served, scheme: str, tmp_path: Path) -> None:
-    media = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
-    phone = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
-    page = Page(browser, served)
-    page.ask(ENGLISH + " " + "x" * 200, "W" * 100 + "?")
-    assert page.run("return document.documentElement.scrollWidth") == 360
-    colours = page.run(
-        "return ['body', '#read', 'mark', '#send', '.answer[aria-pressed=true]', 'h3', '.score', '#status']"
-        ".map((s) => { let at = document.querySelector(s); const ink = getComputedStyle(at).color;"
-        "let ground; do ground = getComputedStyle(at).backgroundColor, at = at.parentElement;"
-        "while (ground === 'rgba(0, 0, 0, 0)'); return [s, ink, ground]; })"
-    )
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    for selector, ink, ground in colours:
-        light, dark = sorted(map(luminance, (ink, ground)), reverse=True)
-        assert (light + 0.05) / (dark + 0.05) >= 4.5, (selector, ink, ground)
-    assert (luminance(colours[0][2]) > 0.5) == (scheme == "light")
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance, as WCAG 2 defines it, of `rgb(r, g, b)`."""
-    parts = [int(part) / 255 for part in colour.partition("(")[2].rstrip(")").split(",")[:3]]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+def test_colours_and_a_phones_width(browser: Any, served: Served, scheme: str) -> None:
+    with looking(browser, scheme, width=360):
+        page = Page(browser, served)
+        page.ask(ENGLISH + " " + "x" * 200, "W" * 100 + "?")
+        assert page.run("return document.documentElement.scrollWidth") == 360
+        parts = ["mark", "#send", ".answer[aria-pressed=true]", "h3", ".score", "#status"]
+        assert_readable(browser, scheme, ["body", "#read", *parts])
 
 
 def test_nothing_leaves_the_machine_and_nothing_is_complained_of(browser: Any, served: Served) -> None:

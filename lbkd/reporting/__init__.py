@@ -1,0 +1,1 @@
+"""What runs have learned, as one page and as plots."""
