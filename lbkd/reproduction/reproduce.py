@@ -241,5 +241,5 @@ def _gain(
         for side, each in zip(sides, (ours, theirs), strict=True):
             side[at] += each[language][:, :, 1].mean(0) * (len(number) / len(at) / len(languages))
     _, strata = np.unique(present, axis=1, return_inverse=True)
-    comparison = vars(paired_bootstrap(*sides, strata=strata.reshape(-1)))
+    comparison = vars(paired_bootstrap(sides[0], sides[1], strata=strata.reshape(-1)))
     return {"languages": languages, "questions": len(number), **comparison, "against": row.against}
