@@ -20,7 +20,7 @@ from lbkd.models.run_folder import model_folder, read_run
 from lbkd.project import Project
 from lbkd.training.check import check_model, checked_run
 from lbkd.training.checkpoint_run import checkpoint_run
-from lbkd.training.run import Components
+from lbkd.training.run import Components, Run
 from lbkd.training.steps import run_all, train_run
 
 
@@ -38,7 +38,7 @@ def train_and_score(project: Project, components: Components, name: str | None =
     if not rows:
         corpus = project.settings.corpus
         project.listener.note(f"no scores: {corpus.dir} has no {corpus.test} file in any language")
-    return _described(folder, [Score.of(row) for row in rows])
+    return _described(folder, folder.name, [Score.of(row) for row in rows])
 
 
 def train_and_score_all(project: Project, student: Components) -> list[TrainedModel]:
@@ -51,7 +51,8 @@ def train_and_score_all(project: Project, student: Components) -> list[TrainedMo
     for row in run_all(project, student):
         scores.setdefault(row["model"], []).append(Score.of(row))
     runs = project.settings.workspace / "runs"
-    return [_described(runs / name, found) for name, found in scores.items()]
+    readers = {each.name: Path(each.place) for each in Run.of(project, student).readers.values()}
+    return [_described(readers.get(name, runs / name), name, found) for name, found in scores.items()]
 
 
 def asked_questions(
@@ -225,7 +226,6 @@ def short_names(folders: Sequence[Path]) -> list[str]:
     return names
 
 
-def _described(folder: Path, scores: list[Score]) -> TrainedModel:
+def _described(folder: Path, name: str, scores: list[Score]) -> TrainedModel:
     run = read_run(folder)
-    assert run is not None  # it was trained just now
-    return TrainedModel(folder.name, folder, run.seconds, scores)
+    return TrainedModel(name, folder, run.seconds if run else 0.0, scores)

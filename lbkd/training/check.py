@@ -45,7 +45,9 @@ def checked_runs(project: Project, student: Components) -> list[Run]:
     """
     run = Run.of(project, student)
     runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
-    check_run(project, own_test_set(project), runs)
+    tested = own_test_set(project)
+    check_run(project, tested, runs)
+    _check_readers(runs, tested.corpus)
     for each in runs:
         each.check_replaces_nothing()
     return runs
@@ -67,7 +69,9 @@ def checked_run(project: Project, components: Components, name: str | None = Non
     run = Run.of(project, components, name)
     if run.folder in {teacher.folder for teacher in run.teacher_runs().values()}:
         raise ConfigError(f"--name {name}: one of the run's own teachers has this folder; take another name.")
-    check_run(project, None, [*run.teacher_runs().values(), run])
+    runs = [*run.teacher_runs().values(), run]
+    check_run(project, None, runs)
+    _check_readers(runs)
     run.check_replaces_nothing()
     return run
 
@@ -114,6 +118,19 @@ def check_run(
     check_metric(evaluation_set)
     if not settings.corpus.allow_overlap:
         _refuse(shared_questions(project.train_corpus, evaluation_set.corpus), evaluation_set)
+
+
+def _check_readers(runs: Sequence[Run], *corpora: ParallelCorpus) -> None:
+    """Refuse finished readers that cannot teach the last of the runs, or that one of them would replace."""
+    for reader in runs[-1].readers.values():
+        reader.check(*corpora)
+        place = Path(reader.place).resolve()
+        for run in runs:
+            if run.folder.resolve() in (place, *place.parents):
+                raise ConfigError(
+                    f"teacher {reader.teacher.name!r} ({reader.teacher.model}): this command trains "
+                    f"{run.folder}, and a finished reader is not trained. Name another model."
+                )
 
 
 def check_deepspeed(project: Project) -> None:
