@@ -103,8 +103,8 @@ def pinned(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory() if device.type == "cuda" else tensor
 
 
-def collate(features: FeatureSet, ids: Ints) -> Batch:
-    """The batch of the given feature ids, in their order."""
+def collate(features: FeatureSet, ids: Ints | Windows) -> Batch:
+    """The batch of the given windows, or of those with the given feature ids, in their order."""
     return Batch.of(collated(features, ids))
 
 

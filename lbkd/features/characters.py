@@ -15,6 +15,13 @@ _SPACES = np.array([chr(code).isspace() for code in range(0x3002)])
 """Whether a code point is white space; the last entry stands for all greater ones."""
 
 
+def white_space(text: str) -> npt.NDArray[np.bool_]:
+    """(C,) whether each character of a text is white space."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    found: npt.NDArray[np.bool_] = _SPACES[np.minimum(codes, len(_SPACES) - 1)]
+    return found
+
+
 def characters(texts: Sequence[str], lengths: Ints, offsets: Ints) -> Ints:
     """(T, 2) int32: first character of each token in its text, and one past the last; both never decrease.
 
@@ -46,8 +53,7 @@ class _Joined:
 
     def __init__(self, texts: Sequence[str], lengths: Ints, offsets: Ints) -> None:
         joined = " ".join([*texts, ""])
-        codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-        self.space = _SPACES[np.minimum(codes, len(_SPACES) - 1)]
+        self.space = white_space(joined)
         self.starts = np.cumsum([0, *(len(text) + 1 for text in texts)])
         self.owner = np.repeat(np.arange(len(texts)), lengths)
         begins, ends = (offsets + self.starts[self.owner, None]).T

@@ -35,12 +35,12 @@ class Collated:
         return inputs
 
 
-def collated(features: FeatureSet, ids: Ints) -> Collated:
-    """The windows with the given feature ids, in their order."""
-    windows = features.windows(ids)
+def collated(features: FeatureSet, ids: Ints | Windows) -> Collated:
+    """The given windows, or those with the given feature ids, in their order."""
+    windows = ids if isinstance(ids, Windows) else features.windows(ids)
     frame = features.template
     passage_at = len(frame.first) + windows.question_tokens + len(frame.middle)
-    shape = (len(ids), int(np.max(windows.tokens, initial=0)) + frame.specials)
+    shape = (len(windows.feature), int(np.max(windows.tokens, initial=0)) + frame.specials)
     tokens = np.full(shape, frame.pad, dtype=np.int64)
     tokens[:, : len(frame.first)] = frame.first
     for n, (question, passage) in enumerate(features.ids(windows)):

@@ -258,6 +258,10 @@ class FeatureSet:
         """(N,) row of each window's passage in the dataset of the passage language."""
         return self._passage[windows.passage_language, windows.question]
 
+    def question_rows(self, windows: Windows) -> Ints:
+        """(N,) row of each window's question in the dataset of the question language."""
+        return self._rows[windows.question_language, windows.question]
+
     def passage_text(self, windows: Windows, n: int) -> str:
         """The raw passage of window n."""
         language = int(windows.passage_language[n])

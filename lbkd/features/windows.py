@@ -95,6 +95,10 @@ class Windows:
         """Question and passage tokens, special ones not counted."""
         return self.question_tokens + self.stop - self.start
 
+    def __getitem__(self, rows: Ints) -> "Windows":
+        """The windows with the given numbers in these arrays."""
+        return Windows(**{name: values[rows] for name, values in vars(self).items()})
+
     def owned(self, width: int, passage_tokens: Ints) -> npt.NDArray[np.bool_]:
         """(N, width) bool: True for the passage tokens from `start` on that belong to this window.
 
