@@ -11,6 +11,7 @@ from lbkd.calibration.calibrate import calibrate, calibrate_where_possible
 from lbkd.calibration.dev_set import benchmark_dev_set, dev_set
 from lbkd.config import split_names
 from lbkd.corpus.overlap import shared_questions
+from lbkd.distributed import collectives
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import EvaluationSet, benchmark_set, own_test_set
@@ -18,10 +19,12 @@ from lbkd.exporting.export import TOLERANCE, ExportedModel, export
 from lbkd.models.calibration import Calibration
 from lbkd.models.run_folder import model_folder, read_run
 from lbkd.project import Project
+from lbkd.tasks import Teacher
 from lbkd.training.check import check_model, checked_run
 from lbkd.training.checkpoint_run import checkpoint_run
 from lbkd.training.run import Components, Run
 from lbkd.training.steps import run_all, train_run
+from lbkd.training.teachers import OutsideReader
 
 
 def train_and_score(project: Project, components: Components, name: str | None = None) -> TrainedModel:
@@ -92,7 +95,9 @@ def score_models(
     evaluation_set: EvaluationSet,
     checkpoint: int | None = None,
 ) -> list[Score]:
-    """Score runs of the workspace, run folders or model folders.
+    """Score runs of the workspace, run folders, model folders, or finished readers by `NAME=MODEL`.
+
+    The answers of `NAME=MODEL` go to the workspace, as those of a teacher of that name, and not to the model.
 
     The scores have as many parts of a folder's path for the model's name as tell the folders apart.
 
@@ -110,13 +115,22 @@ def score_models(
     settings, names = project.settings, [str(Path(name)) for name in models]
     if checkpoint is not None:
         names = [str(checkpoint_run(project, name, checkpoint)) for name in names]
-    folders = [*dict.fromkeys(model_folder(name, settings.workspace) for name in names)]
-    for folder in folders:
-        check_model(folder, evaluation_set, allow_overlap=settings.corpus.allow_overlap)
+    models_of: dict[Path, str] = {}
+    for name in names:
+        known, is_reader, model = name.partition("=")
+        if is_reader and not (Path(name).exists() or (settings.workspace / "runs" / name).exists()):
+            reader = OutsideReader(project, Teacher(known, model=model))
+            collectives.raise_on_all_ranks(reader.check_files)
+            models_of[reader.answers] = reader.place
+        else:
+            folder = model_folder(name, settings.workspace)
+            models_of[folder] = str(folder)
+    for model in models_of.values():
+        check_model(Path(model), evaluation_set, allow_overlap=settings.corpus.allow_overlap)
     return [
         replace(Score.of(row), model=name)
-        for folder, name in zip(folders, short_names(folders), strict=True)
-        for row in evaluate(project, folder, evaluation_set)
+        for (answers, model), name in zip(models_of.items(), short_names([*models_of]), strict=True)
+        for row in evaluate(project, model, evaluation_set, answers)
     ]
 
 

@@ -47,7 +47,7 @@ def checked_runs(project: Project, student: Components) -> list[Run]:
     runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
     tested = own_test_set(project)
     check_run(project, tested, runs)
-    _check_readers(runs, tested.corpus)
+    _check_readers(runs, tested)
     for each in runs:
         each.check_replaces_nothing()
     return runs
@@ -120,11 +120,13 @@ def check_run(
         _refuse(shared_questions(project.train_corpus, evaluation_set.corpus), evaluation_set)
 
 
-def _check_readers(runs: Sequence[Run], *corpora: ParallelCorpus) -> None:
+def _check_readers(runs: Sequence[Run], tested: EvaluationSet | None = None) -> None:
     """Refuse finished readers that cannot teach the last of the runs, or that one of them would replace."""
     for reader in runs[-1].readers.values():
-        reader.check(*corpora)
+        reader.check(*([] if tested is None else [tested.corpus]))
         place = Path(reader.place).resolve()
+        if tested is not None:
+            check_model(place, tested, allow_overlap=reader.project.settings.corpus.allow_overlap)
         for run in runs:
             if run.folder.resolve() in (place, *place.parents):
                 raise ConfigError(

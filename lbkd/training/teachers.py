@@ -166,20 +166,26 @@ class OutsideReader:
                 a language that it does not know.
             DataError: files that are damaged.
         """
-        features = self.project.train_features
-        collectives.raise_on_all_ranks(self._check_files)
-        reading = self.as_teacher().reading
+        _ = self.project.train_features  # which may still have to be made
+        collectives.raise_on_all_ranks(self.check_files)
+        teacher = self.as_teacher()
         with self._told():
-            for corpus in (*([] if reading is None else [features.corpus]), *corpora):
+            teacher.windows()
+            for corpus in corpora:
                 self.project.test_features(corpus, self.model.folder, window_settings(self.model.settings))
 
-    def _check_files(self) -> None:
+    def check_files(self) -> None:
+        """The part of `check` that needs no texts.
+
+        Raises:
+            ConfigError, DataError: see `check`.
+        """
+        place = Path(self.place)
+        with self._told():
+            if (place / MANIFEST).exists() and (files := damaged(place)):
+                raise DataError(f"{place / files[0]} is missing or damaged; bring it back from a copy.")
         folder = self.model.folder
         with self._told():
-            if (Path(folder) / MANIFEST).exists() and (files := damaged(Path(folder))):
-                raise DataError(
-                    f"{Path(folder) / files[0]} is missing or damaged; bring it back from a copy."
-                )
             if not has_span_head(load_config(folder, self._trust)):
                 raise ConfigError(_no_head(folder))
             if self.project.rank == 0:
@@ -223,7 +229,10 @@ def check_weights(model: str, trust: bool = False) -> None:
             torch.manual_seed(seed)
             network = load_span_model(model, trust)
         loaded.append(
-            {name: float(weight.double().sum()) for name, weight in torch.nn.Module.named_parameters(network)}
+            {
+                name: float(weight.detach().double().sum())
+                for name, weight in torch.nn.Module.named_parameters(network)
+            }
         )
     first, second = loaded
     for fault, names in {
