@@ -156,7 +156,7 @@ class Carrying:
     def __post_init__(self) -> None:
         ours, theirs = self.student.corpus, self.own.corpus
         if ours is not theirs and ours.fingerprint() != theirs.fingerprint():
-            raise ValueError("teacher and student must read one and the same corpus")
+            raise ValueError("teacher and student must read the same corpus")
 
     def windows(self, ids: Ints) -> tuple[Windows, Unread]:
         """The student's windows with the given feature ids as the teacher's, and what these leave out.

@@ -1,5 +1,6 @@
 """That the scripts run: on the corpus that ships, with a tiny model, one pair each. Figures mean nothing."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,12 @@ def test_decode(tiny_model_folder: Path) -> None:
 
 def test_store(tiny_model_folder: Path) -> None:
     assert "a teacher's logits" in run("store", "--model", tiny_model_folder)
+
+
+@pytest.mark.slow
+def test_carrying(tiny_model_folder: Path) -> None:
+    out = run("carrying", "--model", tiny_model_folder)
+    assert re.search(r"trimmed: equal answers +│ 100 %", out)
 
 
 def test_restoration() -> None:
