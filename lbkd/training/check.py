@@ -47,7 +47,9 @@ def checked_runs(project: Project, student: Components) -> list[Run]:
     runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
     tested = own_test_set(project)
     check_run(project, tested, runs)
-    _check_readers(runs, tested)
+    for reader in run.readers.values():
+        reader.check_reads(tested.corpus)
+        check_model(Path(reader.place), tested, allow_overlap=project.settings.corpus.allow_overlap)
     for each in runs:
         each.check_replaces_nothing()
     return runs
@@ -71,7 +73,6 @@ def checked_run(project: Project, components: Components, name: str | None = Non
         raise ConfigError(f"--name {name}: one of the run's own teachers has this folder; take another name.")
     runs = [*run.teacher_runs().values(), run]
     check_run(project, None, runs)
-    _check_readers(runs)
     run.check_replaces_nothing()
     return run
 
@@ -103,12 +104,15 @@ def check_run(
             `check_deepspeed`.
         DataError: a faulty test file; the metric cannot score a question.
         PluginError: a criterion or a weighting that is not what its kind requires.
+
+    Finished readers that teach are refused as `OutsideReader.check` says.
     """
     check_deepspeed(project)
     try_components(runs)
     collectives.raise_on_all_ranks(lambda: try_trackers(project))
     settings = project.settings
     longest = settings.evaluation.max_answer_tokens
+    _check_readers(runs)
     for sentence in unread(project.train_features, project.tokenizer, longest):
         project.listener.note(sentence)
     if evaluation_set is None:
@@ -120,13 +124,12 @@ def check_run(
         _refuse(shared_questions(project.train_corpus, evaluation_set.corpus), evaluation_set)
 
 
-def _check_readers(runs: Sequence[Run], tested: EvaluationSet | None = None) -> None:
-    """Refuse finished readers that cannot teach the last of the runs, or that one of them would replace."""
-    for reader in runs[-1].readers.values():
-        reader.check(*([] if tested is None else [tested.corpus]))
+def _check_readers(runs: Sequence[Run]) -> None:
+    """Refuse finished readers that cannot teach, or that one of the runs would replace."""
+    readers = {reader.place: reader for run in runs for reader in run.readers.values()}
+    for reader in readers.values():
+        reader.check()
         place = Path(reader.place).resolve()
-        if tested is not None:
-            check_model(place, tested, allow_overlap=reader.project.settings.corpus.allow_overlap)
         for run in runs:
             if run.folder.resolve() in (place, *place.parents):
                 raise ConfigError(

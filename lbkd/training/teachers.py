@@ -155,11 +155,8 @@ class OutsideReader:
             reading = Reading.of(self.project, folder)
         return TeacherModel(self.project, self.name, folder, self.content, reading)
 
-    def check(self, *corpora: "ParallelCorpus") -> None:
-        """Refuse a reader that cannot teach, or that cannot read the texts; every rank calls this.
-
-        Args:
-            corpora: texts to read beside those of the training.
+    def check(self) -> None:
+        """Refuse a reader that cannot teach, or that cannot read the training texts; every rank calls this.
 
         Raises:
             ConfigError: no such model, one without a head or with weights that are missing or not finite, or
@@ -171,8 +168,16 @@ class OutsideReader:
         teacher = self.as_teacher()
         with self._told():
             teacher.windows()
-            for corpus in corpora:
-                self.project.test_features(corpus, self.model.folder, window_settings(self.model.settings))
+
+    def check_reads(self, corpus: "ParallelCorpus") -> None:
+        """Refuse a reader that cannot be scored on a corpus; every rank calls this.
+
+        Raises:
+            ConfigError: a language that it does not know.
+        """
+        windows = window_settings(self.model.settings)
+        with self._told():
+            self.project.test_features(corpus, self.model.folder, windows)
 
     def check_files(self) -> None:
         """The part of `check` that needs no texts.

@@ -111,6 +111,23 @@ def test_a_run_of_the_workspace_is_named(copy: Path, tiny_model_folder: Path) ->
         checked_runs(everything, Components.from_settings(everything.settings, "distill"))
 
 
+def test_a_reader_of_the_hub_counts_by_its_commit(
+    tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    place, first, second = tmp_path / "models--someone--tiny", "1" * 40, "2" * 40
+    (place / "refs").mkdir(parents=True)
+    for name, commit in (("v1", first), ("main", second)):
+        shutil.copytree(tiny_model_folder, place / "snapshots" / commit)
+        (place / "refs" / name).write_text(commit)
+    whole, _ = project(tiny_model_folder, tmp_path / "work")
+    run = checked_run(whole, student("es=someone/tiny", "old=someone/tiny@v1"))
+    assert run.name == "distill.combined.impurity.es=tiny+old=tiny"
+    contents = run.requested["teacher es"], run.requested["teacher old"]
+    assert contents == (f"someone/tiny@{second}", f"someone/tiny@{first}")
+    assert run.readers["old"].as_teacher().folder == f"someone/tiny@{first}"
+
+
 def without_head(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"architectures": ["BertModel"]}))
