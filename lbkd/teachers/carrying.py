@@ -25,6 +25,8 @@ from lbkd.features.tokens import Ints, TokenTable
 from lbkd.features.windows import Windows
 from lbkd.teachers.packing import Logits
 
+VERSION = 1
+"""Of these rules; belongs to the provenance of carried logits."""
 FLOOR = 24.0
 """Nats below a window's greatest logit; 512 tokens so low have less than 2e-8 of the mass."""
 _TEXTS = 2**13
