@@ -22,7 +22,7 @@ from lbkd.features.windows import window_settings
 from lbkd.models.load import load_span_model
 from lbkd.models.run_folder import FinishedRun, check_sound, read_run, settings_differences, versions
 from lbkd.project import Project
-from lbkd.teachers.carrying import Unread
+from lbkd.teachers.carrying import VERSION, Unread
 from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.tracking.telling import KEPT, tracked, tracked_run
@@ -221,7 +221,7 @@ def logits_store(
     }
     if teacher.reading is not None:
         tokenizer, longest = teacher.reading.tokenizer, teacher.reading.longest
-        provenance["teacher's tokens"] = {"tokenizer": tokenizer, "longest": longest}
+        provenance["teacher's tokens"] = {"tokenizer": tokenizer, "longest": longest, "version": VERSION}
     return LogitsStore(folder, windows, lengths), provenance
 
 
