@@ -142,7 +142,7 @@ def plan(
         else:
             jobs = jobs_of(project, task, {**settings.task.options(task), **options})
         estimator = Estimator(project, size, where)
-        scored = len(jobs) if task is None else 1
+        scored = jobs if task is None else jobs[-1:]
         costs = [*estimator.costs(jobs), *estimator.scorings(jobs, scored)]
         advice = advise(estimator, jobs[-1])
         drawn = advice.settings.get("training.question_languages_per_example")

@@ -60,7 +60,11 @@ def distill(
     criterion: CriterionName = None,
     weighting: WeightingName = None,
     teachers: Annotated[
-        str | None, typer.Option(help="Branches whose teachers count, e.g. en,es. \\[default: all]")
+        str | None,
+        typer.Option(
+            help="Teachers that count: languages of branches, and NAME=MODEL for finished readers, e.g. "
+            "en=org/reader,es=./my-reader,de. \\[default: the branches of all languages]"
+        ),
     ] = None,
     teacher_task: Annotated[
         str | None, typer.Option(help="Task of the teachers, e.g. mix-mrc. \\[default: branch-mrc]")
@@ -68,13 +72,15 @@ def distill(
     name: RunName = None,
     json: Json = False,
 ) -> None:
-    """Distil the workspace's teachers into one student.
+    """Distil teachers, those of the workspace or finished readers from elsewhere, into one student.
 
     Teachers that the workspace lacks are trained first, and missing logits are computed.
 
     Example: lbkd distill --criterion combined --weighting impurity
 
     Example: lbkd distill --teachers en,es
+
+    Example: lbkd distill --teachers en=deepset/xlm-roberta-base-squad2,es=./my-reader,de
     """
     from lbkd.api.words import distill_options
 

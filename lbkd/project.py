@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -148,7 +149,7 @@ class Project:
         )
 
     def test_features(self, corpus: ParallelCorpus, model: str, windows: WindowSettings) -> FeatureSet:
-        """Windows of test texts for a model, by its own tokenizer.
+        """Windows of texts for a model, by its own tokenizer; test texts as a rule.
 
         Args:
             corpus: the texts.
@@ -162,7 +163,8 @@ class Project:
         key = corpus.fingerprint(), hashed, windows
         if key not in self._test_features:
             self._test_features[key] = self._features(corpus, tokenizer, languages, hashed, windows)
-        return self._test_features[key]
+        found = self._test_features[key]
+        return found if found.corpus is corpus else replace(found, corpus=corpus)
 
     def alike(self, provenance: dict[str, Any]) -> None:
         """Check that all ranks have the same provenance of a result: hosts may have different files.

@@ -7,6 +7,7 @@
                               tensorboard/, tracked.json (what trackers call the run); until the run is done,
                               checkpoints/, and training/ with the metrics, which a failed one leaves behind
 <workspace>/logits/<run>/     a teacher's logits for every window of the training set
+<workspace>/readers/<name>/   answers and scores of finished readers that teach
 <workspace>/translations/     texts and their translations, one file per backend, settings and languages
 <workspace>/reproduce/        the tables of `lbkd reproduce` and `lbkd sweep`, a file each
 <workspace>/mlruns/, wandb/   what these trackers write without a server

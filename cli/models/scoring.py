@@ -27,7 +27,8 @@ def evaluate(
     run: Annotated[
         list[str],
         typer.Argument(
-            help="Runs of the workspace, run folders or model folders.", autocompletion=completion.run
+            help="Runs of the workspace, run or model folders, NAME=MODEL as in `distill --teachers`.",
+            autocompletion=completion.run,
         ),
     ],
     benchmark: Annotated[
@@ -55,6 +56,8 @@ def evaluate(
     Example: lbkd evaluate distill.combined.impurity --benchmark xquad --matrix
 
     Example: lbkd evaluate baseline --checkpoint 300
+
+    Example: lbkd evaluate en=deepset/xlm-roberta-base-squad2 --benchmark xquad
     """
     with running(settings, ranks, trains=checkpoint is not None) as project:
         from lbkd.api.work import asked_questions, score_models

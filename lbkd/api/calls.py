@@ -10,7 +10,7 @@ from typing import Unpack
 
 from lbkd.api.results import Score, TrainedModel
 from lbkd.api.session import opened
-from lbkd.api.words import TrainingWords, Words, asked_task, distill_options, train_options
+from lbkd.api.words import Teachers, TrainingWords, Words, asked_task, distill_options, train_options
 from lbkd.api.work import asked_questions, export_model, score_models, train_and_score, train_and_score_all
 from lbkd.exporting.export import ExportedModel
 from lbkd.training.run import Components
@@ -55,7 +55,7 @@ def distill(
     *,
     criterion: str | None = None,
     weighting: str | None = None,
-    teachers: str | Sequence[str] | None = None,
+    teachers: Teachers | None = None,
     teacher_task: str | None = None,
     name: str | None = None,
     **words: Unpack[TrainingWords],
@@ -67,7 +67,8 @@ def distill(
     Args:
         criterion: name of the loss; by default `combined`.
         weighting: name of what weighs the teachers; by default `impurity`.
-        teachers: branches whose teachers count; by default all.
+        teachers: languages whose branches' teachers count, by default all; `NAME=MODEL` or, in a dictionary,
+            {name: model} is a finished reader, a folder or a hub id, that teaches and is not trained.
         teacher_task: task of the teachers; by default `branch-mrc`.
         name: name of the run's folder; by default it tells task and components.
         words: see `TrainingWords`.

@@ -92,8 +92,15 @@ def settings_of(words: Words, *, trains: bool = True) -> Settings:
     return load_settings({**(words.get("set") or {}), **named}, where="the arguments")
 
 
-def distill_options(teachers: str | Sequence[str] | None, teacher_task: str | None) -> dict[str, Any]:
+Teachers = str | Sequence[str] | Mapping[str, str | PathLike[str] | None]
+"""Branches' languages and `NAME=MODEL`, as a list or as text separated by commas; or name -> a finished
+reader, None for the branch of that language."""
+
+
+def distill_options(teachers: Teachers | None, teacher_task: str | None) -> dict[str, Any]:
     """Options of the task `distill`; teachers in one order, so that equal runs are equal."""
+    if isinstance(teachers, Mapping):
+        teachers = [name if model is None else f"{name}={model}" for name, model in teachers.items()]
     named = split_names(teachers) if isinstance(teachers, str) else teachers
     options = {"teachers": None if named is None else sorted(set(named)), "teacher_task": teacher_task}
     return {key: value for key, value in options.items() if value is not None}

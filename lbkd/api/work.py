@@ -11,6 +11,7 @@ from lbkd.calibration.calibrate import calibrate, calibrate_where_possible
 from lbkd.calibration.dev_set import benchmark_dev_set, dev_set
 from lbkd.config import split_names
 from lbkd.corpus.overlap import shared_questions
+from lbkd.distributed import collectives
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import EvaluationSet, benchmark_set, own_test_set
@@ -19,10 +20,12 @@ from lbkd.models.calibration import Calibration
 from lbkd.models.run_folder import finished_runs, model_folder, read_run
 from lbkd.project import Project
 from lbkd.reporting.report import Report, write_report
+from lbkd.tasks import Teacher
 from lbkd.training.check import check_model, checked_run
 from lbkd.training.checkpoint_run import checkpoint_run
-from lbkd.training.run import Components
+from lbkd.training.run import Components, Run
 from lbkd.training.steps import run_all, train_run
+from lbkd.training.teachers import OutsideReader
 
 
 def train_and_score(project: Project, components: Components, name: str | None = None) -> TrainedModel:
@@ -39,7 +42,7 @@ def train_and_score(project: Project, components: Components, name: str | None =
     if not rows:
         corpus = project.settings.corpus
         project.listener.note(f"no scores: {corpus.dir} has no {corpus.test} file in any language")
-    return _described(folder, [Score.of(row) for row in rows])
+    return _described(folder, folder.name, [Score.of(row) for row in rows])
 
 
 def train_and_score_all(project: Project, student: Components) -> list[TrainedModel]:
@@ -52,7 +55,8 @@ def train_and_score_all(project: Project, student: Components) -> list[TrainedMo
     for row in run_all(project, student):
         scores.setdefault(row["model"], []).append(Score.of(row))
     runs = project.settings.workspace / "runs"
-    return [_described(runs / name, found) for name, found in scores.items()]
+    readers = {each.name: Path(each.place) for each in Run.of(project, student).readers.values()}
+    return [_described(readers.get(name, runs / name), name, found) for name, found in scores.items()]
 
 
 def asked_questions(
@@ -92,7 +96,9 @@ def score_models(
     evaluation_set: EvaluationSet,
     checkpoint: int | None = None,
 ) -> list[Score]:
-    """Score runs of the workspace, run folders or model folders.
+    """Score runs of the workspace, run folders, model folders, or finished readers by `NAME=MODEL`.
+
+    The answers of `NAME=MODEL` go to the workspace, as those of a teacher of that name, and not to the model.
 
     The scores have as many parts of a folder's path for the model's name as tell the folders apart.
 
@@ -110,13 +116,22 @@ def score_models(
     settings, names = project.settings, [str(Path(name)) for name in models]
     if checkpoint is not None:
         names = [str(checkpoint_run(project, name, checkpoint)) for name in names]
-    folders = [*dict.fromkeys(model_folder(name, settings.workspace) for name in names)]
-    for folder in folders:
-        check_model(folder, evaluation_set, allow_overlap=settings.corpus.allow_overlap)
+    models_of: dict[Path, str] = {}
+    for name in names:
+        known, is_reader, model = name.partition("=")
+        if is_reader and not (Path(name).exists() or (settings.workspace / "runs" / name).exists()):
+            reader = OutsideReader(project, Teacher(known, model=model))
+            collectives.raise_on_all_ranks(reader.check_files)
+            models_of[reader.answers] = reader.place
+        else:
+            folder = model_folder(name, settings.workspace)
+            models_of[folder] = str(folder)
+    for model in models_of.values():
+        check_model(Path(model), evaluation_set, allow_overlap=settings.corpus.allow_overlap)
     return [
         replace(Score.of(row), model=name)
-        for folder, name in zip(folders, short_names(folders), strict=True)
-        for row in evaluate(project, folder, evaluation_set)
+        for (answers, model), name in zip(models_of.items(), short_names([*models_of]), strict=True)
+        for row in evaluate(project, model, evaluation_set, answers)
     ]
 
 
@@ -263,7 +278,6 @@ def short_names(folders: Sequence[Path]) -> list[str]:
     return names
 
 
-def _described(folder: Path, scores: list[Score]) -> TrainedModel:
+def _described(folder: Path, name: str, scores: list[Score]) -> TrainedModel:
     run = read_run(folder)
-    assert run is not None  # it was trained just now
-    return TrainedModel(folder.name, folder, run.seconds, scores)
+    return TrainedModel(name, folder, run.seconds if run else 0.0, scores)

@@ -56,6 +56,9 @@ def checked_teachers(task: Task, languages: Sequence[str]) -> list[Teacher]:
         if teacher.name in names:
             _refuse(task, f"two of its `teachers` are called {teacher.name!r}; each needs a name of its own.")
         names.add(teacher.name)
+        if teacher.model is not None:
+            _check_reader(task, teacher)
+            continue
         try:
             own = registry.create(teacher.task, teacher.options)
         except ConfigError as error:
@@ -67,6 +70,15 @@ def checked_teachers(task: Task, languages: Sequence[str]) -> list[Teacher]:
                 task, f"teacher {teacher.name!r} learns by task {teacher.task!r}, which has teachers itself."
             )
     return found
+
+
+def _check_reader(task: Task, teacher: Teacher) -> None:
+    if not (isinstance(teacher.model, str) and teacher.model):
+        _refuse(task, f"teacher {teacher.name!r} has the model {teacher.model!r}; needed is a text.")
+    if teacher.task or teacher.options:
+        _refuse(
+            task, f"teacher {teacher.name!r} has both a task and a model: a finished reader learns no task."
+        )
 
 
 def check_label(task: Task) -> None:

@@ -30,41 +30,49 @@ _FORMAT = 2
 
 
 def evaluate(
-    project: Project, model: Path, evaluation_set: EvaluationSet | None = None
+    project: Project,
+    model: Path | str,
+    evaluation_set: EvaluationSet | None = None,
+    answers: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """Score a run (or any model folder); one row for each passage and question language that is asked.
+    """Score a run (or any model); one row for each passage and question language that is asked.
 
-    Answers and rows go to files in the model's folder (see `EvaluationSet`), and are read from there as long
+    Answers and rows go to files in a folder (see `EvaluationSet`), and are read from there as long
     as nothing that they depend on has changed. A run is evaluated with the tokenizer and the window settings
     of its training, and by squad-v2 with the no-answer threshold of its calibration.
 
     Args:
         project: settings, and the training languages of a model folder that is no run.
-        model: the folder.
+        model: the folder, or a hub id with its commit.
         evaluation_set: by default the corpus's own test split.
+        answers: folder of answers and rows, whose name calls the model; by default the model's own.
 
     Returns:
-        Rows with `model` (name of the folder), `task`, `language` (the passages'), `question_language`,
+        Rows with `model` (name of that folder), `task`, `language` (the passages'), `question_language`,
         `zero_shot` (the run's corpus has no training data in the passages' language), `exact_match` and `f1`
         (percent), `questions`, `shared_questions` (those that every language of the set has), and the
         metric's extras.
     """
     evaluation_set = evaluation_set or own_test_set(project)
-    with project.locked(model / "eval"):
+    place = Path(model) if answers is None else answers
+    with project.locked(place / "eval"):
         found = trained(model, project.settings.model.trust_remote_code)
-        rows = _rows(project, model, found, evaluation_set)
+        rows = _rows(project, place, (str(model), found), evaluation_set)
     learnt = (found.run.settings if found.run else project.settings).corpus.languages
-    run = {"model": model.name, "task": found.run.task if found.run else ""}
+    run = {"model": place.name, "task": found.run.task if found.run else ""}
     shared = {"shared_questions": evaluation_set.shared}
     return [{**run, **row, **shared, "zero_shot": row["language"] not in learnt} for row in rows]
 
 
-def _rows(project: Project, place: Path, model: Model, evaluation_set: EvaluationSet) -> list[dict[str, Any]]:
+def _rows(
+    project: Project, place: Path, found: tuple[str, Model], evaluation_set: EvaluationSet
+) -> list[dict[str, Any]]:
     """The scores of each pair of languages, from the files in `place` where they are still valid."""
+    source, model = found
     windows = window_settings(model.settings)
-    calibration = read_calibration(place) if evaluation_set.metric == "squad-v2" else None
+    calibration = read_calibration(Path(source)) if evaluation_set.metric == "squad-v2" else None
     threshold = (calibration.no_answer_threshold if calibration else None) or 0.0
-    provenance = _provenance(project, place, evaluation_set, windows)
+    provenance = _provenance(project, source, evaluation_set, windows)
     provenance["evaluation"] |= {"no-answer threshold": threshold} if threshold else {}
     rows = _former_rows(place, evaluation_set, provenance)
     if rows is None:
@@ -78,7 +86,7 @@ def _rows(project: Project, place: Path, model: Model, evaluation_set: Evaluatio
             content = {"provenance": provenance, "answers": _written(place, evaluation_set), "rows": rows}
             write_sealed(scores, content)
             write_run_card(place)
-            if model.run is not None:
+            if model.run is not None and Path(source) == place:
                 _tell(project, place, model.run, evaluation_set.name, rows)
     return rows
 
@@ -95,13 +103,13 @@ def _tell(project: Project, place: Path, run: FinishedRun, name: str, rows: list
 
 
 def _provenance(
-    project: Project, place: Path, evaluation_set: EvaluationSet, windows: WindowSettings
+    project: Project, model: str, evaluation_set: EvaluationSet, windows: WindowSettings
 ) -> dict[str, Any]:
     """Everything that the answers and the scores depend on."""
     return {
         "corpus": evaluation_set.corpus.fingerprint(),
         "window settings": list(windows),
-        "model": content_of(place),
+        "model": content_of(Path(model)) if Path(model).is_dir() else model,
         "format version": _FORMAT,
         "evaluation": {
             **project.settings.evaluation.model_dump(mode="json"),

@@ -10,7 +10,10 @@ import lbkd
 from lbkd.config import ModelSettings, Settings
 from lbkd.errors import ConfigError, DataError, nearest
 from lbkd.models.load import load_config, load_tokenizer, longest_input
-from lbkd.workspace import damaged, read_sealed, write_sealed
+from lbkd.workspace import damaged, differences, read_sealed, write_sealed
+
+_CODE = {"package", "source"}
+"""Entries of a component's provenance that no setting decides."""
 
 
 class FinishedRun(BaseModel):
@@ -121,6 +124,22 @@ def model_folder(name: str, workspace: Path) -> Path:
 def finished_runs(workspace: Path) -> list[Path]:
     """The folders of a workspace's finished runs, by name."""
     return sorted(path.parent for path in (workspace / "runs").glob("*/run.json"))
+
+
+def settings_differences(found: FinishedRun, provenance: Mapping[str, Any]) -> str:
+    """Names of the entries of a provenance in which a finished run differs, but for its components' code."""
+    theirs = {name: value for name, value in found.provenance.items() if name in provenance}
+    return differences(_without_code(theirs), _without_code(provenance))
+
+
+def _without_code(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """A provenance without what no setting decides."""
+    return {
+        name: {key: part for key, part in value.items() if key not in _CODE}
+        if isinstance(value, dict)
+        else value
+        for name, value in provenance.items()
+    }
 
 
 def versions() -> dict[str, str]:

@@ -84,6 +84,7 @@ class Estimator:
         if self.assumed_size is None:
             _ = project.train_features  # raises the error that tells which file is missing
         self._workloads: dict[tuple[LanguagePair, ...], RunWorkload] = {}
+        self._ratios: dict[str, float] = {}
 
     @property
     def at_hand(self) -> bool:
@@ -94,6 +95,8 @@ class Estimator:
         """Costs of all jobs in their order; a teacher's scoring comes before the first job that needs it."""
         found: dict[str, Cost] = {}
         for job in jobs:
+            if job.reader is not None:
+                continue
             distinct = self._workload(job.pairs).distinct
             for teacher in job.teachers:
                 cost = self._scoring(teacher, distinct)
@@ -125,21 +128,42 @@ class Estimator:
 
     def _scoring(self, teacher: Job, distinct: Workload) -> Cost:
         gigabytes = 2e-9 * mean_size(distinct.windows, distinct.tokens)
-        done = teacher.done and teacher.scored
-        return self._forward(f"logits of {teacher.name}", distinct, done=done, gigabytes=gigabytes)
+        found = self._forward(f"logits of {teacher.name}", self._by(teacher, distinct), teacher.reader)
+        return replace(found, done=teacher.done and teacher.scored, gigabytes=gigabytes)
 
-    def scorings(self, jobs: Sequence[Job], models: int) -> list[Cost]:
-        """Costs of selection and of evaluating `models` models, where the texts are at hand."""
-        found = self.selection(jobs), self.evaluation(models)
-        return [cost for cost in found if cost is not None]
+    def scorings(self, jobs: Sequence[Job], scored: Sequence[Job]) -> list[Cost]:
+        """Costs of selection and of evaluating the models `scored`, where the texts are at hand."""
+        selection = self.selection(jobs)
+        return [*([] if selection is None else [selection]), *self.evaluations(scored)]
 
-    def evaluation(self, models: int) -> Cost | None:
-        """Cost of evaluating `models` models on the corpus's test split; None if that is not at hand."""
+    def evaluations(self, scored: Sequence[Job]) -> list[Cost]:
+        """Costs of evaluating models on the corpus's test split; none if that is not at hand.
+
+        Those that are trained have one cost together, each finished reader one of its own.
+        """
         if not self.at_hand or not self.project.has_test:
-            return None
-        texts = Texts.of(self.features_of(self.project.test_corpus))
-        pairs = [(language, language) for language in self.project.test_corpus.languages]
-        return self._forward(f"evaluation of {models}", texts.epoch(pairs) * models)
+            return []
+        corpus = self.project.test_corpus
+        pairs = [(language, language) for language in corpus.languages]
+        read = Texts.of(self.features_of(corpus)).epoch(pairs)
+        readers = [job for job in scored if job.reader is not None]
+        trained = len(scored) - len(readers)
+        return [
+            self._forward(f"evaluation of {trained}", read * trained),
+            *(self._forward(f"evaluation of {job.name}", self._by(job, read), job.reader) for job in readers),
+        ]
+
+    def _by(self, teacher: Job, read: Workload) -> Workload:
+        """Windows of the encoder's tokens as the tokens of a finished reader, by the ratio of all tokens."""
+        if teacher.reader is None or not self.at_hand:
+            return read
+        if teacher.reader not in self._ratios:
+            corpus = self.project.train_corpus
+            both = self.features_of(corpus, teacher.reader), self.features_of(corpus)
+            theirs, ours = (sum(int(table.rows[-1]) for table in each.passages.values()) for each in both)
+            self._ratios[teacher.reader] = theirs / max(1, ours)
+        ratio = self._ratios[teacher.reader]
+        return replace(read, tokens=read.tokens * ratio, squares=read.squares * ratio**2)
 
     def selection(self, jobs: Sequence[Job]) -> Cost | None:
         """Cost of scoring the split `training.select_on` after each epoch of the jobs; None without a split.
@@ -158,24 +182,26 @@ class Estimator:
         found = self._forward(f"selection on {split}, {times} times", read)
         return replace(found, hours=found.hours * self.hardware.ranks)
 
-    def features_of(self, corpus: ParallelCorpus) -> FeatureSet:
-        """Windows of test or selection texts, by the encoder's tokenizer."""
+    def features_of(self, corpus: ParallelCorpus, model: str | None = None) -> FeatureSet:
+        """Windows of texts, by the tokenizer of the encoder or of another model."""
         project = self.project
-        return project.test_features(corpus, project.encoder, window_settings(self.settings.model))
+        return project.test_features(corpus, model or project.encoder, window_settings(self.settings.model))
 
-    def _forward(self, name: str, read: Workload, *, done: bool = False, gigabytes: float = 0) -> Cost:
-        """Cost of forward passes over the windows `read`."""
-        flops = self.model_size.forward_flops(read.tokens, read.squares)
+    def _forward(self, name: str, read: Workload, model: str | None = None) -> Cost:
+        """Cost of forward passes over the windows `read` by the encoder, or by another model."""
+        trust = self.settings.model.trust_remote_code
+        size = self.model_size if model is None else model_size_of(model, trust)
+        flops = size.forward_flops(read.tokens, read.squares)
         return Cost(
             name=name,
-            done=done,
+            done=False,
             pairs=round(read.pairs),
             windows=round(read.windows),
             steps=0,
             tokens=round(read.tokens),
             flops=flops,
             hours=flops / self.speed.forward / 3600,
-            gigabytes=gigabytes,
+            gigabytes=0,
         )
 
     def drawing(self, question_languages_per_example: int) -> "Estimator":

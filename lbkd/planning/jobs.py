@@ -1,18 +1,19 @@
 """Models to be trained, as far as the costs of a run depend on their properties."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lbkd import tasks
 from lbkd.features.dataset import LanguagePair
 from lbkd.project import Project
 from lbkd.training.run import Run, teachers_project
+from lbkd.training.teachers import OutsideReader
 
 
 @dataclass(frozen=True)
 class Job:
-    """A model to be trained."""
+    """A model to be trained, or a finished reader that teaches."""
 
     name: str
     """Name of the run's folder."""
@@ -27,10 +28,12 @@ class Job:
     """True if the workspace holds the trained model, still valid."""
     scored: bool = False
     """True if the workspace holds the logits of this model as a teacher."""
+    reader: str | None = None
+    """Folder or hub id of a finished reader, which is not trained and reads its own tokens."""
 
 
 def jobs_of(project: Project, task: str, options: Mapping[str, Any]) -> list[Job]:
-    """List the teachers of a task and then its own model, as if the workspace were empty.
+    """List the teachers of a task and then its own model, as if the workspace were empty but for readers.
 
     Raises:
         ConfigError: the task or its options are invalid.
@@ -54,29 +57,43 @@ def job_of(run: Run, at_hand: bool) -> Job:
         run: the run.
         at_hand: True if the texts are there; only then can a run be known to be done.
     """
-    manifest = run.project.settings.workspace / "logits" / run.folder.name / "manifest.json"
     return Job(
         name=run.folder.name,
         pairs=run.pairs,
-        teachers=[job_of(teacher, at_hand) for teacher in run.teacher_runs().values()],
+        teachers=[
+            _reader_job(each) if isinstance(each, OutsideReader) else job_of(each, at_hand)
+            for each in run.sources().values()
+        ],
         layers=_kept(run.project),
         masked_share=run.masking.rate if run.masking else 0,
         done=at_hand and run.done(),
-        scored=at_hand and manifest.exists(),
+        scored=at_hand and _scored(run.project, run.folder.name),
     )
+
+
+def _reader_job(reader: OutsideReader) -> Job:
+    scored = _scored(reader.project, reader.name)
+    return Job(name=reader.name, pairs=(), done=True, scored=scored, reader=reader.model.folder)
+
+
+def _scored(project: Project, name: str) -> bool:
+    return (project.settings.workspace / "logits" / name / "manifest.json").exists()
 
 
 def _job(project: Project, name: str, task: tasks.Task) -> Job:
     corpus = project.settings.corpus
     teachers = task.teachers(corpus.languages)
     # Each kind of task is looked up once: a hundred teachers are of one kind.
-    kinds = {kind: tasks.registry.get(kind) for kind in {teacher.task for teacher in teachers}}
+    trained = {teacher.task for teacher in teachers if teacher.model is None}
+    kinds = {kind: tasks.registry.get(kind) for kind in trained}
     masking = task.masking(corpus.languages, corpus.source)
     return Job(
         name=project.run_folder(name, task.label).name,
         pairs=task.pairs(corpus.languages, corpus.source),
         teachers=[
             _job(teachers_project(project, teacher), teacher.task, kinds[teacher.task](**teacher.options))
+            if teacher.model is None
+            else replace(_reader_job(OutsideReader(project, teacher)), scored=False)
             for teacher in teachers
         ],
         layers=_kept(project),

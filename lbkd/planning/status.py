@@ -11,6 +11,7 @@ from lbkd.project import Project
 from lbkd.training.run import Components, Run
 from lbkd.training.schedule import Schedule, all_windows
 from lbkd.training.steps import logits_store
+from lbkd.training.teachers import OutsideReader
 from lbkd.workspace import fingerprint
 
 
@@ -39,10 +40,11 @@ def workspace_status(workspace: Path) -> list[Status]:
     folders = [path for path in (workspace / "runs").glob("[!.]*") if path.is_dir()]
     found = {("run", folder.name): runs.status(folder) for folder in sorted(folders)}
     for run in runs.readable.values():
-        for teacher in run.teacher_runs().values():
-            missing = Status("run", teacher.name, "missing", f"a teacher of {run.name}")
-            found.setdefault(("run", teacher.name), missing)
-            if teacher.weights.exists():
+        for teacher in run.sources().values():
+            if isinstance(teacher, Run):
+                missing = Status("run", teacher.name, "missing", f"a teacher of {run.name}")
+                found.setdefault(("run", teacher.name), missing)
+            if teacher.there:
                 windows = Schedule(run.project.train_features, run.pairs, run.project.settings).windows
                 status = _store_status(teacher, windows)
                 key = "logits", teacher.name
@@ -51,9 +53,8 @@ def workspace_status(workspace: Path) -> list[Status]:
     for folder in sorted((workspace / "logits").glob("[!.]*")):
         if ("logits", folder.name) not in found and folder.name in runs.readable:
             teacher = runs.readable[folder.name]
-            found["logits", folder.name] = _store_status(
-                teacher, all_windows(teacher.project.train_features, teacher.project.settings)
-            )
+            windows = all_windows(teacher.project.train_features, teacher.project.settings)
+            found["logits", folder.name] = _store_status(teacher, windows)
     return [found[key] for key in sorted(found, key=lambda key: (key[0] == "logits", key[1]))]
 
 
@@ -81,7 +82,7 @@ class _Runs:
             project = self._project(about.settings)
             project.variant = about.variant
             run = self.readable[folder.name] = Run.of(project, Components(**about.components), folder.name)
-            lacking = [name for name, teacher in run.teacher_runs().items() if not teacher.weights.exists()]
+            lacking = [name for name, teacher in run.sources().items() if not teacher.there]
             if lacking:
                 return Status("run", folder.name, "stale", f"teachers are missing: {', '.join(lacking)}")
             changed = run.changed(run.provenance())
@@ -99,9 +100,12 @@ class _Runs:
         return self._projects[key].altered(**dict(settings))
 
 
-def _store_status(teacher: Run, windows: Ints) -> Status:
+def _store_status(teacher: Run | OutsideReader, windows: Ints) -> Status:
     """The state of a teacher's logits for the windows of a student."""
-    store, provenance = logits_store(teacher, windows)
+    try:
+        store, provenance = logits_store(teacher.as_teacher(), windows)
+    except LbkdError as error:
+        return Status("logits", teacher.name, "stale", str(error))
     changed = store.changed(provenance)
     if changed is None:
         return Status("logits", teacher.name, "missing", "not computed, or removed")

@@ -5,9 +5,9 @@ from typing import Any
 
 from lbkd.config import Settings
 from lbkd.project import Project
+from lbkd.registry.naming import in_a_name
 from lbkd.reproduction.recipe import OF_A_ROW, Row
 from lbkd.settings import overridden
-from lbkd.training.run import in_a_name
 
 
 def projects_of(rows: Sequence[Row], project: Project) -> list[Project]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,16 +15,32 @@ from lbkd.registry import Registry
 
 @dataclass(frozen=True)
 class Teacher:
-    """A model whose logits a student learns from."""
+    """A model whose logits a student learns from: one to be trained on a task, or a finished reader."""
 
     name: str
-    """Name in weightings and messages: the language of the teacher's branch, or a name with a number."""
-    task: str
-    """Name of the task that the teacher is trained on."""
+    """Name in weightings and messages: the language of the teacher's branch, or another name."""
+    task: str = ""
+    """Name of the task that the teacher is trained on; empty for a finished reader."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of that task."""
     seed: int = 0
     """Difference of the teacher's seed from the student's."""
+    model: str | None = None
+    """A finished reader, which is not trained: a folder, a hub id (with @commit), or a run's name."""
+
+    @property
+    def label(self) -> str:
+        """The name as a part of folders' names; of a finished reader with the model's: `es=my-reader`."""
+        if self.model is None:
+            return self.name
+        place = Path(self.model)
+        if place.is_dir():
+            place = place.resolve()
+            last = place.parent.name if place.name == "model" else place.name
+        else:
+            last = self.model.partition("@")[0].rpartition("/")[2]
+        plain = re.sub(r"[^\w.-]", "-", last)[:40]
+        return f"{self.name}={plain}"
 
 
 @dataclass(frozen=True)

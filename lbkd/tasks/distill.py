@@ -1,5 +1,6 @@
 """The student of all branch teachers."""
 
+import re
 from collections.abc import Sequence
 
 from lbkd.errors import ConfigError, nearest
@@ -16,8 +17,10 @@ class Distill(Task):
     The ablations of Table 6 are options; D is the same for all.
 
     Args:
-        teachers: branches whose teachers count, `--teachers en,es` (w/o de) or `--teachers en` (w/ en); by
-            default all.
+        teachers: teachers that count, by default the branches of all languages. A language is its branch's
+            teacher: `--teachers en,es` (w/o de), `--teachers en` (w/ en). `NAME=MODEL` is a finished reader
+            that weightings call NAME: `--teachers en=org/reader,es=./my-reader,de`; MODEL is a folder, a hub
+            id or a run's name.
         teacher_task: task of the teachers. A task without `lang`, as in `--teacher-task mix-mrc` (w/ mix),
             gives one teacher per language, each with another seed.
     """
@@ -25,7 +28,7 @@ class Distill(Task):
     criterion = "combined"
 
     def __init__(self, teachers: list[str] | None = None, teacher_task: str = BRANCH) -> None:
-        self.chosen = list(dict.fromkeys(teachers or ()))
+        self.chosen = [_teacher(text) for text in dict.fromkeys(teachers or ())]
         self.teacher_task = teacher_task
         if registry.get(teacher_task).teachers is not Task.teachers:
             raise ConfigError(f"teacher_task = {teacher_task!r}: teachers have no teachers of their own.")
@@ -37,7 +40,7 @@ class Distill(Task):
     @property
     def label(self) -> str:
         task = self.teacher_task if self.teacher_task != BRANCH else ""
-        return ".".join(filter(None, (task, "+".join(sorted(self.chosen)))))
+        return ".".join(filter(None, (task, "+".join(sorted(teacher.label for teacher in self.chosen)))))
 
     def pairs(self, languages: Sequence[str], source: str) -> list[tuple[str, str]]:
         return [(passage, question) for passage in languages for question in languages]
@@ -46,9 +49,25 @@ class Distill(Task):
         task = self.teacher_task
         if not self.by_language:
             return [Teacher(f"{task}-{n + 1}", task, {}, n * SEEDS_APART) for n in range(len(languages))]
-        for name in self.chosen:
-            if name not in languages:
+        for teacher in self.chosen:
+            if teacher.model is None and teacher.name not in languages:
                 raise ConfigError(
-                    f"task.distill.teachers: no training language {name!r}; {nearest(name, languages)}"
+                    f"task.distill.teachers: no training language {teacher.name!r}; "
+                    f"{nearest(teacher.name, languages)} A finished reader is given as NAME=MODEL."
                 )
-        return [Teacher(name, task, {"lang": name}) for name in self.chosen or languages]
+        chosen = self.chosen or [Teacher(language) for language in languages]
+        return [
+            teacher if teacher.model else Teacher(teacher.name, task, {"lang": teacher.name})
+            for teacher in chosen
+        ]
+
+
+def _teacher(text: str) -> Teacher:
+    """The teacher that `NAME` or `NAME=MODEL` means; the first has no task yet."""
+    name, is_reader, model = (part.strip() for part in text.partition("="))
+    if is_reader and not (model and re.fullmatch(r"[\w.-]+", name)):
+        raise ConfigError(
+            f"teachers: {text!r}: a finished reader is given as NAME=MODEL, its name in letters, digits and "
+            "- _ . only, as in es=./my-reader."
+        )
+    return Teacher(name, model=model or None)

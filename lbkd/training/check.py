@@ -45,7 +45,11 @@ def checked_runs(project: Project, student: Components) -> list[Run]:
     """
     run = Run.of(project, student)
     runs = [Run.of(project, Components("baseline")), *run.teacher_runs().values(), run]
-    check_run(project, own_test_set(project), runs)
+    tested = own_test_set(project)
+    check_run(project, tested, runs)
+    for reader in run.readers.values():
+        reader.check_reads(tested.corpus)
+        check_model(Path(reader.place), tested, allow_overlap=project.settings.corpus.allow_overlap)
     for each in runs:
         each.check_replaces_nothing()
     return runs
@@ -67,7 +71,8 @@ def checked_run(project: Project, components: Components, name: str | None = Non
     run = Run.of(project, components, name)
     if run.folder in {teacher.folder for teacher in run.teacher_runs().values()}:
         raise ConfigError(f"--name {name}: one of the run's own teachers has this folder; take another name.")
-    check_run(project, None, [*run.teacher_runs().values(), run])
+    runs = [*run.teacher_runs().values(), run]
+    check_run(project, None, runs)
     run.check_replaces_nothing()
     return run
 
@@ -99,12 +104,15 @@ def check_run(
             `check_deepspeed`.
         DataError: a faulty test file; the metric cannot score a question.
         PluginError: a criterion or a weighting that is not what its kind requires.
+
+    Finished readers that teach are refused as `OutsideReader.check` says.
     """
     check_deepspeed(project)
     try_components(runs)
     collectives.raise_on_all_ranks(lambda: try_trackers(project))
     settings = project.settings
     longest = settings.evaluation.max_answer_tokens
+    _check_readers(runs)
     for sentence in unread(project.train_features, project.tokenizer, longest):
         project.listener.note(sentence)
     if evaluation_set is None:
@@ -114,6 +122,20 @@ def check_run(
     check_metric(evaluation_set)
     if not settings.corpus.allow_overlap:
         _refuse(shared_questions(project.train_corpus, evaluation_set.corpus), evaluation_set)
+
+
+def _check_readers(runs: Sequence[Run]) -> None:
+    """Refuse finished readers that cannot teach, or that one of the runs would replace."""
+    readers = {reader.place: reader for run in runs for reader in run.readers.values()}
+    for reader in readers.values():
+        reader.check()
+        place = Path(reader.place).resolve()
+        for run in runs:
+            if run.folder.resolve() in (place, *place.parents):
+                raise ConfigError(
+                    f"teacher {reader.teacher.name!r} ({reader.teacher.model}): this command trains "
+                    f"{run.folder}, and a finished reader is not trained. Name another model."
+                )
 
 
 def check_deepspeed(project: Project) -> None:

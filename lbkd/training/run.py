@@ -1,8 +1,8 @@
 """A training run before it starts: its components, made and checked, and what its weights depend on."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,17 @@ from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.selection import selection_set
 from lbkd.features.dataset import LanguagePair
-from lbkd.models.run_folder import FinishedRun, read_run
+from lbkd.models.run_folder import read_run, settings_differences
 from lbkd.project import Project
-from lbkd.registry import Registry
+from lbkd.registry.naming import changed_options
 from lbkd.tasks import Masking, Task, Teacher
 from lbkd.training.masking import masking_of, masking_provenance, without_place
+from lbkd.training.teachers import OutsideReader, Reading, TeacherModel, without_models
 from lbkd.weighting import Weighting
-from lbkd.workspace import differences, file_hash, fingerprint
+from lbkd.workspace import differences, file_hash
 
-_PLAIN = re.compile(r"[\w.+-]{1,20}")
-"""Option values that can stand in a folder's name."""
 _INDIFFERENT = {"log_every", "micro_batch_size", "checkpoint_minutes", "gradient_checkpointing"}
 """Training settings that change no result; with dropout, see `Run._dropout_division`."""
-_CODE = {"package", "source"}
-"""Entries of a component's provenance that no setting decides."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ class Run:
     pairs: list[LanguagePair]
     """(passage language, question language) of the questions that the model learns from."""
     teachers: list[Teacher]
-    """Teachers whose logits the model learns from."""
+    """Teachers whose logits the model learns from; see `sources`."""
     criterion: Criterion
     weighting: Weighting | None
     """None for a task without teachers."""
@@ -144,13 +141,13 @@ class Run:
         if self.given_name is not None:
             return self.project.settings.workspace / "runs" / self.given_name
         criterion = [given.criterion] if self.teachers else []
-        criterion += _changed_options(criterions.registry, str(given.criterion), given.criterion_options)
+        criterion += changed_options(criterions.registry, str(given.criterion), given.criterion_options)
         weighting: list[str | None] = []
         if self.teachers:
-            options = _changed_options(weightings.registry, given.weighting, given.weighting_options)
+            options = changed_options(weightings.registry, given.weighting, given.weighting_options)
             weighting = [given.weighting, *options]
         task = self.task.label or ".".join(
-            _changed_options(tasks.registry, given.task, without_place(self.masking, given.task_options))
+            changed_options(tasks.registry, given.task, without_place(self.masking, given.task_options))
         )
         return self.project.run_folder(given.task, *criterion, *weighting, task)
 
@@ -164,15 +161,45 @@ class Run:
         """The file of the trained weights."""
         return self.folder / "model" / "model.safetensors"
 
+    @property
+    def there(self) -> bool:
+        """True if it was trained."""
+        return self.weights.exists()
+
     def teacher_runs(self) -> dict[str, "Run"]:
-        """Teacher's name -> its run; teachers learn with plain criterions, whatever the student's options."""
-        return {teacher.name: teacher_run(self.project, teacher) for teacher in self.teachers}
+        """Name -> run of each teacher that is trained; it learns with a plain criterion."""
+        trained = [teacher for teacher in self.teachers if teacher.model is None]
+        return {teacher.name: teacher_run(self.project, teacher) for teacher in trained}
+
+    @cached_property
+    def readers(self) -> dict[str, OutsideReader]:
+        """Name -> reader of each teacher that is finished, and not trained."""
+        finished = [teacher for teacher in self.teachers if teacher.model is not None]
+        return {teacher.name: OutsideReader(self.project, teacher) for teacher in finished}
+
+    def sources(self) -> "dict[str, Run | OutsideReader]":
+        """Name -> run or reader of each teacher, in the order of the teachers."""
+        found: dict[str, Run | OutsideReader] = {**self.teacher_runs(), **self.readers}
+        return {teacher.name: found[teacher.name] for teacher in self.teachers}
+
+    def as_teacher(self) -> TeacherModel:
+        """The trained model as one that scores a student's windows; every rank calls this.
+
+        It reads the windows as they are if it was trained with the tokenizer of the project's encoder.
+        """
+        project, folder, found = self.project, str(self.folder / "model"), read_run(self.folder)
+        assert found is not None  # it was trained
+        alike = found.provenance["tokenizer"] == project.tokenizer_hash
+        alike = alike and found.settings.model.max_length >= project.settings.model.max_length
+        reading = None if alike else Reading.of(project, folder)
+        encoder = project.encoder if alike else None
+        return TeacherModel(project, self.name, folder, file_hash(self.weights), reading, encoder)
 
     @property
     def requested(self) -> dict[str, Any]:
-        """Provenance of the components, and the seed: all by which two runs of one project may differ."""
+        """Provenance of components, seed and finished teachers: all by which runs of a project may differ."""
         given, weighting = self.components, None
-        task_options = without_place(self.masking, given.task_options)
+        task_options = without_models(without_place(self.masking, given.task_options), self.teachers)
         if self.teachers:
             weighting = weightings.registry.provenance(given.weighting, given.weighting_options)
         return {
@@ -180,6 +207,7 @@ class Run:
             "criterion": criterions.registry.provenance(str(given.criterion), given.criterion_options),
             "weighting": weighting,
             "seed": self.project.settings.seed,
+            **{f"teacher {name}": reader.content for name, reader in self.readers.items()},
         }
 
     def settings_provenance(self) -> dict[str, Any]:
@@ -255,36 +283,6 @@ class Run:
         return (
             all(run.done() for run in self.teacher_runs().values()) and self.changed(self.provenance()) == ""
         )
-
-
-def settings_differences(found: FinishedRun, provenance: Mapping[str, Any]) -> str:
-    """Names of the entries of a provenance in which a finished run differs, but for its components' code."""
-    theirs = {name: value for name, value in found.provenance.items() if name in provenance}
-    return differences(_without_code(theirs), _without_code(provenance))
-
-
-def _without_code(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """A provenance without what no setting decides."""
-    return {
-        name: {key: part for key, part in value.items() if key not in _CODE}
-        if isinstance(value, dict)
-        else value
-        for name, value in provenance.items()
-    }
-
-
-def _changed_options(registry: Registry[Any], name: str, given: Mapping[str, Any]) -> list[str]:
-    """`option=value` for each option without its default value; long values by their fingerprint."""
-    required = {o.name: given[o.name] for o in registry.options(name) if not o.default and o.name in given}
-    options, defaults = registry.resolved(name, given), registry.resolved(name, required)
-    changed = [key for key in sorted(options) if key in required or options[key] != defaults[key]]
-    shown = {key: str(options[key]) for key in changed}
-    return [in_a_name(key, text) for key, text in shown.items()]
-
-
-def in_a_name(key: str, value: str) -> str:
-    """`key=value` as a part of a folder's name; a long value by its fingerprint."""
-    return f"{key}={value if _PLAIN.fullmatch(value) else fingerprint(value)[:8]}"
 
 
 def teachers_project(project: Project, teacher: Teacher) -> Project:

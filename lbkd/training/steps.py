@@ -20,9 +20,9 @@ from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
 from lbkd.features.windows import window_settings
 from lbkd.models.load import load_span_model
-from lbkd.models.run_folder import FinishedRun, check_sound, read_run, versions
-from lbkd.models.trimming.restore import cut_again
+from lbkd.models.run_folder import FinishedRun, check_sound, read_run, settings_differences, versions
 from lbkd.project import Project
+from lbkd.teachers.carrying import VERSION, Unread
 from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.tracking.telling import KEPT, tracked, tracked_run
@@ -31,11 +31,12 @@ from lbkd.training.checkpoints import Checkpoints
 from lbkd.training.loop import Report, TrainingLoop, Weights, seed_everything
 from lbkd.training.masking import masked_stream
 from lbkd.training.micro_batches import Material
-from lbkd.training.run import Components, Run, settings_differences, teacher_run
+from lbkd.training.run import Components, Run, teacher_run
 from lbkd.training.saving import description, save_run
 from lbkd.training.schedule import Schedule, all_windows
 from lbkd.training.teacher_logits import TeacherLogits
-from lbkd.workspace import file_hash, write_json
+from lbkd.training.teachers import OutsideReader, TeacherModel
+from lbkd.workspace import write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -101,7 +102,7 @@ def _teacher_logits(run: Run) -> TeacherLogits | None:
     features = run.project.train_features
     windows = Schedule(features, run.pairs, run.project.settings).windows
     lengths = features.lengths(windows)
-    stores = {name: _stored(teacher, windows, lengths) for name, teacher in run.teacher_runs().items()}
+    stores = {name: _stored(each.as_teacher(), windows, lengths) for name, each in run.sources().items()}
     return TeacherLogits(stores, run.weighting)
 
 
@@ -132,19 +133,23 @@ def cache_logits(
 
     Args:
         project: texts and encoder.
-        teacher: the teacher; trained first if the workspace lacks it.
+        teacher: the teacher; one that is no finished reader is trained first if the workspace lacks it.
         windows: (N,) feature ids, ascending; by default those that a student of all pairs learns from, which
             are all where `reads_all` says so.
         lengths: (N,) tokens of each window, where known: teachers' stores share the array.
     """
     if windows is None:
         windows = all_windows(project.train_features, project.settings)
+    if teacher.model is not None:
+        reader = OutsideReader(project, teacher)
+        reader.check()
+        return _stored(reader.as_teacher(), windows, lengths)
     _train_missing(project, [teacher])
-    return _stored(teacher_run(project, teacher), windows, lengths)
+    return _stored(teacher_run(project, teacher).as_teacher(), windows, lengths)
 
 
-def _stored(teacher: Run, windows: Ints, lengths: Ints | None) -> StoredLogits:
-    """The logits of a trained teacher; computed where its store lacks them."""
+def _stored(teacher: TeacherModel, windows: Ints, lengths: Ints | None) -> StoredLogits:
+    """The logits of a finished teacher; computed where its store lacks them."""
     project = teacher.project
     store, provenance = logits_store(teacher, windows, lengths)
     project.alike(provenance)
@@ -153,9 +158,12 @@ def _stored(teacher: Run, windows: Ints, lengths: Ints | None) -> StoredLogits:
         return store.open(provenance)
 
 
-def _complete_store(run: Run, store: LogitsStore, provenance: dict[str, Any]) -> None:
-    """Compute the blocks that a teacher's store lacks; a store of other provenance is dropped first."""
-    project = run.project
+def _complete_store(teacher: TeacherModel, store: LogitsStore, provenance: dict[str, Any]) -> None:
+    """Compute the blocks that a teacher's store lacks; a store of other provenance is dropped first.
+
+    What a teacher with tokens of its own does not read of the windows is told.
+    """
+    project = teacher.project
     if project.rank == 0:
         changed = store.prepare(provenance)
         if changed:
@@ -165,34 +173,38 @@ def _complete_store(run: Run, store: LogitsStore, provenance: dict[str, Any]) ->
     if finished < store.blocks:
         there = f"{finished} of {store.blocks} blocks are there already"
         project.listener.note(
-            f"{run.folder.name}: scoring {len(store.features)} windows" + (f" ({there})" if finished else "")
+            f"{teacher.name}: scoring {len(store.features)} windows" + (f" ({there})" if finished else "")
         )
-        trust = project.settings.model.trust_remote_code
-        model = load_span_model(str(run.folder / "model"), trust)
-        cut_again(model, project.encoder)  # the windows' token ids are those of the cut vocabulary
+        windows, model = teacher.windows(), teacher.network()
+        if teacher.reading is not None:
+            project.listener.note(
+                f"{teacher.name}: reads other tokens than the student; its logits are carried over"
+            )
         torch.nn.Module.to(model, current_device())
-        collectives.raise_on_all_ranks(
+        counts = collectives.raise_on_all_ranks(
             lambda: compute_logits(
                 model,
-                project.train_features,
+                windows,
                 store,
                 project.settings.evaluation.batch_tokens,
                 share=Share(project.rank, project.world_size),
                 dtype=compute_dtype(project.settings.runtime.precision),
                 progress=lambda done, total: project.listener.progress(
-                    f"{run.folder.name} scores", done, total, {}
+                    f"{teacher.name} scores", done, total, {}
                 ),
             )
         )
+        if lost := str(Unread.total(collectives.all_gather_objects(counts))):
+            project.listener.note(f"{teacher.name}: {lost}")
 
 
 def logits_store(
-    teacher: Run, windows: Ints, lengths: Ints | None = None
+    teacher: TeacherModel, windows: Ints, lengths: Ints | None = None
 ) -> tuple[LogitsStore, dict[str, Any]]:
-    """The store of a trained teacher's logits for some windows, and what the logits depend on, by name.
+    """The store of a teacher's logits for some windows, and what the logits depend on, by name.
 
     Args:
-        teacher: the teacher's run.
+        teacher: the finished teacher.
         windows: (N,) feature ids, ascending.
         lengths: (N,) tokens of each window, where known.
     """
@@ -200,36 +212,46 @@ def logits_store(
     folder = project.settings.workspace / "logits" / teacher.name
     if lengths is None:
         lengths = project.train_features.lengths(windows)
-    provenance = {
+    provenance: dict[str, Any] = {
         "corpus": project.train_corpus.fingerprint(),
         "tokenizer": project.tokenizer_hash,
         "window settings": list(window_settings(project.settings.model)),
-        "teacher weights": file_hash(teacher.weights),
+        "teacher weights": teacher.content,
         "precision": str(compute_dtype(project.settings.runtime.precision)),
     }
+    if teacher.reading is not None:
+        tokenizer, longest = teacher.reading.tokenizer, teacher.reading.longest
+        provenance["teacher's tokens"] = {"tokenizer": tokenizer, "longest": longest, "version": VERSION}
     return LogitsStore(folder, windows, lengths), provenance
 
 
 def run_all(project: Project, student: Components) -> list[dict[str, Any]]:
     """Train and score everything: baseline, teachers and student; the rows of `results.json`.
 
-    The student's options are the student's alone: baseline and teachers learn with plain NLL.
+    The student's options are the student's alone: baseline and teachers learn with plain NLL. Teachers that
+    are finished readers are scored after those that were trained.
     """
-    models = [train_run(run) for run in checked_runs(project, student)]
-    calibrate_where_possible(project, models[-1])
-    rows = [row for model in models for row in evaluate(project, model)]
+    runs = checked_runs(project, student)
+    *others, last = [train_run(run) for run in runs]
+    calibrate_where_possible(project, last)
+    readers = runs[-1].readers.values()
+    rows = [
+        *(row for model in others for row in evaluate(project, model)),
+        *(row for reader in readers for row in evaluate(project, reader.place, answers=reader.answers)),
+        *evaluate(project, last),
+    ]
     if project.rank == 0:
         write_json(project.settings.workspace / "results.json", rows)
     return rows
 
 
 def _train_missing(project: Project, teachers: Sequence[tasks.Teacher]) -> None:
-    """Train the teachers that the workspace lacks.
+    """Train the teachers that the workspace lacks; finished readers are none of them.
 
     A teacher that is there is taken as it is; one that was trained with other settings is told.
     """
     _ = project.encoder_content  # which the teachers' projects share, once it is there
-    runs = {teacher.name: teacher_run(project, teacher) for teacher in teachers}
+    runs = {each.name: teacher_run(project, each) for each in teachers if each.model is None}
     found = collectives.broadcast_object({name: read_run(run.folder) for name, run in runs.items()})
     missing = [name for name in runs if found[name] is None]
     if missing:
@@ -255,18 +277,12 @@ def _check_teacher(run: Run, found: FinishedRun) -> None:
     """Refuse a finished run that cannot be the teacher whose folder it has.
 
     Raises:
-        ConfigError: a run of another task, or one that reads another tokenizer than the student.
+        ConfigError: a run of another task.
         DataError: see `check_sound`.
     """
     if different := settings_differences(found, {"task": run.requested["task"]}):
         raise ConfigError(
             f"{run.folder}: a run with another {different} has the name of a teacher. Rename its folder, or "
             "use another --workspace."
-        )
-    if found.provenance["tokenizer"] != run.project.tokenizer_hash:
-        raise ConfigError(
-            f"{run.folder}: this teacher reads another tokenizer than the student {run.project.encoder}, "
-            "so that their logits cannot be compared. Train it again with the student's --model, or use "
-            "another --workspace."
         )
     check_sound(run.folder)

@@ -162,9 +162,9 @@ def test_selection_is_counted(tiny_model_folder: Path, tmp_path: Path) -> None:
     assert (cost.windows, cost.tokens) == (12 * len(windows), 12 * windows.sum())
     assert cost.hours == pytest.approx(8 * cost.flops / estimator.speed.forward / 3600)
     done = [replace(job, done=True) for job in jobs_of_all(project)]
-    assert estimator.scorings(done, 4)[0].windows == 0
+    assert estimator.scorings(done, done)[0].windows == 0
     plain = Estimator(Project(settings(tiny_model_folder, tmp_path / "w", **over)), None, GPU)
-    assert plain.scorings(done, 4) == []  # no split to select on, and none to test
+    assert plain.scorings(done, done) == []  # no split to select on, and none to test
 
 
 def test_files_on_disk(tiny_model_folder: Path, workspace: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lbkd.api.words import distill_options
 from lbkd.criterions import registry as criterions
 from lbkd.errors import ConfigError
 from lbkd.tasks import Masking, branch, registry
@@ -142,6 +143,9 @@ def test_the_teachers_of_the_ablations(
         ({"teachers": ["en", "fr"]}, "no training language 'fr'.*de, en, es"),
         ({"teachers": []}, "one is needed at least"),
         ({"teachers": ["en"], "teacher_task": "mix-mrc"}, "'mix-mrc' has no language"),
+        ({"teachers": ["en", "./reader"]}, "no training language './reader'.*given as NAME=MODEL"),
+        ({"teachers": ["en="]}, "'en=': a finished reader is given as NAME=MODEL"),
+        ({"teachers": ["a/b=c"]}, "its name in letters, digits"),
         ({"teacher_task": "distill"}, "no teachers of their own"),
         ({"teacher_task": "mixmrc"}, "did you mean 'mix-mrc'"),
     ],
@@ -149,6 +153,18 @@ def test_the_teachers_of_the_ablations(
 def test_teachers_that_cannot_be(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         registry.create("distill", options).teachers(LANGUAGES)
+
+
+def test_finished_readers_among_the_teachers(tmp_path: Path) -> None:
+    for folder in ("my reader", "run/model"):
+        (tmp_path / folder).mkdir(parents=True)
+    models = {"en": "org/reader.v2@abc", "es": f"{tmp_path}/my reader", "old": f"{tmp_path}/run/model"}
+    task = registry.create("distill", distill_options({**models, "de": None}, None))
+    teachers = {teacher.name: teacher for teacher in task.teachers(LANGUAGES)}
+    assert {name: teacher.model for name, teacher in teachers.items()} == {**models, "de": None}
+    assert teachers["de"].task == "branch-mrc" and not any(teachers[name].task for name in models)
+    assert task.label == "de+en=reader.v2+es=my-reader+old=run"
+    assert distill_options("de,en=org/reader.v2@abc", None) == {"teachers": ["de", "en=org/reader.v2@abc"]}
 
 
 def test_what_is_masked() -> None:
