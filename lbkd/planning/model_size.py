@@ -3,12 +3,13 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 
 from lbkd.errors import ConfigError, LbkdError, nearest
 from lbkd.models.flops import encoder_shape, matrix_weights, training_flops
+from lbkd.models.heads import new_span_model
 from lbkd.models.load import load_config
 
 if TYPE_CHECKING:
@@ -134,13 +135,10 @@ def model_size_of(name: str, trust: bool = False) -> ModelSize:
     if numbers := re.fullmatch(r"(\d{1,4})x(\d{1,6})x(\d{1,8})", name):
         layers, hidden, vocabulary = map(int, numbers.groups())
         return ModelSize.by_formula(layers, hidden, max(1, hidden // 64), vocabulary)
-    from transformers import AutoModelForQuestionAnswering
-
-    kind: Any = AutoModelForQuestionAnswering
     try:
         config = load_config(name, trust)
         with torch.device("meta"):
-            return ModelSize.of(kind.from_config(config, trust_remote_code=trust))
+            return ModelSize.of(new_span_model(config, trust))
     except (LbkdError, ValueError) as error:
         raise ConfigError(
             f"{error} Its sizes are not known either ({nearest(name, KNOWN)}); tell them by "
