@@ -59,7 +59,8 @@ def framed(backend: Tokenizer, pair: str) -> PreTrainedTokenizerFast:
     backend.post_processor = processors.TemplateProcessing(
         single=pair[: pair.index("$A") + 2], pair=pair, special_tokens=[("<s>", 1), ("</s>", 2)]
     )
-    return PreTrainedTokenizerFast(
+    made: Any = PreTrainedTokenizerFast
+    tokenizer: PreTrainedTokenizerFast = made(
         tokenizer_object=backend,
         bos_token="<s>",
         eos_token="</s>",
@@ -67,3 +68,4 @@ def framed(backend: Tokenizer, pair: str) -> PreTrainedTokenizerFast:
         model_max_length=512,
         model_input_names=["input_ids", *(["token_type_ids"] if "</s>:1" in pair else []), "attention_mask"],
     )
+    return tokenizer

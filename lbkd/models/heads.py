@@ -42,10 +42,11 @@ def span_class(config: "PreTrainedConfig", trust: bool = False) -> Any:
     known = type(config) in MODEL_MAPPING
     if type(config) in MODEL_FOR_QUESTION_ANSWERING_MAPPING or (not known and QA in code):
         return AutoModelForQuestionAnswering
-    encoder = MODEL_MAPPING[type(config)] if known else None
+    auto: Any = AutoModel
+    encoder: Any = MODEL_MAPPING[type(config)] if known else None
     if not known and "AutoModel" in code:
         with torch.device("meta"):
-            encoder = type(AutoModel.from_config(config, trust_remote_code=trust))
+            encoder = type(auto.from_config(config, trust_remote_code=trust))
     takes = inspect.signature(encoder.forward).parameters if isinstance(encoder, type) else ()
     text = {"input_ids", "attention_mask"} <= {*takes} and hasattr(config, "hidden_size")
     if config.is_encoder_decoder or not text:
@@ -59,13 +60,10 @@ def span_class(config: "PreTrainedConfig", trust: bool = False) -> Any:
 
 def new_span_model(config: "PreTrainedConfig", trust: bool = False) -> "PreTrainedModel":
     """A span model with random weights; arguments and errors as of `span_class`."""
-    from transformers import AutoModelForQuestionAnswering
-
     kind = span_class(config, trust)
-    if kind is AutoModelForQuestionAnswering:
-        made: PreTrainedModel = kind.from_config(config, trust_remote_code=trust)
-    else:
-        made = kind._from_config(config)
+    own = issubclass(kind, OwnHead)
+    made: PreTrainedModel
+    made = kind._from_config(config) if own else kind.from_config(config, trust_remote_code=trust)
     return made
 
 
@@ -80,7 +78,10 @@ def is_own(config: Mapping[str, Any]) -> bool:
 class OwnHead:
     """What the classes that `span_class` makes have in common; a family's `PreTrainedModel` stands behind."""
 
-    _encoder: type
+    _encoder: Any
+    base_model: Any
+    base_model_prefix: str
+    post_init: Any
 
     def __init__(self, config: "PreTrainedConfig") -> None:
         super().__init__(config)  # type: ignore[call-arg]
@@ -103,7 +104,8 @@ class OwnHead:
 
     def get_input_embeddings(self) -> torch.nn.Module:
         """The encoder's word vectors."""
-        return self.base_model.get_input_embeddings()
+        words: torch.nn.Module = self.base_model.get_input_embeddings()
+        return words
 
     def set_input_embeddings(self, value: torch.nn.Module) -> None:
         """Replace the encoder's word vectors."""

@@ -69,7 +69,10 @@ def model_of(folder: Path) -> PreTrainedModel:
 def test_sizes_and_layers(kind: str, tmp_path: Path) -> None:
     saved(kind, tmp_path)
     model = load_span_model(str(tmp_path)).eval()
-    assert model_size_of(str(tmp_path)) == ModelSize.of(model)
+    size = ModelSize.of(model)
+    assert model_size_of(str(tmp_path)) == size
+    assert size.gated
+    assert size.norms == {"gemma2": 4, "gemma3_text": 6}.get(kind, 2)
     matrices = [p.numel() for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     assert matrix_weights(model) == sum(matrices)
     small = load_span_model(str(tmp_path), layers=(0, 2)).eval()

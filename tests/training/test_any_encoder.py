@@ -130,6 +130,10 @@ def _exported(folder: Path, file: Path) -> None:
     mask = (np.arange(90) < np.array([[90], [33]])).astype(np.int64)
     for rows, length in ((slice(0, 2), 90), (slice(1, 2), 33)):
         inputs = {"input_ids": ids[rows, :length], "attention_mask": mask[rows, :length]}
+        if template.has_types:
+            inputs["token_type_ids"] = (
+                (np.arange(length) > 20).astype(np.int64)[None].repeat(len(ids[rows]), 0)
+            )
         with torch.inference_mode():
             out = model(**{name: torch.from_numpy(array) for name, array in inputs.items()})
         for found, right in zip(run.run(OUTPUTS, inputs), (out.start_logits, out.end_logits), strict=True):
