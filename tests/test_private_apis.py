@@ -13,6 +13,9 @@ transformers
     waits for the device (models/attention.py).
     `config._attn_implementation`: the attention that a model runs with (models/attention.py,
     planning/model_size.py).
+    `model._from_config`: a model with random weights, of a class that no mapping has (models/heads.py).
+    `model._auto_class` and `dynamic_module_utils.custom_object_save`: Python code that came with an encoder
+    is saved with it (models/load.py).
     `tokenizer._tokenizer`: the place of a fast tokenizer's backend (models/trimming/trim.py).
     `tokenizer._tokenize`: a slow tokenizer's rules, with the language that XLM's needs (features/tokens.py).
 DeepSpeed
@@ -53,6 +56,7 @@ def gone(library: str, what: str) -> str:
         ("torch.distributed.distributed_c10d", "_set_pg_timeout"),
         ("transformers.masking_utils", "sdpa_mask"),
         ("transformers.integrations.sdpa_attention", "sdpa_attention_forward"),
+        ("transformers.dynamic_module_utils", "custom_object_save"),
         ("deepspeed.ops", "__compatible_ops__"),
         ("deepspeed.runtime.engine", "TorchCheckpointEngine"),
     ],
@@ -90,8 +94,10 @@ def test_the_scaler_of_deepspeeds_engine() -> None:
 
 
 def test_attributes_of_transformers() -> None:
-    from transformers import BertConfig, BertTokenizer, PreTrainedTokenizer
+    from transformers import BertConfig, BertTokenizer, PreTrainedModel, PreTrainedTokenizer
 
+    for name in ("_from_config", "_auto_class"):
+        assert hasattr(PreTrainedModel, name), gone("transformers", f"PreTrainedModel.{name}")
     config = BertConfig()
     fast: Any = BertTokenizer(vocab={"[UNK]": 0, "a": 1})
     for owner, name in ((config, "_attn_implementation"), (fast, "_tokenizer")):

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 OUTPUTS = ["start_logits", "end_logits"]
-WORK = "bert, roberta, xlm-roberta, distilbert, electra, albert, mpnet, modernbert, deberta, deberta-v2"
+WORK = (
+    "bert, roberta, xlm-roberta, distilbert, electra, albert, mpnet, modernbert, deberta, deberta-v2, "
+    "eurobert, nomic_bert, gte, jina_embeddings_v3, rembert, gemma2, gemma3_text, llama, qwen3"
+)
 """Types of models that tests export."""
 _OPSET = 20
 """Version of ONNX's operators: the first with Gelu, which onnxruntime 1.17 and later compute."""
@@ -71,7 +74,7 @@ def write_network(model: "PreTrainedModel", template: Template, longest: int, fi
     mask = torch.ones(shape, dtype=torch.int64)
     mask[1:, -2:] = 0  # some of it padding, as in most batches
     first = {
-        "input_ids": torch.full(shape, template.middle[0]),
+        "input_ids": torch.full(shape, [*template.middle, *template.first, *template.last, 0][0]),
         "attention_mask": mask,
     }
     example = tuple(first.get(name, torch.zeros_like(mask)) for name in names)

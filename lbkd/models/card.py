@@ -35,22 +35,23 @@ from transformers import pipeline
 
 pipeline("question-answering", model="{place}")(question="¿Quién?", context="Lo hizo Ana.")
 ```
-
-In transformers 5, which has no such pipeline (passages of one window):
+"""
+_TRANSFORMERS_5 = """
+In transformers 5, {why} (passages of one window):
 
 ```python
 import torch
-from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+{imports}
 
 tokenizer = AutoTokenizer.from_pretrained("{place}")
-model = AutoModelForQuestionAnswering.from_pretrained("{place}")
+{load}
 question, context = "¿Quién?", "Lo hizo Ana."
 inputs = tokenizer(question, context, return_tensors="pt", return_offsets_mapping=True)
 offsets, passage = inputs.pop("offset_mapping")[0].tolist(), inputs.sequence_ids()
 with torch.inference_mode():
-    found = model(**inputs)
+    {read}
 inside = torch.tensor([part == 1 for part in passage])
-start, end = (x[0].masked_fill(~inside, -torch.inf) for x in (found.start_logits, found.end_logits))
+start, end = (x[0].masked_fill(~inside, -torch.inf) for x in logits)
 spans = start[:, None] + end
 allowed = torch.ones_like(spans, dtype=torch.bool).triu().tril(29)  # 30 tokens at most
 spans = spans.masked_fill(~allowed, -torch.inf)
@@ -58,6 +59,21 @@ first, last = divmod(int(spans.argmax()), len(offsets))
 print(context[offsets[first][0] : offsets[last][1]])
 ```
 """
+_HEAD = {
+    "why": "which has no such pipeline",
+    "imports": "from transformers import AutoModelForQuestionAnswering, AutoTokenizer",
+    "load": 'model = AutoModelForQuestionAnswering.from_pretrained("{place}")',
+    "read": "found = model(**inputs)\n    logits = found.start_logits, found.end_logits",
+}
+_OWN_HEAD = {
+    "why": "which has no class for question answering of this family: the encoder, and the head's weights",
+    "imports": "from safetensors.torch import load_file\nfrom transformers import AutoModel, AutoTokenizer",
+    "load": 'encoder = AutoModel.from_pretrained("{place}")\n'
+    'weights = load_file("{place}/model.safetensors")\n'
+    'head = weights["qa_outputs.weight"], weights["qa_outputs.bias"]',
+    "read": "hidden = encoder(**inputs).last_hidden_state\n"
+    "    logits = torch.nn.functional.linear(hidden, *head).unbind(-1)",
+}
 _ONNX = """
 By ONNX: `lbkd export` writes it as a folder that onnxruntime computes, and that `Answerer` reads in the same
 way, without torch.
@@ -92,6 +108,8 @@ class Card:
     """Settings that tell how the model was made and reads, by name."""
     limits: Sequence[str] = ()
     """Sentences, beside those that hold for every model."""
+    own_head: bool = False
+    """True if transformers has no class for the model, see `lbkd.models.heads`."""
     gate: str | None = None
     """Of an exported model: its answers beside those of the former one, as markdown; None for another."""
 
@@ -194,8 +212,15 @@ def _rest(card: Card) -> list[str]:
     if card.settings:
         rows = [[f"`{name}`", f"`{value}`"] for name, value in card.settings.items()]
         parts += ["## Settings", _table(["setting", "value"], rows)]
-    use = _USE + (_EXPORTED if card.gate is not None else _ONNX + _TRANSFORMERS)
+    use = _USE + (_EXPORTED if card.gate is not None else _ONNX + _transformers(card))
     return [*parts, use.replace("{place}", card.place)]
+
+
+def _transformers(card: Card) -> str:
+    code = _TRANSFORMERS_5
+    for name, text in (_OWN_HEAD if card.own_head else _HEAD).items():
+        code = code.replace(f"{{{name}}}", text)
+    return code if card.own_head else _TRANSFORMERS + code
 
 
 def _results(card: Card) -> "list[EvalResult]":

@@ -31,7 +31,10 @@ def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
 
 def matrix_weights(model: torch.nn.Module) -> int:
     """Number of weights in matrices outside the embeddings; call this before ZeRO partitions weights."""
-    return sum(p.numel() for name, p in model.named_parameters() if p.ndim > 1 and "embedding" not in name)
+    looked_up = {
+        id(p) for part in model.modules() if isinstance(part, torch.nn.Embedding) for p in part.parameters()
+    }
+    return sum(p.numel() for p in model.parameters() if p.ndim > 1 and id(p) not in looked_up)
 
 
 def encoder_shape(model: "PreTrainedModel") -> tuple[int, int]:

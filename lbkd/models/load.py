@@ -9,6 +9,7 @@ import torch
 
 from lbkd.errors import ConfigError, out_of_memory, reason_of
 from lbkd.models import e5_small
+from lbkd.models.heads import OwnHead, span_class
 from lbkd.models.span import exact_head
 from lbkd.workspace import read_json, write_json
 
@@ -54,7 +55,13 @@ def save(
         folder: the folder.
         weights: the weights to write; None: those of the model.
     """
+    from transformers.dynamic_module_utils import custom_object_save
+
     _quiet()
+    encoder = model.base_model
+    if isinstance(model, OwnHead) and encoder._auto_class is not None:  # with Python code of its own
+        folder.mkdir(parents=True, exist_ok=True)
+        custom_object_save(encoder, folder, config=model.config)
     model.save_pretrained(folder, state_dict=None if weights is None else dict(weights))
     tokenizer.save_pretrained(folder)
     about = folder / "tokenizer_config.json"
@@ -72,10 +79,10 @@ def _understood_by_transformers_4(config: dict[str, Any]) -> dict[str, Any]:
 
 def load_encoder(name: str, trust: bool = False) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     """An encoder and its tokenizer; a span head that was saved with the encoder is loaded, too."""
-    from transformers import AutoModel, AutoModelForQuestionAnswering
+    from transformers import AutoModel
 
     config = load_config(name, trust)
-    kind = AutoModelForQuestionAnswering if has_span_head(config) else AutoModel
+    kind = span_class(config, trust) if has_span_head(config) else AutoModel
     model = _load(kind, name, trust, config=config, use_safetensors=True)
     return model, load_tokenizer(name, trust)
 
@@ -104,10 +111,9 @@ def load_span_model(
         layers: layers of the encoder to keep, see `chosen_layers`; None: all.
 
     Raises:
-        ConfigError: a folder or hub model that is missing or that lbkd cannot use; see `keep_layers`.
+        ConfigError: a folder or hub model that is missing or that lbkd cannot use, or whose weights are not
+            all there; see `span_class` and `keep_layers`.
     """
-    from transformers import AutoModelForQuestionAnswering
-
     from lbkd.models.attention import fused_attention
     from lbkd.models.layers import keep_layers
 
@@ -116,9 +122,9 @@ def load_span_model(
         for key, value in config.to_dict().items():
             if "dropout" in key and isinstance(value, int | float):
                 setattr(config, key, dropout)
-    model: PreTrainedModel = _load(
-        AutoModelForQuestionAnswering, name, trust, config=config, dtype=torch.float32, use_safetensors=True
-    )
+    if hasattr(config, "use_cache"):
+        config.use_cache = False  # no generation: keys and values of decoders are not kept
+    model = _span_model(name, trust, config)
     try:
         model.get_input_embeddings()
     except NotImplementedError as error:
@@ -131,6 +137,29 @@ def load_span_model(
     fused_attention(model)
     exact_head(model)
     torch.nn.Module.to(model, device)
+    return model
+
+
+def _span_model(name: str, trust: bool, config: "PreTrainedConfig") -> "PreTrainedModel":
+    """A span model with all weights from `name`, but for a head where there is none."""
+    from transformers import AutoModel
+
+    options = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+    model: PreTrainedModel
+    model, told = _load(span_class(config, trust), name, trust, config=config, **options)
+    missing, encoder = set(told["missing_keys"]), model.base_model
+    if not has_span_head(config):
+        own = {f"{model.base_model_prefix}.{key}" for key in encoder.state_dict()}
+        missing &= own
+        if missing:  # e.g. Llama's class for question answering has other names than Llama's weights
+            whole, told = _load(AutoModel, name, trust, config=config, **options)
+            encoder.load_state_dict(whole.state_dict(), strict=False)
+            missing = set(told["missing_keys"]) & encoder.state_dict().keys()
+    if missing:
+        raise ConfigError(
+            f"model {name!r}: its weights lack {len(missing)} tensors of a {type(model).__name__}, such as "
+            f"{min(missing)}, which would be random. Name a folder whose weights belong to its config.json."
+        )
     return model
 
 

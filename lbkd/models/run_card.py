@@ -9,6 +9,7 @@ from lbkd.features.labels import Ceiling
 from lbkd.models import e5_small
 from lbkd.models.calibration import content_of, read_calibration
 from lbkd.models.card import FILE, Card, write_card
+from lbkd.models.heads import is_own
 from lbkd.models.run_folder import FinishedRun, read_run
 from lbkd.workspace import MANIFEST, described, read_json, read_sealed, write_json
 
@@ -53,6 +54,7 @@ def run_card(folder: Path) -> Card | None:
         calibration=read_calibration(folder),
         ceilings={language: Ceiling(*counts) for language, counts in run.ceilings.items()},
         settings=_settings(run),
+        own_head=is_own(read_json(folder / "model" / "config.json") or {}),
         limits=[
             f"It reads at most {settings.model.max_question_tokens} tokens of a question, and passages in "
             f"windows of {settings.model.max_length} tokens."

@@ -101,14 +101,18 @@ def activations(model_size: ModelSize, shape: TrainingShape, windows: int) -> fl
     normalizations are kept (h). Dropout keeps a mask: a byte a unit on a GPU, a number a unit on a CPU. Eager
     attention, and attention with dropout on a CPU, keeps its matrix (heads x L) before and after dropout.
     Half precision adds a copy of the weights. The language-modelling head keeps the logits of masked tokens,
-    their log-softmax and its gradient, in fp32. With checkpointed layers, all layers keep their input alone,
-    and the one that is computed again keeps the rest, and for a moment about twice as much beside: gradients,
-    and what they are computed with. (Measured: 0.9 GB for 1.1 at XLM-R base's size, 0.9 GB for 0.8 at
-    XLM-R large's.)
+    their log-softmax and its gradient, in fp32. Gated feed-forward layers keep two more numbers (i wide), and
+    each normalization of a layer beyond two keeps its input and its result in fp32 (h). With checkpointed
+    layers, all layers keep their input alone, and the one that is computed again keeps the rest, and for a
+    moment about twice as much beside: gradients, and what they are computed with. (Measured: 0.9 GB for 1.1
+    at XLM-R base's size, 0.9 GB for 0.8 at XLM-R large's.)
     """
     tokens = windows * shape.window_length
     number = 2 if shape.half_precision else 4
     layer = number * (6 * model_size.hidden + 2 * model_size.inner) + 2 * 4 * model_size.hidden
+    layer += number * 2 * model_size.inner * model_size.gated + 2 * 4 * model_size.hidden * (
+        model_size.norms - 2
+    )
     if shape.dropout:
         layer += 2 * model_size.hidden * (1 if shape.gpu else number)
     layer += shape.window_length * model_size.heads * _attention_entry(model_size, shape, number)

@@ -9,6 +9,7 @@ import torch
 
 from lbkd.errors import ConfigError, LbkdError, nearest
 from lbkd.models.flops import encoder_shape, matrix_weights, training_flops
+from lbkd.models.heads import new_span_model
 from lbkd.models.load import load_config
 
 if TYPE_CHECKING:
@@ -35,22 +36,29 @@ class ModelSize:
     """Parameters of the word embeddings."""
     parameters: int
     """All parameters, embeddings and head included."""
+    gated: bool = False
+    """True if feed-forward layers multiply two parts, as ModernBERT's and Gemma's."""
+    norms: int = 2
+    """Normalizations of a layer."""
 
     @classmethod
     def of(cls, model: "PreTrainedModel") -> "ModelSize":
         """Read the sizes of a model, which may be on the `meta` device."""
         layers, hidden = encoder_shape(model)
-        config, words = model.config, cast(torch.Tensor, model.get_input_embeddings().weight)
+        config = model.config
+        inner = getattr(config, "intermediate_size", 0) or getattr(config, "hidden_dim", 0) or 4 * hidden
+        words = cast(torch.Tensor, model.get_input_embeddings().weight)
         return cls(
             layers=layers,
             hidden=hidden,
-            inner=getattr(config, "intermediate_size", 0) or getattr(config, "hidden_dim", 0) or 4 * hidden,
+            inner=inner,
             heads=getattr(config, "num_attention_heads", 0) or getattr(config, "n_heads", 0),
             eager=config._attn_implementation == "eager",
             vocabulary=len(words),
             weights=matrix_weights(model),
             word_vectors=words.numel(),
             parameters=sum(p.numel() for p in torch.nn.Module.parameters(model)),
+            **_layer(model, layers, hidden, inner),
         )
 
     @classmethod
@@ -107,6 +115,22 @@ class ModelSize:
         return 6.0 * self.hidden**2 + (4 if frozen else 6) * self.word_vectors
 
 
+def _layer(model: "PreTrainedModel", layers: int, hidden: int, inner: int) -> dict[str, Any]:
+    """`gated` and `norms` of the last layer; of families that share their layers, those of BERT's."""
+    lists = [
+        part for part in model.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == layers
+    ]
+    parts = [part for each in lists for part in each[-1].modules()]
+    wide = [
+        part.out_features
+        for part in parts
+        if isinstance(part, torch.nn.Linear) and part.in_features == hidden
+    ]
+    up = sum(width // inner for width in wide if width % inner == 0)
+    norms = sum("Norm" in type(part).__name__ for part in parts)
+    return {"gated": up > 1 and inner > hidden, "norms": max(2, norms)}
+
+
 KNOWN = {
     # Vocabulary trimmed for the corpus that ships; other texts keep some thousand pieces more.
     "e5-small": ModelSize.by_formula(12, 384, 12, 37_919),
@@ -134,13 +158,10 @@ def model_size_of(name: str, trust: bool = False) -> ModelSize:
     if numbers := re.fullmatch(r"(\d{1,4})x(\d{1,6})x(\d{1,8})", name):
         layers, hidden, vocabulary = map(int, numbers.groups())
         return ModelSize.by_formula(layers, hidden, max(1, hidden // 64), vocabulary)
-    from transformers import AutoModelForQuestionAnswering
-
-    kind: Any = AutoModelForQuestionAnswering
     try:
         config = load_config(name, trust)
         with torch.device("meta"):
-            return ModelSize.of(kind.from_config(config, trust_remote_code=trust))
+            return ModelSize.of(new_span_model(config, trust))
     except (LbkdError, ValueError) as error:
         raise ConfigError(
             f"{error} Its sizes are not known either ({nearest(name, KNOWN)}); tell them by "

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from encoders import FRAMES
 from transformers import PreTrainedModel
 
 from lbkd.errors import ConfigError
@@ -104,7 +105,7 @@ def test_logits_are_torchs(kind: str, tmp_path: Path) -> None:
 
 
 def test_the_families_are_those_that_the_error_names() -> None:
-    assert sorted(WORK.split(", ")) == sorted(OPTIONS)
+    assert sorted(WORK.split(", ")) == sorted([*OPTIONS, *FRAMES])  # see tests/training/test_any_encoder.py
 
 
 def test_a_model_that_torch_cannot_export(tmp_path: Path) -> None:

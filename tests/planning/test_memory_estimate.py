@@ -56,6 +56,8 @@ def test_activations_by_hand() -> None:
     assert alone == 48 * 2 * (4 * (6 * 8 + 2 * 32) + 8 * 8 + 4 * 16)
     layer = 4 * (6 * 8 + 2 * 32) + 8 * 8 + 4 * 16
     assert activations(SMALL, replace(CPU, checkpointed=True), 3) == 48 * (2 * 4 * 8 + 3 * layer)
+    gated = activations(replace(SMALL, gated=True, norms=4), CPU, 3)
+    assert gated - alone == 48 * 2 * (4 * 2 * 32 + 2 * 4 * 2 * 8)
     dropped = activations(SMALL, replace(CPU, dropout=True), 3)
     assert dropped - alone == 48 * 2 * (2 * 4 * 8 + 12 * 2 * 16)
     assert activations(SMALL, replace(CPU, half_precision=True, dropout=True, gpu=True), 3) == (
