@@ -18,7 +18,7 @@ class Texts:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._read: dict[tuple[tuple[Path, ...], int | None], tuple[ParallelCorpus, str]] = {}
+        self._read: dict[tuple[tuple[Path, ...], int | None, tuple[str, ...]], tuple[ParallelCorpus, str]] = {}
 
     def of(self, run: ReportedRun, evaluation: Evaluation) -> ParallelCorpus | str:
         """The texts that were asked about; where they are not at hand, why, and what to do.
@@ -31,9 +31,9 @@ class Texts:
             if missing := [path for path in paths.values() if not path.exists()]:
                 reason = reason or f"there is no {missing[0]}"
                 continue
-            key = tuple(paths.values()), how.limit
+            key = tuple(paths.values()), how.limit, how.native
             if key not in self._read:
-                corpus = ParallelCorpus.read(paths, source, how.limit)
+                corpus = ParallelCorpus.read(paths, source, how.limit, native=how.native)
                 self._read[key] = corpus, corpus.fingerprint()
             corpus, fingerprint = self._read[key]
             if fingerprint == evaluation.corpus:
