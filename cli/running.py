@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LONG = (
     *("calibrate", "cache-logits", "demo", "distill", "evaluate", "export"),
-    *("plan", "reproduce", "run", "train", "translate", "trim"),
+    *("plan", "report", "reproduce", "run", "sweep", "train", "translate", "trim"),
 )
 """Commands that import PyTorch before they show anything else, which takes seconds."""
 _USUAL: dict[signal.Signals, Any] = {

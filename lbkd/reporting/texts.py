@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from lbkd.config import CorpusSettings, Settings
 from lbkd.corpus.parallel import ParallelCorpus
@@ -18,7 +19,7 @@ class Texts:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._read: dict[tuple[tuple[Path, ...], int | None, tuple[str, ...]], tuple[ParallelCorpus, str]] = {}
+        self._read: dict[Any, tuple[ParallelCorpus, str]] = {}
 
     def of(self, run: ReportedRun, evaluation: Evaluation) -> ParallelCorpus | str:
         """The texts that were asked about; where they are not at hand, why, and what to do.

@@ -238,9 +238,7 @@ def test_lack_of_memory(
 
 
 def test_a_full_disk(
-    refused: Callable[..., str],
-    monkeypatch: pytest.MonkeyPatch,
-    two_languages: list[str],
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, two_languages: list[str]
 ) -> None:
     """With the place and what to do, whatever library wrote; in a command without workspace, too."""
     full = partial(torch.save, torch.zeros(100_000), "/dev/full")
