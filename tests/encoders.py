@@ -32,6 +32,8 @@ FRAMES = {
     "gemma3_text": "<s> $A <s>:1 $B:1",
     "llama": "<s> $A <s>:1 $B:1",
     "qwen3": "$A $B:1",
+    "jina_embeddings_v3": "<s> $A </s> </s> $B </s>",
+    "rembert": "<s> $A </s> $B:1 </s>:1",
 }
 """Family -> how its tokenizers frame a pair, for all that docs/encoders.md has and other tests have not."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 OUTPUTS = ["start_logits", "end_logits"]
 WORK = (
     "bert, roberta, xlm-roberta, distilbert, electra, albert, mpnet, modernbert, deberta, deberta-v2, "
-    "eurobert, nomic_bert, gte, gemma2, gemma3_text, llama, qwen3"
+    "eurobert, nomic_bert, gte, jina_embeddings_v3, rembert, gemma2, gemma3_text, llama, qwen3"
 )
 """Types of models that tests export."""
 _OPSET = 20
