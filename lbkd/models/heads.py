@@ -47,7 +47,8 @@ def span_class(config: "PreTrainedConfig", trust: bool = False) -> Any:
     if not known and "AutoModel" in code:
         with torch.device("meta"):
             encoder = type(auto.from_config(config, trust_remote_code=trust))
-    takes = inspect.signature(encoder.forward).parameters if isinstance(encoder, type) else ()
+    several = encoder is None or isinstance(encoder, tuple)
+    takes = () if several else inspect.signature(encoder.forward).parameters
     text = {"input_ids", "attention_mask"} <= {*takes} and hasattr(config, "hidden_size")
     if config.is_encoder_decoder or not text:
         raise ConfigError(

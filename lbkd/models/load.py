@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -58,10 +58,10 @@ def save(
     from transformers.dynamic_module_utils import custom_object_save
 
     _quiet()
-    encoder = model.base_model
+    encoder, config = model.base_model, cast("Any", model.config)
     if isinstance(model, OwnHead) and encoder._auto_class is not None:  # with Python code of its own
         folder.mkdir(parents=True, exist_ok=True)
-        custom_object_save(encoder, folder, config=model.config)
+        custom_object_save(encoder, folder, config=config)
     model.save_pretrained(folder, state_dict=None if weights is None else dict(weights))
     tokenizer.save_pretrained(folder)
     about = folder / "tokenizer_config.json"
