@@ -32,7 +32,8 @@ def evaluate(
         ),
     ],
     benchmark: Annotated[
-        str | None, typer.Option(help="xquad or mlqa (see `lbkd data download`). \\[default: the corpus]")
+        str | None,
+        typer.Option(help="xquad, mlqa or mlqa.dev; see `lbkd data download`. \\[default: the corpus]"),
     ] = None,
     on: Annotated[
         str | None, typer.Option(help="Languages of the benchmark, e.g. en,ar. \\[default: all]")

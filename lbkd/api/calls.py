@@ -112,7 +112,7 @@ def evaluate(
 
     Args:
         models: names of runs of the workspace, run folders, model folders, or what `train` gave.
-        benchmark: `xquad` or `mlqa`; by default the corpus's own test split.
+        benchmark: `xquad`, `mlqa` or `mlqa.dev`; by default the corpus's own test split.
         on: languages of the benchmark; by default all.
         data: folder that benchmarks were downloaded to.
         matrix: score every pair of passage and question language.

@@ -70,7 +70,7 @@ def asked_questions(
 
     Args:
         project: with the corpus, and the folder of benchmarks.
-        benchmark: `xquad` or `mlqa`.
+        benchmark: `xquad`, `mlqa` or `mlqa.dev`.
         on: languages of the benchmark; by default all.
         data: folder that benchmarks were downloaded to.
         matrix: score every pair of passage and question language.

@@ -1,7 +1,6 @@
 """Questions to calibrate on, which no model is trained or tested on."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from lbkd.corpus.overlap import shared_questions
@@ -67,8 +66,7 @@ def benchmark_dev_set(
             f"{name} has test questions alone, which no model is calibrated on; take the development "
             f"questions of {others}, or a split of the corpus."
         )
-    found = benchmark_set(name, folder, languages, "dev")
-    return check_unseen(project, replace(found, name=f"{name}.dev"))
+    return check_unseen(project, benchmark_set(f"{name}.dev", folder, languages))
 
 
 def check_unseen(project: Project, dev: EvaluationSet) -> EvaluationSet:

@@ -60,25 +60,23 @@ def own_test_set(project: Project) -> EvaluationSet:
     return EvaluationSet(settings.corpus.test, project.test_corpus, settings.evaluation.metric)
 
 
-def benchmark_set(
-    name: str, folder: Path, languages: Sequence[str] | None = None, split: str = "test"
-) -> EvaluationSet:
+def benchmark_set(name: str, folder: Path, languages: Sequence[str] | None = None) -> EvaluationSet:
     """The questions of a public benchmark, with its official metric.
 
     Args:
-        name: the benchmark's.
+        name: the benchmark's; `NAME.SPLIT`, such as mlqa.dev, for another split than the test questions.
         folder: the data folder of `lbkd data download`.
         languages: some of the benchmark's languages; by default all.
-        split: of the benchmark.
 
     Raises:
-        ConfigError: no such benchmark, or a language that the benchmark lacks.
+        ConfigError: no such benchmark, or a split or a language that the benchmark lacks.
         DataError: files that are missing or faulty.
     """
-    if name not in BENCHMARKS:
-        raise ConfigError(f"no benchmark {name!r}; {nearest(name, BENCHMARKS)}")
-    benchmark = BENCHMARKS[name]
-    corpus = benchmark.read(folder, split, languages or benchmark.languages)
+    known, _, split = name.partition(".")
+    if known not in BENCHMARKS:
+        raise ConfigError(f"no benchmark {name!r}; {nearest(known, BENCHMARKS)}")
+    benchmark = BENCHMARKS[known]
+    corpus = benchmark.read(folder, split or "test", languages or benchmark.languages)
     return EvaluationSet(name, corpus, benchmark.metric)
 
 

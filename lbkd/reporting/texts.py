@@ -54,12 +54,14 @@ class Texts:
                 moved = own.model_copy(update={"corpus": own.corpus.model_copy(update=over)})
                 chosen = [moved, own]
         languages = evaluation.languages
-        if evaluation.name in BENCHMARKS:
-            benchmark = BENCHMARKS[evaluation.name]
+        benchmark, _, split = evaluation.name.partition(".")
+        if benchmark in BENCHMARKS:
             for folder in dict.fromkeys(each.corpus.benchmarks for each in (*chosen, self.settings)):
-                for split in benchmark.splits:
-                    paths = {name: benchmark.path(folder, split, name, name) for name in languages}
-                    yield paths, "en" if "en" in paths else languages[0], CorpusSettings()
+                paths = {
+                    name: BENCHMARKS[benchmark].path(folder, split or "test", name, name)
+                    for name in languages
+                }
+                yield paths, "en" if "en" in paths else languages[0], CorpusSettings()
             return
         for settings in chosen:
             paths = {name: settings.path(evaluation.name, name) for name in languages}

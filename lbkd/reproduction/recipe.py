@@ -61,7 +61,7 @@ class Recipe(_Part):
     settings: dict[str, Any] = {}
     """Settings as in `lbkd.toml`, over which they win; paths are relative to the current folder."""
     benchmark: str | None = None
-    """Name of the benchmark to evaluate on; by default the corpus's own test split."""
+    """Benchmark to evaluate on, `NAME` or `NAME.SPLIT`; by default the corpus's own test split."""
     columns: list[str] = []
     """Languages of the table's columns; passages and questions of a column have one language. By default, the
     corpus's languages and its zero-shot ones."""

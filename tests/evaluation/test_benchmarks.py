@@ -119,6 +119,16 @@ def test_the_files_are_those_that_the_downloads_bring() -> None:
     ]
 
 
+def test_a_split_of_a_benchmark_by_its_name(shared_data: Path) -> None:
+    dev = benchmark_set("mlqa.dev", shared_data, ("en", "hi"))
+    assert (dev.name, dev.metric, dev.scores) == ("mlqa.dev", "mlqa", "eval/mlqa.dev.json")
+    assert [len(dev.golds(language, language)) for language in ("en", "hi")] == [1148, 507]
+    with pytest.raises(ConfigError, match="mlqa has no split 'train'; choices: dev, test"):
+        benchmark_set("mlqa.train", shared_data)
+    with pytest.raises(ConfigError, match="no benchmark 'mlqb.dev'; did you mean 'mlqa'"):
+        benchmark_set("mlqb.dev", shared_data)
+
+
 @pytest.mark.parametrize(
     ("name", "pair", "message"),
     [
