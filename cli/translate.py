@@ -62,8 +62,7 @@ def translate(
 
     Files that lbkd did not write, or that were changed since, are replaced only with --overwrite.
 
-    Each distinct text is translated once, over all ranks; after an interruption the same command goes on with
-    the next text.
+    Each distinct text is translated once, over all ranks; a stopped command goes on with the next text.
 
     Example: lbkd translate --corpus my-data --from en --to es,de --backend apertium
     """
