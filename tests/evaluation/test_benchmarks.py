@@ -12,6 +12,7 @@ from lbkd.corpus.squad import Answer, Dataset, read
 from lbkd.datasets.sources import DATASETS
 from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.benchmarks import BENCHMARKS
+from lbkd.evaluation.evaluation_set import benchmark_set
 
 LIKE = {"zh": "en"}
 """The corpus that ships has no Chinese; its English stands in."""
