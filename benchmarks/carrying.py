@@ -2,11 +2,11 @@
 
     python -m benchmarks.carrying --model RUN
 
-The teacher is a reader of the `--model` folder; without it, one with a random head. It answers XQuAD's
-questions in six languages with its own windows, and its logits are carried to the windows of three students:
-WordPiece and byte-level pieces learnt from XQuAD's texts, and the teacher's own vocabulary, trimmed for them.
-All logits are those that a store gives back. An answer lies on the student's borders if the student's tokens
-can tell it exactly; the others are told one token too long, at best. Answers have at most 64 tokens.
+The teacher is a reader of the `--model` folder; without it, one with a random head. Its logits are carried
+to the windows of three students: WordPiece and byte-level pieces learnt from XQuAD's texts, and the teacher's
+own vocabulary, trimmed for them. For each window of XQuAD's first questions, in each language, the best span
+of the carried logits is compared with the best one of the teacher's own logits on the same part of the
+passage, of any length. A span lies on the student's borders if the student's tokens can tell it exactly.
 
 Counted is the time that the processor works, with one thread: to make the teacher's windows and carry their
 logits, and the teacher's forward passes on the same windows.
@@ -14,10 +14,10 @@ logits, and the teacher's forward passes on the same windows.
 
 import tempfile
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,11 +25,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from benchmarks.common import Row, corpus, encoder, options, report
 from lbkd.corpus.parallel import ParallelCorpus
-from lbkd.evaluation.answers import Allowed, Decoding, answer
-from lbkd.evaluation.decode import Answer
-from lbkd.evaluation.spans import Logits, Spans, best_spans
+from lbkd.evaluation.decode import candidates
+from lbkd.evaluation.spans import Logits, best_spans, places
 from lbkd.features.batches import collate
-from lbkd.features.collate import Collated, by_tokens
+from lbkd.features.collate import by_tokens
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints, tokenizer_hash
 from lbkd.features.windows import Windows, WindowSettings
@@ -38,31 +37,33 @@ from lbkd.models.load import load_span_model, load_tokenizer
 from lbkd.models.span import span_logits
 from lbkd.models.trimming.trim import trim_vocabulary
 from lbkd.teachers.carrying import Carrying
-from lbkd.teachers.compute import compute_logits
-from lbkd.teachers.store import LogitsStore, StoredLogits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 WINDOWS = WindowSettings(max_length=384, max_question_tokens=64, step=128)
-PIECES = 8000
-DECODING = Decoding(max_answer_tokens=64, batch_tokens=4096)
+PIECES, BATCH_TOKENS = 8000, 4096
+Span = tuple[int, int]
+"""First character in the passage, and one past the last."""
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A model whose logits are in a store."""
+@dataclass
+class Found:
+    """What carrying to a student gave and took, window by window."""
 
-    logits: StoredLogits
+    equal: list[bool] = field(default_factory=list)
+    """Whether the best span is the teacher's."""
+    on_borders: list[bool] = field(default_factory=list)
+    """Whether the teacher's best span lies on the student's borders."""
+    carried: list[float] = field(default_factory=list)
+    """Processor seconds of each batch."""
+    forward: list[float] = field(default_factory=list)
+    """Processor seconds of each batch's forward pass."""
 
-    def spans(
-        self, batches: Iterable[Collated], allowed: Allowed, decoding: Decoding
-    ) -> Generator[tuple[Windows, Spans]]:
-        """See `Reader`."""
-        for batch in batches:
-            logits = Logits(*self.logits.read(batch.windows.feature, batch.input_ids.shape[1]))
-            places = allowed(batch.windows, batch.passage_at)
-            yield batch.windows, best_spans(logits, places, decoding.n_best, decoding.max_answer_tokens)
+    def row(self) -> list[float]:
+        """Shares of equal spans, of spans on borders, and of equal ones among those on borders."""
+        equal, fits = np.array(self.equal), np.array(self.on_borders)
+        return [float(np.mean(part)) for part in (equal, fits, equal[fits])]
 
 
 def learnt(texts: Sequence[str]) -> Iterator[tuple[str, "PreTrainedTokenizerBase"]]:
@@ -98,62 +99,60 @@ def trimmed(folder: str, texts: Sequence[str]) -> "PreTrainedTokenizerBase":
     return tokenizer
 
 
-def store(folder: Path, features: FeatureSet, ids: Ints) -> LogitsStore:
-    """An empty store for some windows."""
-    empty = LogitsStore(folder, ids, features.lengths(ids))
-    empty.prepare({})
-    return empty
+def spans(features: FeatureSet, windows: Windows, logits: Sequence[np.ndarray]) -> list[Span]:
+    """The best span of each window, up to white space at its edges; logits are (2, tokens) a window."""
+    frame = features.template
+    grid = np.full((2, len(logits), max(each.shape[1] for each in logits)), -np.inf, dtype=np.float32)
+    for n, each in enumerate(logits):
+        grid[:, n, : each.shape[1]] = each
+    alone = replace(windows, count=np.ones_like(windows.count))  # a span may begin at any of its tokens
+    passage_at = len(frame.first) + windows.question_tokens + len(frame.middle)
+    best = best_spans(Logits(*grid), places(features, alone, passage_at), 1, WINDOWS.max_length)
+    found = candidates(best, windows, features)
+    edges = zip(found.begin[:, 0].tolist(), found.end[:, 0].tolist(), strict=True)
+    return [readable(features.passage_text(windows, n), *span) for n, span in enumerate(edges)]
 
 
-def answers(features: FeatureSet, ids: Ints, written: LogitsStore) -> dict[int, Answer]:
-    """Number of a pair -> its best answer by stored logits."""
-    found = answer(Stored(written.open({})), features, ids, DECODING)
-    return {pair: decoded.answers[0] for pair, decoded in found.items()}
+def on_borders(features: FeatureSet, windows: Windows, told: Sequence[Span]) -> Iterator[bool]:
+    """For each window, True if some tokens have the span's characters and no others, but for white space."""
+    rows = features.passage_rows(windows)
+    for n, (begin, end) in enumerate(told):
+        table = features.passages[features.languages[windows.passage_language[n]]]
+        first = table.rows[rows[n]] + table.position(rows[n : n + 1], np.array([begin]), ending=False)[0]
+        last = table.rows[rows[n]] + table.position(rows[n : n + 1], np.array([end]), ending=True)[0]
+        edges = int(table.begins[first]), int(table.ends[last])
+        yield readable(features.passage_text(windows, n), *edges) == (begin, end)
 
 
-def on_borders(features: FeatureSet, pair: int, language: str, told: Answer) -> bool:
-    """True if some tokens have the answer's characters and no others, white space at the edges aside."""
-    question = features.addressing.question_of_pair(pair)
-    data, table = features.corpus.datasets[language], features.passages[language]
-    row = data.columns[0, features.corpus.rows[language][question]]
-    at = np.array([row], dtype=np.int64)
-    first = table.rows[row] + table.position(at, np.array([told.start]), ending=False)[0]
-    last = table.rows[row] + table.position(at, np.array([told.end]), ending=True)[0]
-    return readable(data.passages[row], int(table.begins[first]), int(table.ends[last])) == told[1:3]
-
-
-def timed(carrying: Carrying, model: "PreTrainedModel", ids: Ints) -> tuple[float, float]:
-    """Milliseconds a window that carrying and the forward passes take of the processor."""
-    began = time.process_time()
-    windows, _ = carrying.windows(ids)
-    carried, forward = time.process_time() - began, 0.0
-    lengths = windows.tokens + carrying.own.template.specials
+def compare(carrying: Carrying, model: "PreTrainedModel", ids: Ints) -> Found:
+    """Carry the logits of some windows; compare the best spans, and time it."""
+    result, frame = Found(), carrying.own.template
     torch.nn.Module.train(model, False)
-    for rows in by_tokens(np.arange(len(ids)), lengths, DECODING.batch_tokens):
-        batch = collate(carrying.own, windows[rows])
+    for batch_ids in by_tokens(ids, carrying.student.lengths(ids), BATCH_TOKENS):
         began = time.process_time()
+        windows, _ = carrying.windows(batch_ids)
+        made = time.process_time()
+        batch = collate(carrying.own, windows)
+        ready = time.process_time()
         with torch.inference_mode():
             halves = torch.stack([*span_logits(model, batch)]).numpy()
-        middle = time.process_time()
-        list(carrying.logits(batch.windows, halves))
-        forward += middle - began
-        carried += time.process_time() - middle
-    return 1e3 * carried / len(ids), 1e3 * forward / len(ids)
-
-
-def pairs(features: FeatureSet, most: int) -> dict[str, Ints]:
-    """Language -> windows of its first questions about its own passages, at most so many questions."""
-    found = {}
-    for language in features.languages:
-        ids = features.features([(language, language)])
-        found[language] = ids[features.windows(ids).question < most]
-    return found
+        read = time.process_time()
+        carried = list(carrying.logits(windows, halves))
+        result.carried.append(time.process_time() - read + made - began)
+        result.forward.append(read - ready)
+        lengths = windows.tokens + frame.specials
+        own = [halves[:, n, :length] for n, length in enumerate(lengths)]
+        told = spans(carrying.own, windows, own)
+        seen = carrying.student.windows(batch_ids)
+        result.equal += [a == b for a, b in zip(told, spans(carrying.student, seen, carried), strict=True)]
+        result.on_borders += on_borders(carrying.student, seen, told)
+    return result
 
 
 def main() -> None:
-    """Answer by the teacher's own windows and by carried logits, compare, and time."""
-    parser = options(__doc__, pairs=3)
-    parser.add_argument("--questions", type=int, default=200, help="of each language (%(default)s)")
+    """Carry logits to three students in every language."""
+    parser = options(__doc__)
+    parser.add_argument("--questions", type=int, default=100, help="of each language (%(default)s)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     texts = corpus(arguments)
@@ -165,52 +164,31 @@ def main() -> None:
     students = {**dict(learnt(words)), "trimmed": trimmed(folder, words)}
     questions = 4 if arguments.quick else arguments.questions
     rows: list[Row] = []
-    shares: dict[str, Any] = {}
+    table: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as place:
 
         def built(tokenizer: "PreTrainedTokenizerBase") -> FeatureSet:
-            return FeatureSet.build(
-                texts, tokenizer, tokenizer_hash(tokenizer), Path(place) / "tokens", WINDOWS
-            )
+            return FeatureSet.build(texts, tokenizer, tokenizer_hash(tokenizer), Path(place), WINDOWS)
 
         own = built(load_tokenizer(folder))
-        mine = pairs(own, questions)
-        ids = np.unique(np.concatenate(list(mine.values())))
-        written = store(Path(place) / "own", own, ids)
-        compute_logits(model, own, written, DECODING.batch_tokens)
-        wanted = {language: answers(own, some, written) for language, some in mine.items()}
         for name, tokenizer in students.items():
             carrying = Carrying(built(tokenizer), own, WINDOWS.max_length)
-            theirs = pairs(carrying.student, questions)
-            ids = np.unique(np.concatenate(list(theirs.values())))
-            written = store(Path(place) / name, carrying.student, ids)
-            unread = compute_logits(model, carrying, written, DECODING.batch_tokens)
-            equal, whole, both = [], [], []
-            for language, some in theirs.items():
-                found = answers(carrying.student, some, written)
-                same = [found[pair][1:3] == told[1:3] for pair, told in wanted[language].items()]
-                fits = [
-                    on_borders(carrying.student, pair, language, told)
-                    for pair, told in wanted[language].items()
-                ]
-                equal.append(float(np.mean(same)))
-                whole.append(float(np.mean(fits)))
-                both.append(float(np.mean([each for each, fit in zip(same, fits, strict=True) if fit])))
-            shares[name] = {
-                language: {"equal": round(a, 4), "on borders": round(b, 4), "equal of these": round(c, 4)}
-                for language, a, b, c in zip(theirs, equal, whole, both, strict=True)
-            }
-            shares[name]["not read"] = str(unread)
-            for what, each in (("equal answers", equal), ("equal of those on borders", both)):
-                mean = float(np.mean(each))
-                rows.append(Row(f"{name}: {what}", 100 * mean, None, "%", each, form="{:.1%}"))
-            part = ids[:: max(1, len(ids) // (8 if arguments.quick else 60))]
-            times = [timed(carrying, model, part) for _ in range(1 if arguments.quick else arguments.pairs)]
-            carry, forward = np.median(times, axis=0)
-            ratios = [a / b for a, b in times]
+            found = {}
+            for language in texts.languages:
+                ids = carrying.student.features([(language, language)])
+                mine = ids[carrying.student.windows(ids).question < questions]
+                found[language] = compare(carrying, model, mine)
+            table[name] = {language: each.row() for language, each in found.items()}
+            equal, _, fitting = zip(*table[name].values(), strict=True)
+            for what, shares in (("equal spans", equal), ("equal of those on borders", fitting)):
+                rows.append(Row(f"{name}: {what}", 100 * np.mean(shares), None, "%", shares, form="{:.1%}"))
+            count = sum(len(each.equal) for each in found.values())
+            seconds = [(sum(each.carried), sum(each.forward)) for each in found.values()]
+            carry, forward = (1e3 * sum(part) / count for part in zip(*seconds, strict=True))
             what = f"{name}: carrying a window's logits (peer: the forward pass)"
+            ratios = [a / b for a, b in seconds]
             rows.append(Row(what, carry, forward, "ms", ratios, 0.02, at_most=True, form="{:.2%}"))
-    details = {"questions": questions, "longest answer": DECODING.max_answer_tokens, "shares": shares}
+    details = {"questions": questions, "equal, on borders, equal of these": table}
     report("carrying", rows, details, keep=not arguments.quick)
 
 

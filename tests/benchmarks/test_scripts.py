@@ -42,7 +42,7 @@ def test_store(tiny_model_folder: Path) -> None:
 @pytest.mark.slow
 def test_carrying(tiny_model_folder: Path) -> None:
     out = run("carrying", "--model", tiny_model_folder)
-    assert re.search(r"trimmed: equal answers +│ 100 %", out)
+    assert re.search(r"trimmed: equal spans +│ 100 %", out)
 
 
 def test_restoration() -> None:
