@@ -43,15 +43,15 @@ def with_first_word(name: str, command: Callable[..., None]) -> Callable[..., No
 
     @functools.wraps(command)
     def spoken(**arguments: Any) -> None:
+        for number, usual in _USUAL.items():
+            if signal.getsignal(number) == usual:
+                signal.signal(number, _leave)
         with suppress(ConfigError):  # of a launcher's variables, which the command tells
             place, ranks = launched_place(), arguments.get("nproc") or 1
             if place is None and ranks > 1:
                 err.print(f"lbkd {name}: starting {ranks} ranks")
             elif place is None or place.rank == 0:
                 err.print(f"lbkd {name}: loading PyTorch and transformers")
-        for number, usual in _USUAL.items():
-            if signal.getsignal(number) == usual:
-                signal.signal(number, _leave)
         try:
             command(**arguments)
         finally:

@@ -26,7 +26,7 @@ def test_install(fails: str, tmp_path: Path) -> None:
     python.chmod(0o755)
     place = tmp_path / "env"
     done = subprocess.run(
-        ["make", "install", f"PYTHON={python}", f"VENV={place}"],
+        ["make", "--no-print-directory", "install", f"PYTHON={python}", f"VENV={place}"],
         cwd=ROOT,
         env=os.environ | {"FAILS": fails},
         capture_output=True,

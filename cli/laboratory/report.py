@@ -33,8 +33,7 @@ def report(
 ) -> None:
     """Write one page with scores, curves, calibration and every answer of some runs, side by side.
 
-    The page is one file that loads nothing from elsewhere. Nothing is trained or scored for it: what a run
-    does not hold is told.
+    The page is one file that loads nothing from elsewhere. It shows what runs hold; what they lack is told.
 
     Example: lbkd report
 

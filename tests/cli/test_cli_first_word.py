@@ -32,11 +32,11 @@ def usage() -> float:
 
 @pytest.mark.parametrize("command", ["demo", "run", "train", "distill"])
 def test_first_word(command: str, usage: float, tmp_path: Path) -> None:
-    """It takes no longer than the help does: PyTorch alone takes several times as long."""
+    """It takes about as long as the help does: PyTorch alone takes ten times as long."""
     for _ in range(4):  # other programs compute too
         took, line = first_word(command, "--workspace", tmp_path / "work")
         assert line == f"lbkd {command}: loading PyTorch and transformers\n".encode()
-        if took < 1.5 * usage:
+        if took < 3 * usage:
             return
     pytest.fail(f"{took:.2f} s to the first word, {usage:.2f} s to that of the help")
 

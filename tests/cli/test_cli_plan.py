@@ -57,7 +57,9 @@ def test_what_run_refuses_is_refused(
     ):
         message = refused("plan", *how, *options)
         assert part in message
-        assert message == refused("run", *how[:-2], *options)
+        assert message.removeprefix("lbkd plan") == refused("run", *how[:-2], *options).removeprefix(
+            "lbkd run"
+        )
     message = refused("plan", *NUMBERS, "--task", "baseline", "--criterion", "kd")
     assert "criterion 'kd' needs teachers" in message
 

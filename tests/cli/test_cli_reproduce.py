@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lbkd_cli import reproduce
+from lbkd_cli.laboratory import reproduce
 
 from lbkd.reproduction.recipe import read_recipe
 
