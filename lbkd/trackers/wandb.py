@@ -77,5 +77,4 @@ class Wandb(Tracker):
         self._run.log(dict(numbers), step=step)
 
     def end(self, finished: bool) -> None:
-        self._run.log({}, commit=True)  # the last step's numbers, which wait for others of that step
         self._run.finish(exit_code=0 if finished else 1)
