@@ -57,4 +57,4 @@ def test_a_signal_in_the_first_seconds(number: signal.Signals, seconds: float, t
             "stopped before anything was begun\n",
             "stopped; finished steps are kept: the same command goes on after them\n",
         )
-        assert process.wait() == 128 + number
+        assert process.wait() in (128 + number, -number)  # shells tell both as 128 + number

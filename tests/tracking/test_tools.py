@@ -61,12 +61,13 @@ def test_mlflow(run: TrackedRun, tmp_path: Path) -> None:
 
 def test_wandb_offline(run: TrackedRun, tmp_path: Path) -> None:
     pytest.importorskip("wandb", reason="needs the extra lbkd[wandb]")
-    from wandb_files import history, records
+    from wandb_files import ended, history, records
 
     name = lived(registry.create("wandb", {"mode": "offline", "project": "ours"}), run)
     first, second = sorted(
         (tmp_path / "wandb").glob(f"offline-run-*/run-{name}.wandb"), key=lambda f: f.stat().st_mtime
     )
+    assert ended(second)
     assert history(first) == [
         {"_step": 1, "loss": 2.5},
         {"_step": 2, "loss": 1.5, "l1 (a+b)": 3, "selection_f1": 40.0},

@@ -1,6 +1,7 @@
 """What W&B wrote offline: records of its own protocol, in a log of LevelDB's format."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,3 +42,17 @@ def history(file: Path) -> list[dict[str, Any]]:
             }
             lines.append({k: v for k, v in items.items() if k not in ("_runtime", "_timestamp")})
     return lines
+
+
+def ended(file: Path) -> bool:
+    """Wait until the last record of a run is there: W&B's own process writes it a moment after `finish`."""
+    from google.protobuf.message import DecodeError
+
+    for _ in range(100):
+        try:
+            if any(record.HasField("exit") for record in records(file)):
+                return True
+        except (DecodeError, AssertionError):
+            pass  # half a record, or nothing yet
+        time.sleep(0.1)
+    return False
