@@ -84,24 +84,20 @@ class ParallelCorpus:
         ids = _originals(datasets, originals, limit)
         if limit is not None:
             datasets = {language: _only(dataset, ids) for language, dataset in datasets.items()}
-        strangers = [
-            f"  {language}: {dataset.path}"
-            for language, dataset in datasets.items()
-            if ids.isdisjoint(dataset.ids)
-        ]
+        strangers = [language for language, dataset in datasets.items() if ids.isdisjoint(dataset.ids)]
         if strangers:
             among = "" if limit is None else f" (first {limit} passages)"
             natives = "".join(f", nor with {language}, {paths[language]}" for language in originals[1:])
             head = (
                 f"No question ids shared with the source {source}, {paths[source]}{natives}{among}. {asked}"
             )
-            lonely = [language for language, data in datasets.items() if ids.isdisjoint(data.ids)]
+            lines = [f"  {language}: {datasets[language].path}" for language in strangers]
             remedy = (
                 "A translation keeps the ids of its source: name files that belong together. Languages whose "
                 "questions are their own are named in corpus.native: --set corpus.native="
-                f"{','.join(dict.fromkeys((*native, *lonely)))} (--native of `lbkd data split`)."
+                f"{','.join(dict.fromkeys((*native, *strangers)))} (--native of `lbkd data split`)."
             )
-            raise DataError("\n".join([head, *strangers, remedy]))
+            raise DataError("\n".join([head, *lines, remedy]))
         ordered = _distinct({source: datasets[source], **datasets}).values()
         question_ids = dict.fromkeys(id for ids in ordered for id in ids)
         return cls(datasets, source, tuple(question_ids))
