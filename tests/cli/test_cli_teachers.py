@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import killed_after
 
 from lbkd.workspace import file_hash
 
@@ -67,21 +68,6 @@ def test_a_wordpiece_reader_and_branches_teach_a_unigram_student(
     assert {state["name"] for state in states if state["kind"] == "logits"} == {"branch-mrc.en", "es=tiny"}
 
 
-KILLED = """
-import itertools, os, signal
-from lbkd.training.loop import TrainingLoop
-
-count, kept = itertools.count(), TrainingLoop._optimize
-
-def step(*arguments):
-    if next(count) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    kept(*arguments)
-
-TrainingLoop._optimize = step
-"""
-
-
 def test_a_killed_student_of_a_reader_goes_on(
     tiny_model_folder: Path, tiny_unigram_folder: Path, two_languages: list[str], tmp_path: Path
 ) -> None:
@@ -96,7 +82,7 @@ def test_a_killed_student_of_a_reader_goes_on(
             command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
         )
 
-    assert distilled(tmp_path / "killed", KILLED).returncode == -signal.SIGKILL
+    assert distilled(tmp_path / "killed", killed_after(2)).returncode == -signal.SIGKILL
     done = distilled(tmp_path / "killed")
     assert done.returncode == 0
     assert "going on after step 2 of 4" in done.stderr

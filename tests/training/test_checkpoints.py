@@ -16,6 +16,7 @@ from unittest import mock
 import pytest
 import torch
 from checkpointed import STEPS, Killed, check_same_run, go, kept, logged
+from processes import killed_after
 from ranks import Ranks, settings
 from safetensors.torch import load_file
 
@@ -49,21 +50,6 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "runs" / "mix-mrc"
 
 
-KILLED = """
-import itertools, os, signal
-from lbkd.training.loop import TrainingLoop
-
-count, kept = itertools.count(), TrainingLoop._optimize
-
-def step(*arguments):
-    if next(count) == 4:
-        os.kill(os.getpid(), signal.SIGKILL)
-    kept(*arguments)
-
-TrainingLoop._optimize = step
-"""
-
-
 @pytest.mark.slow
 def test_a_killed_command_goes_on(how: Settings, run: Path, tmp_path: Path) -> None:
     """Processes of their own: whatever ran in the tests' process before may move a number's last bit."""
@@ -81,7 +67,7 @@ def test_a_killed_command_goes_on(how: Settings, run: Path, tmp_path: Path) -> N
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         return subprocess.run([*command, *words], env=environment, stderr=subprocess.PIPE, text=True)
 
-    assert trained(tmp_path, KILLED).returncode == -signal.SIGKILL
+    assert trained(tmp_path, killed_after(4)).returncode == -signal.SIGKILL
     assert kept(run) == ["step-3", "step-4"]
     done = trained(tmp_path)
     assert done.returncode == 0
