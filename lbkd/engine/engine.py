@@ -6,8 +6,8 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -231,7 +231,7 @@ def import_deepspeed() -> Any:
     """
     os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _hidden("mlflow"):
         warnings.simplefilter("ignore")
         import deepspeed
         import deepspeed.ops
@@ -242,6 +242,19 @@ def import_deepspeed() -> Any:
 
     group.before_leaving(_release_group)
     return deepspeed
+
+
+@contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """A package that cannot be imported meanwhile: DeepSpeed's tuner, unused here, takes MLflow's second."""
+    imported = package in sys.modules
+    if not imported:
+        sys.modules[package] = None  # type: ignore[assignment]  # an import that finds None fails
+    try:
+        yield
+    finally:
+        if not imported:
+            del sys.modules[package]
 
 
 def _release_group() -> None:
