@@ -9,8 +9,9 @@ LACKING := 2>&1 | sed -E "/^WARNING: (Location|Url) '[^']*' is ignored[:.] /d" >
 
 .PHONY: help demo quick test test-quick lint bench dist install apertium chromium clean
 
-# A file's tests share models that the file makes, so they stay together; each process has one thread of its own.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+# A file's tests share models that the file makes, so they stay together; each process has one thread of its own. Files come in their order, where
+# short ones are last, not by their number of tests.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 BENCHMARKS := start features store decode restoration training distillation peak plan serve
 

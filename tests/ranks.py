@@ -30,12 +30,6 @@ if TYPE_CHECKING:
     from lbkd.project import Project
     from lbkd.training.teacher_logits import TeacherLogits
 
-_PRELOADED = [
-    "torch",
-    "transformers.models.bert.modeling_bert",
-    "deepspeed.runtime.zero.muon.muon_optimizer",
-    "lbkd.training.steps",
-]
 _ENVIRONMENT = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
 
 LAUNCHERS_VARIABLES = (
@@ -96,9 +90,10 @@ class Ranks:
 
     def _start(self) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOADED)
+        context.set_forkserver_preload(["preloaded"])
         port = _free_port()
-        with mock.patch.dict(os.environ, _ENVIRONMENT):
+        beside = {"PYTHONPATH": str(Path(__file__).parent)}  # where it finds `preloaded`
+        with mock.patch.dict(os.environ, {**_ENVIRONMENT, **beside}):
             for rank in range(self.size):
                 mine, theirs = context.Pipe()
                 process = context.Process(target=_serve, args=(rank, self.size, port, theirs), daemon=True)
