@@ -29,7 +29,8 @@ from lbkd.features.tokens import Ints, tokenizer_hash
 from lbkd.features.windows import WindowSettings
 from lbkd.models.load import load_span_model, load_tokenizer
 from lbkd.progress import Silent
-from lbkd.training.loop import Report, TrainingLoop, seed_everything
+from lbkd.randomness import seed_everything
+from lbkd.training.loop import Report, TrainingLoop
 from lbkd.training.micro_batches import Material
 from lbkd.training.schedule import Schedule
 from lbkd.training.teacher_logits import TeacherLogits

@@ -120,6 +120,7 @@ def plan(
     elif lang is not None:
         raise ConfigError(f"--lang {lang} goes with --task; leave it out for all languages.")
     with running(settings, ranks) as project:
+        from lbkd import criterions
         from lbkd.planning.advice import advise
         from lbkd.planning.disk import Disk
         from lbkd.planning.estimate import Estimator, as_rows, texts_at_hand
@@ -137,10 +138,12 @@ def plan(
             checked_runs(project, components)
         else:
             checked_run(project, components)
+        loss = criterions.registry.create(str(components.criterion), components.criterion_options)
         if task is None:
-            jobs = jobs_of_all(project)
+            jobs = jobs_of_all(project, hidden=loss.needs_hidden)
         else:
-            jobs = jobs_of(project, task, {**settings.task.options(task), **options})
+            task_options = {**settings.task.options(task), **options}
+            jobs = jobs_of(project, task, task_options, hidden=loss.needs_hidden)
         estimator = Estimator(project, size, where)
         scored = jobs if task is None else jobs[-1:]
         costs = [*estimator.costs(jobs), *estimator.scorings(jobs, scored)]
@@ -224,7 +227,9 @@ def _show(costs: "Sequence[Cost]", found: dict[str, Any]) -> None:
     gigabytes = ", ".join(f"{kind} {size:,.3g}" for kind, size in disk.items())
     out.print(f"\n{found['hours']:,.2f} hours on {machine['name']}. Speed {found['speed']['source']}.")
     out.print(f"{sum(disk.values()):,.3g} GB of disk: {gigabytes}.\n")
-    parts = ("weights", "gradients", "optimizer", "buffers", "activations", "total")
+    parts = ["weights", "gradients", "optimizer", "buffers", "activations", "teachers", "total"]
+    if not found["memory"][0]["teachers"]:
+        parts.remove("teachers")
     table(
         ["GB a rank", *parts],
         [

@@ -1,4 +1,4 @@
-"""The random number generators that all code of a process shares: their state kept and given back."""
+"""The random number generators that all code of a process shares: seeded, their state kept and given back."""
 
 import random
 from collections.abc import Iterator
@@ -7,6 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+
+
+def seed_everything(seed: int, rank: int = 0) -> None:
+    """Seed Python, numpy and torch; each rank draws its own dropout."""
+    random.seed(seed + rank)
+    np.random.seed((seed + rank) % 2**32)
+    torch.manual_seed(seed + rank)
 
 
 def random_state() -> dict[str, Any]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from lbkd.features.dataset import FeatureSet
     from lbkd.project import Project
+    from lbkd.teachers.hidden import HiddenTeachers
     from lbkd.training.teacher_logits import TeacherLogits
 
 _ENVIRONMENT = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
@@ -186,13 +187,16 @@ def trained(
     """Train on all pairs; with a weighting, on the logits of two made-up teachers too."""
     from lbkd.models.load import load_span_model
     from lbkd.project import Project
+    from lbkd.randomness import seed_everything
     from lbkd.training import meter, micro_batches
-    from lbkd.training.loop import Report, TrainingLoop, seed_everything
+    from lbkd.training.loop import Report, TrainingLoop
 
     project = Project(how)
     features = project.train_features
     pairs = [(k, j) for k in features.languages for j in features.languages]
     teachers = None if weighting is None else made_up(project, weighting)
+    if teachers is not None and criterion is not None and criterion.needs_hidden:
+        teachers.hidden = beside(project)
     loss = criterion or criterions.registry.create("nll" if teachers is None else "combined")
     batches, shares = [], []
 
@@ -227,6 +231,27 @@ def made_up(project: "Project", weighting: str) -> "TeacherLogits":
         for n, language in enumerate(features.languages)
     }
     return TeacherLogits(stores, weightings.registry.create(weighting))
+
+
+def beside(project: "Project") -> "HiddenTeachers":
+    """Random teachers that read the student's tokens, the first as wide as the student, the others half."""
+    import torch
+
+    from lbkd.models.attention import fused_attention
+    from lbkd.models.heads import new_span_model
+    from lbkd.models.load import load_config
+    from lbkd.teachers.hidden import HiddenTeacher, HiddenTeachers
+
+    found = []
+    for n, _ in enumerate(project.settings.corpus.languages):
+        config = load_config(project.encoder)
+        config.hidden_size //= 1 + (n > 0)
+        with torch.random.fork_rng():
+            torch.manual_seed(n)
+            network = new_span_model(config)
+        fused_attention(network)
+        found.append(HiddenTeacher(network, None))
+    return HiddenTeachers(found, torch.float32)
 
 
 def teacher(features: "FeatureSet", folder: Path, seed: int) -> StoredLogits:

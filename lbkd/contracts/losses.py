@@ -1,6 +1,6 @@
 """What a criterion returns: a finite scalar to minimize, and its parts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +52,27 @@ class LossContract:
         _check(loss, f"{who}: `masked`", logits)
         spoilt = (~logits.isfinite()).any()
         self._count(loss, torch.zeros_like(spoilt), spoilt)
+        return loss
+
+    def hidden(
+        self,
+        criterion: Criterion,
+        student: Sequence[Tensor],
+        teachers: Sequence[Tensor],
+        weights: Tensor,
+        mask: Tensor,
+    ) -> Loss:
+        """The loss of hidden states; arguments and errors as those of `Criterion.hidden` and `loss`."""
+        who, arguments = registry.described(criterion), {"weights": weights, "mask": mask}
+        for name, states in (("student", student), ("teachers", teachers)):
+            arguments |= {f"{name}[{k}]": each for k, each in enumerate(states)}
+        with unchanged(who, arguments), registry.told(criterion, "`hidden`"):
+            loss = criterion.hidden(student, teachers, weights, mask)
+        _check(loss, f"{who}: `hidden`", student[0])
+        spoilt = [
+            torch.stack([(~each.isfinite()).any() for each in states]).any() for states in (teachers, student)
+        ]
+        self._count(loss, *spoilt)
         return loss
 
     def causes(self) -> list[int]:

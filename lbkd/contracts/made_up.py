@@ -44,6 +44,21 @@ class Case:
             for logits, gold in ((self.starts, batch.starts), (self.ends, batch.ends))
         ]
 
+    def hidden(self) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """The arguments of a criterion's `hidden` before the mask; states are two wide, start and end logits.
+
+        They have numbers at padding, and the student's want a gradient.
+        """
+        mask, k = self.batch.mask, len(self.teachers)
+        weights = torch.linspace(1, 2, k, device=mask.device)[:, None].expand(k, len(mask)) / (1.5 * k)
+        theirs = [self._states(*each, 5.0) for each in zip(self.starts, self.ends, strict=True)]
+        student = [self._states(*self.student, -3.0).requires_grad_() for _ in theirs]
+        return student, theirs, weights if k > 1 else torch.ones_like(weights)
+
+    def _states(self, start: Tensor, end: Tensor, beyond: float) -> Tensor:
+        """(B, L, 2), with a number at padding."""
+        return torch.stack([start, end], -1).masked_fill(~self.batch.mask[:, :, None], beyond)
+
     def example(self, n: int) -> "Case":
         """The n-th example alone, as wide as before."""
         one, batch = slice(n, n + 1), self.batch

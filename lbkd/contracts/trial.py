@@ -13,7 +13,7 @@ from lbkd.contracts.losses import LossContract
 from lbkd.contracts.made_up import Case, cases
 from lbkd.contracts.parameters import refuse_parameters
 from lbkd.contracts.weights import WeightsContract
-from lbkd.criterions import Criterion
+from lbkd.criterions import Criterion, Loss
 from lbkd.criterions import registry as criterions
 from lbkd.errors import ConfigError
 from lbkd.models.span import SpanLogits
@@ -92,10 +92,12 @@ def try_criterion(criterion: Criterion, more: Sequence[Case] = ()) -> None:
 
     Raises:
         ConfigError: it has trainable parameters.
-        PluginError: it raises, or its losses are not what `Criterion` requires.
+        PluginError: it raises, or its losses or its needs are not what `Criterion` requires.
     """
     refuse_parameters(criterion, criterions)
     who = criterions.described(criterion)
+    if criterion.needs_hidden and (criterion.needs_masks or not criterion.needs_teachers):
+        raise PluginError(f"{who}: needs_hidden goes with needs_teachers, and not with needs_masks.")
     for case in (*cases(("en", "es"), ("en", "es")), *more):
         with _tried(case, [case.batch.mask, case.batch.starts, case.batch.ends, case.starts, case.ends], who):
             total = _total(criterion, case)
@@ -109,6 +111,15 @@ def try_criterion(criterion: Criterion, more: Sequence[Case] = ()) -> None:
             logits = torch.linspace(-2, 2, 7 * count).reshape(count, 7).requires_grad_()
             loss = LossContract().masked(criterion, logits, torch.arange(count))
             _finite(f"{who}: `masked` with {count} tokens", loss.total, [logits])
+
+
+def teaches_head(criterion: Criterion) -> bool:
+    """False for a criterion whose loss leaves the head for start and end as it is."""
+    case = cases(("en", "es"), ("en", "es"))[0]
+    leaves = [z.detach().clone().requires_grad_() for z in case.student]
+    with torch.random.fork_rng(devices=[]):
+        _loss(criterion, case, leaves).total.backward()  # type: ignore[no-untyped-call]
+    return any(leaf.grad is not None and bool(leaf.grad.any()) for leaf in leaves)
 
 
 def _same(weighting: Weighting, case: Case, who: str) -> None:
@@ -141,12 +152,21 @@ def _weights(weighting: Weighting, case: Case) -> list[Tensor]:
 
 
 def _total(criterion: Criterion, case: Case) -> Tensor:
-    """The loss of a case, whose gradient is finite too."""
-    leaves = [z.detach().clone().requires_grad_() for z in case.student]
+    """The loss of a case, that of hidden states included, whose gradient is finite too."""
+    who, leaves = criterions.described(criterion), [z.detach().clone().requires_grad_() for z in case.student]
+    total = _finite(f"{who}: its loss", _loss(criterion, case, leaves).total, leaves)
+    if not criterion.needs_hidden:
+        return total
+    states, theirs, weights = case.hidden()
+    hidden = LossContract().hidden(criterion, states, theirs, weights, case.batch.mask)
+    return total + _finite(f"{who}: `hidden`", hidden.total, states)
+
+
+def _loss(criterion: Criterion, case: Case, leaves: Sequence[Tensor]) -> Loss:
+    """The loss of a case whose student has the start and end logits `leaves`."""
     student = SpanLogits(*(z.masked_fill(~case.batch.mask, -torch.inf) for z in leaves))
     teachers = SpanLogits(case.starts.mean(0), case.ends.mean(0)) if criterion.needs_teachers else None
-    loss = LossContract().loss(criterion, student, case.batch, teachers)
-    return _finite(f"{criterions.described(criterion)}: its loss", loss.total, leaves)
+    return LossContract().loss(criterion, student, case.batch, teachers)
 
 
 def _finite(what: str, total: Tensor, leaves: Sequence[Tensor]) -> Tensor:

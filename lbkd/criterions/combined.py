@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from lbkd.criterions import Criterion, Loss
+from lbkd.criterions.hidden import Hidden
 from lbkd.criterions.jsd import Jsd
 from lbkd.criterions.kd import Kd
 from lbkd.criterions.logit_mse import LogitMse
@@ -12,6 +13,10 @@ from lbkd.criterions.nll import Nll
 from lbkd.criterions.reverse_kl import ReverseKl
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
     from lbkd.features.batches import Batch
     from lbkd.models.span import SpanLogits
 
@@ -22,7 +27,7 @@ class Combined(Criterion):
     Args:
         nll_weight: lambda 1.
         kd_weight: lambda 2.
-        temperature: tau of the KD part, but for `logit-mse`, which has none; NLL's is 1.
+        temperature: tau of the KD part, but for `logit-mse` and `hidden`, which have none; NLL's is 1.
         kd: criterion of the KD part; the paper's is `kd`.
     """
 
@@ -33,16 +38,24 @@ class Combined(Criterion):
         nll_weight: float = 0.5,
         kd_weight: float = 0.5,
         temperature: float = 2.0,
-        kd: Literal["kd", "jsd", "reverse-kl", "logit-mse"] = "kd",
+        kd: Literal["kd", "jsd", "reverse-kl", "logit-mse", "hidden"] = "kd",
     ) -> None:
         self.nll_weight = nll_weight
         self.kd_weight = kd_weight
         self.nll = Nll()
         softened = {"kd": Kd, "jsd": Jsd, "reverse-kl": ReverseKl}
-        self.kd = softened[kd](temperature) if kd in softened else LogitMse()
+        others = {"logit-mse": LogitMse, "hidden": Hidden}
+        self.kd = softened[kd](temperature) if kd in softened else others[kd]()
+        self.needs_hidden = self.kd.needs_hidden
 
     def __call__(self, student: SpanLogits, batch: Batch, teachers: SpanLogits | None) -> Loss:
         nll = self.nll(student, batch, None)
         kd = self.kd(student, batch, teachers)
         total = self.nll_weight * nll.total + self.kd_weight * kd.total
         return Loss(total, {**nll.parts, **kd.parts})
+
+    def hidden(
+        self, student: Sequence[Tensor], teachers: Sequence[Tensor], weights: Tensor, mask: Tensor
+    ) -> Loss:
+        loss = self.kd.hidden(student, teachers, weights, mask)
+        return Loss(self.kd_weight * loss.total, loss.parts)

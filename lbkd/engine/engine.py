@@ -24,7 +24,7 @@ from lbkd.errors import ConfigError, LbkdError, reason_of
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from lbkd.models.masked import MaskedSpanModel
+    from lbkd.models.span import SpanModelWith
 
 _TAG = "deepspeed"  # the folder of its files in a checkpoint
 _SAFE_LOAD = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
@@ -46,7 +46,7 @@ class Engine:
 
     def __init__(
         self,
-        model: "PreTrainedModel | MaskedSpanModel",
+        model: "PreTrainedModel | SpanModelWith",
         training: TrainingSettings,
         config: dict[str, Any],
         learning_rate_factor: Callable[[int], float],

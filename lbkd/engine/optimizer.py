@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from lbkd.config import TrainingSettings
-from lbkd.models.masked import MaskedSpanModel
+from lbkd.models.span import HiddenSpanModel, SpanModelWith
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -83,15 +83,17 @@ class ClippingAdamW(torch.optim.AdamW):
 
 
 def parameter_groups(
-    model: "PreTrainedModel | MaskedSpanModel", training: TrainingSettings
+    model: "PreTrainedModel | SpanModelWith", training: TrainingSettings
 ) -> list[dict[str, Any]]:
     """Groups by learning rate and weight decay.
 
-    Only matrices decay. The start and end head has its own rate, since it begins at random; a head for masked
-    tokens is pretrained, and learns at the encoder's rate.
+    Only matrices decay. The start and end head has its own rate, since it begins at random, and so have
+    projections of hidden states; a head for masked tokens is pretrained, and learns at the encoder's rate.
     """
-    span = model.span if isinstance(model, MaskedSpanModel) else model
+    span = model.span if isinstance(model, SpanModelWith) else model
     head = {id(p) for p in span.parameters()} - {id(p) for p in span.base_model.parameters()}
+    if isinstance(model, HiddenSpanModel):
+        head |= {id(p) for p in model.projections.parameters()}
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for p in model.parameters():
         if p.requires_grad:

@@ -1,21 +1,20 @@
 """One encoder with two heads: one for answer spans, one for masked tokens."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from lbkd.models.span import SpanLogits, unpadded
+from lbkd.models.span import SpanLogits, SpanModelWith, unpadded
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
     from lbkd.features.batches import Batch
     from lbkd.features.masks import MaskedBatch
 
 
-class MaskedSpanModel(torch.nn.Module):
+class MaskedSpanModel(SpanModelWith):
     """A span model whose encoder also has a masked-language-modelling head.
 
     The head is the model family's own: the family's masked language model runs with a stand-in for its
@@ -28,8 +27,7 @@ class MaskedSpanModel(torch.nn.Module):
     """
 
     def __init__(self, span: "PreTrainedModel", language: "PreTrainedModel") -> None:
-        super().__init__()
-        self.span = span
+        super().__init__(span)
         setattr(language, language.base_model_prefix, span.base_model)
         language.tie_weights()
         setattr(language, language.base_model_prefix, _StandIn())
@@ -49,27 +47,6 @@ class MaskedSpanModel(torch.nn.Module):
         hidden = self.span.base_model(**masked)[0].flatten(0, 1)[places]
         tokens = self.head(inputs_embeds=hidden[None]).logits[0]
         return out.start_logits, out.end_logits, tokens
-
-    @property
-    def config(self) -> "PreTrainedConfig":
-        """Config of the span model."""
-        return self.span.config
-
-    @property
-    def base_model(self) -> torch.nn.Module:
-        """The encoder that both heads share."""
-        return self.span.base_model
-
-    def get_input_embeddings(self) -> torch.nn.Module:
-        """The encoder's word vectors."""
-        return self.span.get_input_embeddings()
-
-    @staticmethod
-    def span_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The span model's part of all weights, by the span model's own names."""
-        return {
-            name.removeprefix("span."): tensor for name, tensor in weights.items() if name.startswith("span.")
-        }
 
 
 class _StandIn(torch.nn.Module):

@@ -1,6 +1,7 @@
-"""Start and end logits of a span model."""
+"""Start and end logits of a span model, which may be trained with something beside it."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from lbkd.errors import ConfigError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
     from lbkd.features.batches import Batch
 
@@ -57,6 +58,73 @@ def span_logits(model: torch.nn.Module, batch: "Batch") -> SpanLogits:
     """The model's logits for a batch, in float32, with every padding position at -inf."""
     out = model(**batch.inputs())
     return unpadded(out.start_logits, out.end_logits, batch)
+
+
+class SpanModelWith(torch.nn.Module):
+    """A span model and what is trained beside it; the span model alone is the result.
+
+    Args:
+        span: the model with start and end logits.
+    """
+
+    def __init__(self, span: "PreTrainedModel") -> None:
+        super().__init__()
+        self.span = span
+
+    @property
+    def config(self) -> "PreTrainedConfig":
+        """Config of the span model."""
+        return self.span.config
+
+    @property
+    def base_model(self) -> torch.nn.Module:
+        """The span model's encoder."""
+        return self.span.base_model
+
+    def get_input_embeddings(self) -> torch.nn.Module:
+        """The encoder's word vectors."""
+        return self.span.get_input_embeddings()
+
+    @staticmethod
+    def span_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The span model's part of all weights, by the span model's own names."""
+        return {
+            name.removeprefix("span."): tensor for name, tensor in weights.items() if name.startswith("span.")
+        }
+
+
+class HiddenSpanModel(SpanModelWith):
+    """A span model that also tells its last hidden states, at the widths of teachers' states.
+
+    Teachers whose width is the model's own get them as they are, others from a linear layer each.
+
+    Args:
+        span: the model with start and end logits.
+        widths: of the teachers' hidden states.
+    """
+
+    def __init__(self, span: "PreTrainedModel", widths: Sequence[int]) -> None:
+        super().__init__(span)
+        own = int(span.config.hidden_size)
+        self.projections = torch.nn.ModuleList(
+            torch.nn.Identity() if width == own else torch.nn.Linear(own, width) for width in widths
+        )
+
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """(B, L) start logits, (B, L) end logits, and for each teacher (B, L, H) hidden states."""
+        found: list[Tensor] = []
+        hook = self.span.base_model.register_forward_hook(lambda _, __, out: found.append(out[0]))
+        try:
+            out = self.span(**inputs)
+        finally:
+            hook.remove()
+        return out.start_logits, out.end_logits, *(project(found[0]) for project in self.projections)
+
+
+def hidden_logits(model: torch.nn.Module, batch: "Batch") -> tuple[SpanLogits, list[Tensor]]:
+    """Run a `HiddenSpanModel`: `span_logits` of a batch, and K teachers' (B, L, H) float32 hidden states."""
+    start, end, *hidden = model(batch.inputs())
+    return unpadded(start, end, batch), [each.float() for each in hidden]
 
 
 def unpadded(start: Tensor, end: Tensor, batch: "Batch") -> SpanLogits:

@@ -92,6 +92,7 @@ def _training_shape(estimator: Estimator, job: Job) -> TrainingShape:
         checkpointed=settings.training.gradient_checkpointing,
         gpu=hardware.device == "cuda",
         masked_share=job.masked_share,
+        teachers=tuple(estimator.beside(job)),
     )
 
 

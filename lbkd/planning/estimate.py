@@ -114,6 +114,7 @@ class Estimator:
             frozen = self.settings.training.freeze_embeddings
             flops = 2 * flops + job.masked_share * read.tokens * size.head_flops(frozen=frozen)
             read = read * 2
+        beside = sum(teacher.forward_flops(read.tokens, read.squares) for teacher in self.beside(job))
         return Cost(
             name=job.name,
             done=job.done,
@@ -121,10 +122,14 @@ class Estimator:
             windows=round(read.windows),
             steps=workload.steps,
             tokens=round(read.tokens),
-            flops=flops,
-            hours=flops / self.speed.training / 3600,
+            flops=flops + beside,
+            hours=(flops / self.speed.training + beside / self.speed.forward) / 3600,
             gigabytes=4e-9 * (self.saved_parameters - self.model_size.parameters + size.parameters),
         )
+
+    def beside(self, job: Job) -> list[ModelSize]:
+        """Sizes of the teachers that run beside a model while it is trained."""
+        return [self._size(teacher.reader) for teacher in job.teachers] if job.hidden else []
 
     def _scoring(self, teacher: Job, distinct: Workload) -> Cost:
         gigabytes = 2e-9 * mean_size(distinct.windows, distinct.tokens)
@@ -189,9 +194,7 @@ class Estimator:
 
     def _forward(self, name: str, read: Workload, model: str | None = None) -> Cost:
         """Cost of forward passes over the windows `read` by the encoder, or by another model."""
-        trust = self.settings.model.trust_remote_code
-        size = self.model_size if model is None else model_size_of(model, trust)
-        flops = size.forward_flops(read.tokens, read.squares)
+        flops = self._size(model).forward_flops(read.tokens, read.squares)
         return Cost(
             name=name,
             done=False,
@@ -203,6 +206,11 @@ class Estimator:
             hours=flops / self.speed.forward / 3600,
             gigabytes=0,
         )
+
+    def _size(self, model: str | None) -> ModelSize:
+        """Sizes of the encoder, or of another model."""
+        trust = self.settings.model.trust_remote_code
+        return self.model_size if model is None else model_size_of(model, trust)
 
     def drawing(self, question_languages_per_example: int) -> "Estimator":
         """An estimator for the same runs with another `training.question_languages_per_example`."""

@@ -20,6 +20,8 @@ class Job:
     pairs: Sequence[LanguagePair]
     """(passage language, question language) that the model learns from."""
     teachers: "Sequence[Job]" = ()
+    hidden: bool = False
+    """True if the teachers run beside the model at every step, for their hidden states."""
     layers: int | None = None
     """Layers of the encoder that are kept; None: all."""
     masked_share: float = 0
@@ -32,21 +34,27 @@ class Job:
     """Folder or hub id of a finished reader, which is not trained and reads its own tokens."""
 
 
-def jobs_of(project: Project, task: str, options: Mapping[str, Any]) -> list[Job]:
+def jobs_of(project: Project, task: str, options: Mapping[str, Any], *, hidden: bool = False) -> list[Job]:
     """List the teachers of a task and then its own model, as if the workspace were empty but for readers.
+
+    Args:
+        project: texts and encoder.
+        task: name of the task.
+        options: of the task.
+        hidden: True if its model learns from hidden states.
 
     Raises:
         ConfigError: the task or its options are invalid.
     """
-    job = _job(project, task, tasks.registry.create(task, options))
+    job = replace(_job(project, task, tasks.registry.create(task, options)), hidden=hidden)
     return [*job.teachers, job]
 
 
-def jobs_of_all(project: Project) -> list[Job]:
-    """List the models that `lbkd run` trains."""
+def jobs_of_all(project: Project, *, hidden: bool = False) -> list[Job]:
+    """List the models that `lbkd run` trains; arguments as of `jobs_of`."""
     return [
         *jobs_of(project, "baseline", {}),
-        *jobs_of(project, "distill", project.settings.task.options("distill")),
+        *jobs_of(project, "distill", project.settings.task.options("distill"), hidden=hidden),
     ]
 
 
@@ -64,6 +72,7 @@ def job_of(run: Run, at_hand: bool) -> Job:
             _reader_job(each) if isinstance(each, OutsideReader) else job_of(each, at_hand)
             for each in run.sources().values()
         ],
+        hidden=run.criterion.needs_hidden,
         layers=_kept(run.project),
         masked_share=run.masking.rate if run.masking else 0,
         done=at_hand and run.done(),

@@ -33,6 +33,8 @@ class TrainingShape:
     """Layers keep their input alone, and compute the rest again."""
     masked_share: float = 0
     """Share of tokens that a language-modelling head predicts, in as many additional windows; 0: no head."""
+    teachers: tuple[ModelSize, ...] = ()
+    """Teachers that run beside the model, for their hidden states."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,15 @@ class MemoryEstimate:
     """Buckets for the exchange between ranks, and the weights that stage 3 gathers."""
     activations: float
     """Tensors of the forward pass that the backward pass needs."""
+    teachers: float = 0.0
+    """Weights of teachers that run beside the model, and their hidden states."""
 
     @property
     def total(self) -> float:
         """Sum of all parts, as if all were held at the same moment."""
-        return self.weights + self.gradients + self.optimizer + self.buffers + self.activations
+        return (
+            self.weights + self.gradients + self.optimizer + self.buffers + self.activations + self.teachers
+        )
 
 
 def estimate_memory(
@@ -79,7 +85,13 @@ def estimate_memory(
         optimizer=(12 if stage in (1, 2) else 8) * trained / (ranks if stage >= 1 else 1),
         buffers=_buffers(shape, stage, parameters, trained),
         activations=activations(model_size, shape, micro_batch),
+        teachers=float(sum(_beside(teacher, shape, micro_batch) for teacher in shape.teachers)),
     )
+
+
+def _beside(teacher: ModelSize, shape: TrainingShape, windows: int) -> int:
+    """Bytes of a teacher's weights, of its hidden states, and of their differences to the student's; fp32."""
+    return 4 * (teacher.parameters + 2 * windows * shape.window_length * teacher.hidden)
 
 
 def _buffers(shape: TrainingShape, stage: int, parameters: int, trained: int) -> float:

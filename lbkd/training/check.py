@@ -9,7 +9,7 @@ from lbkd.config import Settings
 from lbkd.contracts.tasks import check_label, check_teachers_are_used, checked_pairs, checked_teachers
 from lbkd.contracts.trackers import try_tracker
 from lbkd.contracts.translators import try_translator
-from lbkd.contracts.trial import try_criterion, try_weighting
+from lbkd.contracts.trial import teaches_head, try_criterion, try_weighting
 from lbkd.corpus.overlap import SharedQuestion, shared_questions
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.criterions import Criterion
@@ -22,6 +22,7 @@ from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
 from lbkd.evaluation.normalize import tokenizer
 from lbkd.features.unread import unread
+from lbkd.models.load import has_span_head, load_config
 from lbkd.models.run_folder import FinishedRun, read_run
 from lbkd.project import Project
 from lbkd.registry import Registry
@@ -109,6 +110,7 @@ def check_run(
     """
     check_deepspeed(project)
     try_components(runs)
+    _check_heads(runs)
     collectives.raise_on_all_ranks(lambda: try_trackers(project))
     settings = project.settings
     longest = settings.evaluation.max_answer_tokens
@@ -124,11 +126,30 @@ def check_run(
         _refuse(shared_questions(project.train_corpus, evaluation_set.corpus), evaluation_set)
 
 
+def _check_heads(runs: Sequence[Run]) -> None:
+    """Refuse a criterion that would leave a new head at random."""
+    for run in runs:
+        model = run.project.settings.model
+        if teaches_head(run.criterion) or has_span_head(
+            load_config(run.project.encoder, model.trust_remote_code)
+        ):
+            continue
+        name = run.components.criterion
+        raise ConfigError(
+            f"criterion {name!r} teaches the encoder, and not the head for start and end, which is new in "
+            f"{model.name!r}: the student's answers would be random. Learn both with --criterion combined "
+            "--set criterion.combined.kd=hidden and an nll_weight above 0, or begin with a finished reader "
+            "(--model)."
+        )
+
+
 def _check_readers(runs: Sequence[Run]) -> None:
     """Refuse finished readers that cannot teach, or that one of the runs would replace."""
     readers = {reader.place: reader for run in runs for reader in run.readers.values()}
     for reader in readers.values():
         reader.check()
+        if any(run.criterion.needs_hidden for run in runs if reader in run.readers.values()):
+            reader.as_teacher().same_windows()
         place = Path(reader.place).resolve()
         for run in runs:
             if run.folder.resolve() in (place, *place.parents):

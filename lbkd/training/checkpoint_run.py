@@ -6,8 +6,8 @@ from typing import Any
 from lbkd.engine.engine import saved_weights
 from lbkd.errors import ConfigError, DataError, LbkdError
 from lbkd.models.load import load_span_model
-from lbkd.models.masked import MaskedSpanModel
 from lbkd.models.run_folder import read_run
+from lbkd.models.span import SpanModelWith
 from lbkd.project import Project
 from lbkd.training.checkpoints import SavedState, read_checkpoint
 from lbkd.training.run import Components, Run
@@ -54,8 +54,8 @@ def _make(project: Project, folder: Path, made: Path) -> None:
         raise ConfigError(f"{folder} cannot be used, since {changed} changed.")
     how = run.project.settings.model
     model = load_span_model(run.project.encoder, how.trust_remote_code, layers=how.layers)
-    if run.masking is not None:
-        weights = MaskedSpanModel.span_weights(weights)
+    if run.masking is not None or run.criterion.needs_hidden:
+        weights = SpanModelWith.span_weights(weights)
     with project.replacing(made) as new:
         if project.rank == 0:
             save_run(run, model, weights, saved.run.model_copy(update={"name": made.name}), new)

@@ -1,17 +1,16 @@
 """The training loop: one optimizer step after another, from batches to weights."""
 
-import random
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from lbkd.config import Settings
 from lbkd.contracts.losses import LossContract
+from lbkd.criterions import Loss
 from lbkd.criterions import registry as criterions
 from lbkd.distributed import collectives, group
 from lbkd.distributed.device import compute_dtype, current_device
@@ -22,8 +21,9 @@ from lbkd.engine.optimizer import learning_rate_factor
 from lbkd.errors import LbkdError
 from lbkd.features.prefetch import prefetched
 from lbkd.models.masked import MaskedSpanModel, masked_logits
-from lbkd.models.span import checkpoint_layers, span_logits
+from lbkd.models.span import HiddenSpanModel, SpanModelWith, checkpoint_layers, hidden_logits, span_logits
 from lbkd.progress import Listener
+from lbkd.randomness import seed_everything
 from lbkd.tracking.metrics_log import MetricsLog
 from lbkd.tracking.telling import Tracking
 from lbkd.training.checkpoints import Checkpoints, TrainingState
@@ -90,6 +90,7 @@ class TrainingLoop:
         self.epochs = 0.0
         """Epochs done after the current step."""
         self.contract = LossContract()
+        self.hidden = material.teachers.hidden if material.teachers is not None else None
         self.engine: Engine
         self.meter: Meter
         self.log: MetricsLog | None = None
@@ -125,14 +126,14 @@ class TrainingLoop:
     @contextmanager
     def _started(self) -> Iterator[Generator[StepBatches]]:
         """The batches of all steps to take, with engine and log open."""
-        training, masked = self.settings.training, self.material.masked
-        seed_everything(self.settings.seed, self.division.rank)
+        training = self.settings.training
         self.model.get_input_embeddings().requires_grad_(not training.freeze_embeddings)
         if training.gradient_checkpointing:
             checkpoint_layers(self.model)
         dtype = compute_dtype(self.settings.runtime.precision)
-        self.meter = Meter(self.model, masked.model if masked else None, dtype)
-        network = MaskedSpanModel(self.model, masked.model) if masked else self.model
+        network = self._network()
+        self.meter = Meter(network, dtype, self.hidden.networks if self.hidden is not None else ())
+        seed_everything(self.settings.seed, self.division.rank)
         config = deepspeed_config(training, self.settings.runtime, self.division)
         learning_rate = learning_rate_factor(training, self.schedule.steps)
         with ExitStack() as stack:
@@ -150,6 +151,13 @@ class TrainingLoop:
             self.engine.model.train()
             self.meter.restart()
             yield ready
+
+    def _network(self) -> "PreTrainedModel | SpanModelWith":
+        """The model with what is trained beside it, the same on every rank."""
+        if self.material.masked is not None:
+            return MaskedSpanModel(self.model, self.material.masked.model)
+        seed_everything(self.settings.seed)
+        return HiddenSpanModel(self.model, self.hidden.widths) if self.hidden is not None else self.model
 
     def _fit_weighting(self) -> None:
         """Let the weighting learn, unless it did before the checkpoint, and write down what it learned."""
@@ -185,16 +193,23 @@ class TrainingLoop:
         """
         teachers, criterion, masked = self.material.teachers, self.material.criterion, micro_batch.masked
         batch, soft = micro_batch.batch.to(current_device()), None
+        weights: list[torch.Tensor] = []
         if teachers is not None and micro_batch.stored is not None:
-            soft = teachers.logits(batch, micro_batch.stored)
-        if masked is None:
-            spans = span_logits(self.engine.model, batch)
-            losses = [(self.contract.loss(criterion, spans, batch, soft), micro_batch.weight)]
+            soft, weights = teachers.weighed(batch, micro_batch.stored)
+        beside: list[tuple[Loss, float]] = []
+        if masked is not None:
+            chosen = masked.batch.to(current_device())
+            spans, tokens = masked_logits(self.engine.model, batch, chosen)
+            beside = [(self.contract.masked(criterion, tokens, chosen.labels), masked.weight)]
+        elif self.hidden is not None:
+            theirs = self.hidden.states(batch, micro_batch.beside)
+            spans, states = hidden_logits(self.engine.model, batch)
+            mean = torch.stack(weights).mean(0)
+            loss = self.contract.hidden(criterion, states, theirs, mean, batch.mask)
+            beside = [(loss, micro_batch.weight)]
         else:
-            hidden = masked.batch.to(current_device())
-            spans, tokens = masked_logits(self.engine.model, batch, hidden)
-            losses = [(self.contract.loss(criterion, spans, batch, soft), micro_batch.weight)]
-            losses.append((self.contract.masked(criterion, tokens, hidden.labels), masked.weight))
+            spans = span_logits(self.engine.model, batch)
+        losses = [(self.contract.loss(criterion, spans, batch, soft), micro_batch.weight), *beside]
         self.meter.add(losses, micro_batch.lengths, micro_batch.masked_tokens)
         scale = self.division.micro_batches
         return torch.stack([loss.total * (weight * scale) for loss, weight in losses]).sum()
@@ -222,8 +237,10 @@ class TrainingLoop:
         of_ranks = collectives.all_gather_objects(self.contract.causes())
         causes = [sum(counts) for counts in zip(*of_ranks, strict=True)]
         who = criterions.described(self.material.criterion)
+        states = " or hidden states" if self.hidden is not None else ""
         reason = {
-            0: f"the teachers' stored logits were not finite in {causes[0]} batches: score them again.",
+            0: f"the teachers' stored logits{states} were not finite in {causes[0]} batches: "
+            "score them again.",
             1: f"the student's own logits were not finite in {causes[1]} batches. {_REMEDY}",
             2: f"the loss of {who} was not finite in {causes[2]} batches of finite logits. "
             "Where it is not the criterion's fault: " + _REMEDY,
@@ -265,8 +282,8 @@ class TrainingLoop:
     def _weights(self) -> Weights:
         """The span model's weights on the CPU; every rank calls this, and rank 0 gets them."""
         weights = self.engine.weights()
-        if self.material.masked is not None:
-            weights = MaskedSpanModel.span_weights(weights)
+        if self.material.masked is not None or self.hidden is not None:
+            weights = SpanModelWith.span_weights(weights)
         if self.division.rank:
             return {}
         return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
@@ -276,10 +293,3 @@ class TrainingLoop:
             raise LbkdError(
                 f"{self.report.run_name}: the trained weights are not all finite numbers. {_REMEDY}"
             )
-
-
-def seed_everything(seed: int, rank: int = 0) -> None:
-    """Seed Python, numpy and torch; each rank draws its own dropout."""
-    random.seed(seed + rank)
-    np.random.seed((seed + rank) % 2**32)
-    torch.manual_seed(seed + rank)

@@ -13,6 +13,8 @@ from lbkd.distributed.device import current_device
 from lbkd.engine.engine import Engine
 from lbkd.features.tokens import Ints
 from lbkd.models.flops import encoder_shape, head_flops, matmul_peak, matrix_weights, training_flops
+from lbkd.models.masked import MaskedSpanModel
+from lbkd.models.span import SpanModelWith
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -21,11 +23,17 @@ if TYPE_CHECKING:
 class Meter:
     """Means and rates since the last report, over all ranks."""
 
-    def __init__(self, model: "PreTrainedModel", head: torch.nn.Module | None, dtype: torch.dtype) -> None:
-        self.weights = matrix_weights(model)
-        self.head = head_flops(head) if head is not None else 0
+    def __init__(
+        self,
+        network: "PreTrainedModel | SpanModelWith",
+        dtype: torch.dtype,
+        teachers: "Sequence[PreTrainedModel]" = (),
+    ) -> None:
+        span = network.span if isinstance(network, SpanModelWith) else network
+        self.sizes = [(matrix_weights(model), *encoder_shape(model)) for model in (span, *teachers)]
+        """Of the model, and of teachers that run beside it."""
+        self.head = head_flops(network.head) if isinstance(network, MaskedSpanModel) else 0
         self.peak = sum(collectives.all_gather_objects(matmul_peak(current_device(), dtype)))
-        self.shape = encoder_shape(model)
         self.restart()
 
     @contextmanager
@@ -80,7 +88,8 @@ class Meter:
         if numbers.get("nll"):
             numbers |= {"kd_to_nll": numbers["kd"] / numbers["nll"]} if "kd" in numbers else {}
         tokens, squares, chosen = (sum(entry[i] for entry in everyone) for i in (1, 2, 3))
-        flops = training_flops(self.weights, tokens, squares, *self.shape) + self.head * chosen
+        own, *teachers = (training_flops(w, tokens, squares, *shape) for w, *shape in self.sizes)
+        flops = own + sum(teachers) / 3 + self.head * chosen  # a forward pass alone is a third
         rate = flops / seconds
         self.peak = max(
             self.peak, rate

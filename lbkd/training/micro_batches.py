@@ -39,6 +39,8 @@ class MicroBatch(NamedTuple):
     """Share of the global batch's windows; 0 where the rank has no window of its own."""
     stored: torch.Tensor | None
     """The teachers' logits of the windows, see `TeacherLogits.read`."""
+    beside: list[Batch | None]
+    """The windows as teachers beside the student read them, see `HiddenTeachers.read`; empty without."""
     masked: MaskedShare | None
     """Windows with masked phrases that go through the encoder in the same pass."""
     lengths: Ints
@@ -90,11 +92,14 @@ def _micro_batch(
     """One micro-batch; a rank without a window of its own reads one that counts nothing."""
     features = material.features
     batch = collate(features, own if len(own) else all_ids[:1])
-    stored = None
+    stored, beside = None, list[Batch | None]()
     if material.teachers is not None:
         stored = pinned(material.teachers.read(batch), device)
+        if material.teachers.hidden is not None:
+            read = material.teachers.hidden.read(batch)
+            beside = [each.pinned(device) if each is not None else None for each in read]
     lengths = features.lengths(own)
     if masked is not None:
         lengths = np.concatenate([lengths, features.lengths(masked.ids)])
         masked = masked._replace(batch=masked.batch.pinned(device))
-    return MicroBatch(batch.pinned(device), len(own) / len(all_ids), stored, masked, lengths)
+    return MicroBatch(batch.pinned(device), len(own) / len(all_ids), stored, beside, masked, lengths)

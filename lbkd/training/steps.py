@@ -22,20 +22,21 @@ from lbkd.features.windows import window_settings
 from lbkd.models.load import load_span_model
 from lbkd.models.run_folder import FinishedRun, check_sound, read_run, settings_differences, versions
 from lbkd.project import Project
+from lbkd.randomness import seed_everything
 from lbkd.teachers.carrying import VERSION, Unread
 from lbkd.teachers.compute import Share, compute_logits
 from lbkd.teachers.store import LogitsStore, StoredLogits
 from lbkd.tracking.telling import KEPT, tracked, tracked_run
 from lbkd.training.check import checked_runs
 from lbkd.training.checkpoints import Checkpoints
-from lbkd.training.loop import Report, TrainingLoop, Weights, seed_everything
+from lbkd.training.loop import Report, TrainingLoop, Weights
 from lbkd.training.masking import masked_stream
 from lbkd.training.micro_batches import Material
 from lbkd.training.run import Components, Run, teacher_run
 from lbkd.training.saving import description, save_run
 from lbkd.training.schedule import Schedule, all_windows
 from lbkd.training.teacher_logits import TeacherLogits
-from lbkd.training.teachers import OutsideReader, TeacherModel
+from lbkd.training.teachers import OutsideReader, TeacherModel, hidden_teachers
 from lbkd.workspace import write_json
 
 if TYPE_CHECKING:
@@ -96,14 +97,21 @@ def _train_run(run: Run) -> Path:
 
 
 def _teacher_logits(run: Run) -> TeacherLogits | None:
-    """The stored logits of the run's teachers for all windows of the run; computed where they are missing."""
+    """The stored logits of the run's teachers for all windows of the run; computed where they are missing.
+
+    A criterion of hidden states gets the teachers themselves, too.
+    """
     if run.weighting is None:
         return None
     features = run.project.train_features
     windows = Schedule(features, run.pairs, run.project.settings).windows
     lengths = features.lengths(windows)
-    stores = {name: _stored(each.as_teacher(), windows, lengths) for name, each in run.sources().items()}
-    return TeacherLogits(stores, run.weighting)
+    teachers = {name: each.as_teacher() for name, each in run.sources().items()}
+    at_every_step = teachers if run.criterion.needs_hidden else {}
+    for each in at_every_step.values():
+        each.same_windows()  # refuses a teacher before the scoring
+    stores = {name: _stored(each, windows, lengths) for name, each in teachers.items()}
+    return TeacherLogits(stores, run.weighting, hidden_teachers([*at_every_step.values()]))
 
 
 def _span_model(project: Project) -> "PreTrainedModel":

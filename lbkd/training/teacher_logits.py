@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,11 +14,21 @@ from lbkd.distributed.group import rank
 from lbkd.features.batches import Batch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.models.span import SpanLogits
+from lbkd.teachers.hidden import HiddenTeachers
 from lbkd.teachers.store import StoredLogits
 from lbkd.weighting import TeacherContext, Weighting, aggregate, registry
 
 _EXAMPLES = 64
 """Windows of one batch while a weighting is fitted."""
+
+
+class Weighed(NamedTuple):
+    """K teachers' logits, weighed and summed, and the weights."""
+
+    logits: SpanLogits
+    """Eq. 3: (B, L) start and end logits, -inf at padding."""
+    weights: list[torch.Tensor]
+    """(K, B) of the starts, and of the ends."""
 
 
 @dataclass
@@ -27,6 +38,8 @@ class TeacherLogits:
     stores: Mapping[str, StoredLogits]
     """Name of the teacher (see `tasks.Teacher`) -> its logits for every window."""
     weighting: Weighting
+    hidden: HiddenTeachers | None = None
+    """The teachers themselves, in the same order, for criterions of hidden states."""
     contract: WeightsContract = field(default_factory=WeightsContract)
     """What the weights were, to be looked at now and then."""
 
@@ -38,12 +51,16 @@ class TeacherLogits:
 
     def logits(self, batch: Batch, stored: torch.Tensor) -> SpanLogits:
         """Eq. 3 for a batch and its `read` logits: (B, L) start and end logits, -inf at padding."""
-        return SpanLogits(
-            *(
-                aggregate(logits, self.contract.weights(self.weighting, logits, context), context.mask)
-                for logits, context in self._halves(batch, stored)
-            )
+        return self.weighed(batch, stored).logits
+
+    def weighed(self, batch: Batch, stored: torch.Tensor) -> Weighed:
+        """The logits of a batch and its `read` logits, with the weights."""
+        halves = list(self._halves(batch, stored))
+        weights = [self.contract.weights(self.weighting, *half) for half in halves]
+        summed = (
+            aggregate(logits, each, batch.mask) for (logits, _), each in zip(halves, weights, strict=True)
         )
+        return Weighed(SpanLogits(*summed), weights)
 
     def fit(self, features: FeatureSet) -> Fitted | None:
         """Let the weighting learn from the stored logits; None for a weighting that learns nothing.

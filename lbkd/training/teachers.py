@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from lbkd.distributed import collectives
+from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError, DataError, LbkdError
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Template, tokenizer_hash
@@ -30,6 +31,7 @@ from lbkd.models.trimming.restore import cut_again
 from lbkd.project import Project
 from lbkd.tasks import Teacher
 from lbkd.teachers.carrying import Carrying
+from lbkd.teachers.hidden import HiddenTeacher, HiddenTeachers, same_tokens
 from lbkd.workspace import MANIFEST, damaged
 
 if TYPE_CHECKING:
@@ -89,6 +91,31 @@ class TeacherModel:
         rule = window_settings(self.project.settings.model)
         own = self.project.test_features(student.corpus, self.folder, rule)
         return Carrying(student, own, self.reading.longest)
+
+    def same_windows(self) -> FeatureSet | None:
+        """The student's windows by the teacher's token ids; None if those are the student's.
+
+        Every rank calls this. A vocabulary that was trimmed for one of them has the same tokens by other ids.
+
+        Raises:
+            ConfigError: the teacher reads other tokens than the student, or shorter windows.
+        """
+        windows, wanted = self.windows(), self.project.settings.model.max_length
+        if isinstance(windows, FeatureSet):
+            return None
+        if windows.longest < wanted:
+            raise ConfigError(
+                f"teacher {self.name!r} reads at most {windows.longest} tokens, and windows have up to "
+                f"{wanted}; hidden states need the whole window. Set model.max_length={windows.longest}."
+            )
+        if not same_tokens(windows.student, windows.own):
+            raise ConfigError(
+                f"teacher {self.name!r} reads other tokens than the student, and hidden states are compared "
+                "token by token: they cannot be carried over as logits are. Take teachers with the student's "
+                "tokenizer (its vocabulary may be trimmed), or learn from logits: criterion.combined.kd=kd, "
+                "jsd, reverse-kl or logit-mse."
+            )
+        return windows.own
 
 
 @dataclass(frozen=True)
@@ -208,6 +235,20 @@ class OutsideReader:
         except LbkdError as error:
             kind = DataError if isinstance(error, DataError) else ConfigError
             raise kind(f"teacher {self.teacher.name!r} ({self.teacher.model}): {error}") from error
+
+
+def hidden_teachers(teachers: Sequence[TeacherModel]) -> HiddenTeachers | None:
+    """Teachers that run beside the student, on this rank's device; None without any.
+
+    Every rank calls this. Errors are those of `TeacherModel.same_windows`.
+    """
+    found = []
+    for teacher in teachers:
+        network = teacher.network()
+        torch.nn.Module.to(network, current_device())
+        found.append(HiddenTeacher(network, teacher.same_windows()))
+    dtypes = [compute_dtype(teacher.project.settings.runtime.precision) for teacher in teachers]
+    return HiddenTeachers(found, dtypes[0]) if found else None
 
 
 def without_models(options: Mapping[str, Any], teachers: Sequence[Teacher]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def test_parts_are_told_without_a_gradient(name: str) -> None:
     """And the gradient of the total is 0 at padding, whose logits are -inf."""
     leaves = [z.clone().requires_grad_() for z in STUDENT]
     loss = registry.create(name)(SpanLogits(*leaves), BATCH, TEACHERS)
-    assert loss.parts
+    assert loss.parts or name == "hidden"  # whose loss is not that of logits
     assert not any(part.requires_grad for part in loss.parts.values())
     loss.total.backward()
     for z in leaves:
@@ -53,10 +53,11 @@ def test_loss_of_a_bf16_model_is_float32(name: str) -> None:
         torch.testing.assert_close(z[mask], expected[mask], atol=2e-2, rtol=2e-2)  # bf16 keeps 8 bits
     loss = registry.create(name)(rounded, batch, teachers)
     assert loss.total.dtype == torch.float32
-    assert {part.dtype for part in loss.parts.values()} == {torch.float32}
+    assert {part.dtype for part in loss.parts.values()} <= {torch.float32}
     torch.testing.assert_close(
         loss.total, registry.create(name)(exact, batch, teachers).total, atol=2e-2, rtol=2e-2
     )
-    assert not torch.equal(loss.total, loss.total.bfloat16().float())  # not rounded on the way
+    rounded_on_the_way = torch.equal(loss.total, loss.total.bfloat16().float())
+    assert rounded_on_the_way == (name == "hidden")  # which is 0
     loss.total.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.qa_outputs.parameters())

@@ -80,6 +80,24 @@ def test_a_student_with_half_of_the_layers(tmp_path: Path) -> None:
         assert mine[name] == others[name]
 
 
+def test_teachers_beside_a_student(tmp_path: Path) -> None:
+    """Each reads all that the student reads, forward only: a third of the student's own operations."""
+    estimator = assumed(tmp_path)
+    alone, taught = (
+        estimator.costs(jobs_of_all(estimator.project, hidden=each))[-1] for each in (False, True)
+    )
+    assert taught.flops == pytest.approx(alone.flops * (1 + 2 / 3))
+    assert taught.hours == pytest.approx(alone.hours * (1 + 2 / 3), rel=0.01)
+    job = jobs_of_all(estimator.project, hidden=True)[-1]
+    [size, _] = estimator.beside(job)
+    assert size == KNOWN["xlm-roberta-base"]
+    memory = advise(estimator, job).stages[0]
+    length, windows = estimator.longest(job), memory.micro_batch
+    assert memory.teachers == 2 * 4 * (size.parameters + 2 * windows * length * 768)
+    without = advise(estimator, replace(job, hidden=False)).stages[0]
+    assert memory.total - without.total == pytest.approx(memory.teachers)
+
+
 def test_steps_that_end_within_an_epoch(tmp_path: Path) -> None:
     """75 steps of 32 are three fifths of 4000 windows; 250 are all, twice."""
     some = assumed(tmp_path, **{"training.max_steps": 75})

@@ -107,7 +107,7 @@ def test_teachers_and_losses_do_not_wait(weighting: str | None, project: Project
     teachers = None if weighting is None else made_up(project, weighting)
     host = collate(features, features.features([("en", "en"), ("es", "en")])[:5])
     stored = None if teachers is None else teachers.read(host)
-    meter = Meter(load_span_model(project.encoder), None, torch.float32)
+    meter = Meter(load_span_model(project.encoder), torch.float32)
     student = [torch.randn(host.mask.shape, device=FAR) for _ in range(2)]
     for name in ("nll",) if weighting is None else ("kd", "combined"):
         with Waits():
