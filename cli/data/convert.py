@@ -11,7 +11,8 @@ from ..options import Json, Overwrite
 
 def convert(
     files: Annotated[
-        list[Path], typer.Argument(help="Data files of any shape that is known; packed ones, too.")
+        list[Path],
+        typer.Argument(help="Data files of any known shape, archives of such, and datasets that were saved."),
     ],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for a file <stem>.json of each file.")],
     overwrite: Overwrite = False,
@@ -21,9 +22,13 @@ def convert(
 
     The shape is recognised by content: rows, columns, CSV, JSON lines, MRQA, CMRC, TyDiQA, offsets in bytes.
 
+    Of an archive (zip, tar) each data file is converted; of a dataset that was saved, each split.
+
     What is changed or left out is counted by kind; --json lists the ids of the questions.
 
     Example: lbkd data convert corpus.train.jsonl.gz corpus.dev.csv --out my-data
+
+    Example: lbkd data convert MLQA_V1.zip --out mlqa
     """
     from lbkd.conversion.convert import convert as convert_files
     from lbkd.conversion.convert import next_command

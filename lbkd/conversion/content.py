@@ -21,19 +21,24 @@ _UNPACKERS: dict[formats.Format, Callable[[bytes], bytes]] = {
 }
 
 
-def content(path: Path) -> Any:
+def content(path: Path, raw: bytes | None = None) -> Any:
     """The JSON value of a file, or the list of its lines' or rows' values.
 
     Packed files (gzip, bzip2, xz) are unpacked; the text may be UTF-8, UTF-16 or UTF-32, and one JSON value,
-    JSON lines, or a table with a line of headings (CSV, TSV). Parquet files are read where pyarrow is
-    installed.
+    JSON lines, or a table with a line of headings (CSV, TSV). Parquet and Arrow files are read where pyarrow
+    is installed.
+
+    Args:
+        path: the file, by which messages call it.
+        raw: its bytes, for a member of an archive.
 
     Raises:
         DataError: the file is none of these, or damaged.
     """
-    raw, fault = read_bytes(path)
     if raw is None:
-        raise _refused(path, fault)
+        raw, fault = read_bytes(path)
+        if raw is None:
+            raise _refused(path, fault)
     format = formats.of_bytes(raw)
     if format in _UNPACKERS:
         try:
@@ -41,8 +46,8 @@ def content(path: Path) -> Any:
         except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
             raise DataError(f"{path}: {format.name} that cannot be unpacked: {error}") from None
         format = formats.of_bytes(raw)
-    if format == formats.PARQUET:
-        return _parquet(path, raw)
+    if format in (formats.PARQUET, formats.ARROW, formats.ARROW_STREAM):
+        return _columns(path, raw, format)
     if encoding := formats.encoding_of(raw):
         try:
             raw = raw.decode(encoding).encode()
@@ -89,15 +94,24 @@ def _table(path: Path, text: str, delimiter: str) -> list[dict[str, Any]]:
         csv.field_size_limit(former)
 
 
-def _parquet(path: Path, raw: bytes) -> list[dict[str, Any]]:
+def _columns(path: Path, raw: bytes, format: formats.Format) -> list[dict[str, Any]]:
     try:
         import pyarrow
+        import pyarrow.ipc
         import pyarrow.parquet
     except ImportError:
-        message = "a Parquet file, which is read where pyarrow is installed: pip install pyarrow"
-        raise DataError(f"{path}: {message}, or export the rows as JSON lines.") from None
+        raise DataError(
+            f"{path}: {format.name}, which is read where pyarrow is installed: "
+            'pip install "lbkd[arrow]", or export the rows as JSON lines.'
+        ) from None
+    file = io.BytesIO(raw)
     try:
-        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(raw)).to_pylist()
+        if format == formats.PARQUET:
+            table = pyarrow.parquet.read_table(file)
+        else:
+            opened = pyarrow.ipc.open_file if format == formats.ARROW else pyarrow.ipc.open_stream
+            table = opened(file).read_all()
+        rows: list[dict[str, Any]] = table.to_pylist()
     except (pyarrow.ArrowException, OSError) as error:  # the latter for damaged columns
-        raise DataError(f"{path}: a Parquet file that cannot be read: {error}") from None
+        raise DataError(f"{path}: {format.name} that cannot be read: {error}") from None
     return rows

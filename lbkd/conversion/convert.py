@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lbkd.conversion.content import content
 from lbkd.conversion.counts import Counts
 from lbkd.conversion.raw import RawPassage
 from lbkd.conversion.shapes import UnknownShape, by_language, passages
+from lbkd.conversion.sources import sources
 from lbkd.conversion.strict import document
 from lbkd.corpus import squad
 from lbkd.corpus.check import refusal
 from lbkd.corpus.formats import records
 from lbkd.errors import ConfigError, DataError
 from lbkd.outputs import replacing_files
-
-_ENDINGS = (".gz", ".bz2", ".xz", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -39,10 +37,11 @@ def convert(paths: Sequence[Path], outdir: Path, overwrite: bool = False) -> lis
     """Write a SQuAD-format file `<stem>.json` for each file; all files or none.
 
     A file whose rows tell several languages becomes one file `<stem>.<language>.json` for each that has a
-    question with an answer.
+    question with an answer. Archives and folders that `datasets` saved have several files, see `sources`.
 
     Args:
-        paths: files of any known shape; the shape is recognised by content.
+        paths: files of any known shape, archives of such files, and folders that `datasets` saved; the shape
+            is recognised by content.
         outdir: folder of the new files.
         overwrite: replace files that lbkd did not write, or that were changed since; never an input.
 
@@ -56,6 +55,8 @@ def convert(paths: Sequence[Path], outdir: Path, overwrite: bool = False) -> lis
     for path in paths:
         for target, found, counts in _parts(path, outdir):
             if earlier := converted.get(target):
+                if earlier.source == path:
+                    raise ConfigError(f"{path}: two of its files would become {target}; rename one of them.")
                 message = f"{earlier.source} and {path} would both become {target}"
                 raise ConfigError(f"{message}; convert them into two folders.")
             value = document(found, counts)
@@ -78,20 +79,20 @@ def convert(paths: Sequence[Path], outdir: Path, overwrite: bool = False) -> lis
 
 def _parts(path: Path, outdir: Path) -> Iterator[tuple[Path, list[RawPassage], Counts]]:
     """Target, passages and counts of each file that a file becomes."""
-    groups = by_language(records(content(path)))
-    stem = path.name
-    while Path(stem).suffix.lower() in _ENDINGS:
-        stem = Path(stem).stem
-    for language, group in groups.items():
-        counts = Counts()
-        name = f"{stem}.{language or 'und'}.json" if len(groups) > 1 else f"{stem}.json"
-        try:
-            found = passages(group, counts)
-        except UnknownShape as error:
-            raise DataError(
-                f"{path}: {error}\n    -> docs/data.md lists the shapes that are converted"
-            ) from None
-        yield outdir / name, found, counts
+    for name, value in sources(path):
+        groups = by_language(records(value))
+        for language, group in groups.items():
+            counts = Counts()
+            told = f".{language or 'und'}" if len(groups) > 1 else ""
+            target = outdir / name.parent / f"{name.name}{told}.json"
+            try:
+                found = passages(group, counts)
+            except UnknownShape as error:
+                place = path if name.name in path.name else f"{path} ({name})"
+                raise DataError(
+                    f"{place}: {error}\n    -> docs/data.md lists the shapes that are converted"
+                ) from None
+            yield target, found, counts
 
 
 def _checked(path: Path, target: Path, value: Any, counts: Counts) -> Converted:

@@ -1,5 +1,6 @@
 """The shapes in which corpora nest or list their questions, recognised by the names of their fields."""
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -11,21 +12,39 @@ from lbkd.corpus.check import shown
 from lbkd.corpus.formats import CONTEXTS, IDS, QUESTIONS
 from lbkd.errors import DataError
 
+_GOLD_ID = re.compile(rf"({'|'.join(CODES)})-(?:-?\d+)-\d+")
+"""A question's id in TyDiQA-GoldP: `korean--5252295675424886259-0`."""
+_LANGUAGE = re.compile(r"[\w-]+")
+"""Names of languages, which become parts of files' names."""
+
 
 class UnknownShape(DataError):
     """A record has none of the known sets of fields."""
 
 
 def by_language(records: Sequence[Any]) -> dict[str, list[Any]]:
-    """A file's records by the language that each tells in its field `language`; "" for those without."""
+    """A file's records by the language that each tells; "" for those that tell none.
+
+    It is told by the field `language`, and in TyDiQA-GoldP by the questions' ids.
+    """
     found: dict[str, list[Any]] = {}
     for record in records:
         if isinstance(record, dict) and "header" in record and len(record) == 1:
             continue
         told = record.get("language") if isinstance(record, dict) else None
-        language = told if isinstance(told, str) else ""
-        found.setdefault(CODES.get(language, language), []).append(record)
+        if not (isinstance(told, str) and _LANGUAGE.fullmatch(told)):
+            told = _language_of_id(record)
+        found.setdefault(CODES.get(told, told), []).append(record)
     return found
+
+
+def _language_of_id(record: Any) -> str:
+    """The language in the first id of a record of TyDiQA-GoldP, an article or a row; "" for other records."""
+    for inner in ("paragraphs", "qas"):
+        if isinstance(record, dict) and isinstance(record.get(inner), list):
+            record = next(iter(record[inner]), None)
+    found = _GOLD_ID.fullmatch(str(record.get("id"))) if isinstance(record, dict) else None
+    return found[1] if found else ""
 
 
 def passages(records: Sequence[Any], counts: Counts) -> list[RawPassage]:
@@ -68,7 +87,7 @@ def passages(records: Sequence[Any], counts: Counts) -> list[RawPassage]:
 def _tydiqa(record: Mapping[str, Any], counts: Counts) -> RawPassage | None:
     try:
         return gold_passage(record, counts)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         message = f"the record of TyDiQA {shown(record.get('example_id'))} is incomplete: {error!r}"
         raise UnknownShape(message) from None
 

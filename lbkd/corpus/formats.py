@@ -29,20 +29,24 @@ _NEST = (
     "with 'id', 'question' and 'answers', answers[] with 'text' and 'answer_start'"
 )
 _UNPACK = f"{CONVERT} unpacks and converts the file"
-GZIP, BZIP2, XZ, PARQUET = (
+_COLUMNS = f'{CONVERT} nests its rows where pyarrow is installed (pip install "lbkd[arrow]")'
+GZIP, BZIP2, XZ, PARQUET, ARROW, ARROW_STREAM = (
     Format("a gzip file", _UNPACK),
     Format("a bzip2 file", _UNPACK),
     Format("an xz file", _UNPACK),
-    Format("a Parquet file", f"{CONVERT} nests its rows where pyarrow is installed (pip install pyarrow)"),
+    Format("a Parquet file", _COLUMNS),
+    Format("an Arrow file", _COLUMNS),
+    Format("a stream of Arrow", _COLUMNS),
 )
 _SIGNATURES = {
     b"\x1f\x8b": GZIP,
     b"BZh": BZIP2,
     b"\xfd7zXZ\0": XZ,
     b"PAR1": PARQUET,
-    b"PK\x03\x04": Format("a zip archive", "unpack the archive with unzip"),
+    b"PK\x03\x04": Format("a zip archive", f"{CONVERT} converts the data files in it"),
     b"\x28\xb5\x2f\xfd": Format("a Zstandard file", "unpack the file with unzstd"),
-    b"ARROW1": Format("an Arrow file", f"read the file with its own library, and {_NEST}"),
+    b"ARROW1": ARROW,
+    b"\xff\xff\xff\xff": ARROW_STREAM,
     b"version https://git-lfs": Format(
         "a Git LFS pointer without content", "fetch the file with git lfs pull"
     ),

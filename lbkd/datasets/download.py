@@ -6,17 +6,14 @@
 
 import os
 import posixpath
-import stat
-import tarfile
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 from pydantic import TypeAdapter, ValidationError
 
+from lbkd.datasets.archives import members
 from lbkd.datasets.fetch import LackingError, fetch
 from lbkd.datasets.sources import PublicDataset, Source
 from lbkd.errors import DataError
@@ -160,7 +157,7 @@ def _unpack(archive: Path, wanted: Mapping[str, Path]) -> None:
     """
     left, room = dict(wanted), _LARGEST
     try:
-        for name, content in _members(archive):
+        for name, content in members(archive):
             if (path := left.pop(posixpath.normpath(name), None)) is None:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,21 +173,6 @@ def _unpack(archive: Path, wanted: Mapping[str, Path]) -> None:
         for path in wanted.values():
             path.unlink(missing_ok=True)
         raise
-
-
-def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Name and content of each regular file in a zip or tar archive; links are skipped."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as packed:
-            for info in packed.infolist():
-                if not info.is_dir() and not stat.S_ISLNK(info.external_attr >> 16):
-                    with packed.open(info) as content:
-                        yield info.filename, content
-    else:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                if member.isreg() and (extracted := tar.extractfile(member)):
-                    yield member.name, extracted
 
 
 def _rename(path: Path, place: Path) -> None:

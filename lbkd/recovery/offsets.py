@@ -43,9 +43,10 @@ def unit_of(answers: Iterable[tuple[str, str, int]]) -> str:
     """
     changed: Counter[str] = Counter()
     gained: Counter[str] = Counter()
-    for passage, text, offset in answers:
-        if offset <= 0 or passage.isascii():
-            continue
+    telling = [answer for answer in answers if answer[2] > 0 and not answer[0].isascii()]
+    if all(_stands(*answer) for answer in telling):  # no unit can give more of them their places
+        return CHARACTERS
+    for passage, text, offset in telling:
         right = {offset: _stands(passage, text, offset)}
         for unit in UNITS:
             place = character(passage, offset, unit)

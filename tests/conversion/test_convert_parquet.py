@@ -110,5 +110,5 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     path = tmp_path / "in.parquet"
     path.write_bytes(b"PAR1....PAR1")
-    with pytest.raises(DataError, match=r"in\.parquet: a Parquet file.*pip install pyarrow, or export"):
+    with pytest.raises(DataError, match=r"in\.parquet: a Parquet file.*pip install .lbkd.arrow.., or export"):
         convert([path], tmp_path / "out")

@@ -39,7 +39,7 @@ def table(delimiter: str) -> str:
         (bz2.compress(b"{}"), "a bzip2 file", "data convert FILE"),
         (lzma.compress(b"{}"), "an xz file", "data convert FILE"),
         (b"PAR1\x15\x04", "a Parquet file", "data convert FILE"),
-        (b"PK\x03\x04\x14", "a zip archive", "unzip"),
+        (b"PK\x03\x04\x14", "a zip archive", "converts the data files in it"),
         (json.dumps(SQUAD).encode("utf-16"), "UTF-16 text", "data convert FILE"),
         (json.dumps(SQUAD).encode("utf-16-le"), "UTF-16LE text", "data convert FILE"),
         (json.dumps(SQUAD).encode("utf-16-be"), "UTF-16BE text", "data convert FILE"),
