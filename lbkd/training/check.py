@@ -129,12 +129,11 @@ def check_run(
 def _check_heads(runs: Sequence[Run]) -> None:
     """Refuse a criterion that would leave a new head at random."""
     for run in runs:
-        model = run.project.settings.model
-        if teaches_head(run.criterion) or has_span_head(
-            load_config(run.project.encoder, model.trust_remote_code)
-        ):
+        model, name = run.project.settings.model, run.components.criterion
+        if not run.criterion.needs_hidden or teaches_head(run.criterion):
             continue
-        name = run.components.criterion
+        if has_span_head(load_config(run.project.encoder, model.trust_remote_code)):
+            continue
         raise ConfigError(
             f"criterion {name!r} teaches the encoder, and not the head for start and end, which is new in "
             f"{model.name!r}: the student's answers would be random. Learn both with --criterion combined "
