@@ -131,8 +131,14 @@ def test_info(lbkd: Callable[..., Any]) -> None:
             ["list", "weights"],
             ["'weights'", "did you mean 'weighting'?", "criterions, tasks, trackers, translation, weighting"],
         ),
-        (["show", "criterion", "nl"], ["no criterion 'nl'", "did you mean 'nll'?", "combined, jsd, kd"]),
-        (["show", "criterion"], ["no name of a criterion; choices: combined, jsd, kd, logit-mse, mlm, "]),
+        (
+            ["show", "criterion", "nl"],
+            ["no criterion 'nl'", "did you mean 'nll'?", "combined, hidden, jsd, kd"],
+        ),
+        (
+            ["show", "criterion"],
+            ["no name of a criterion; choices: combined, hidden, jsd, kd, logit-mse, mlm, "],
+        ),
         (["show", "tsk", "distill"], ["'tsk'", "did you mean 'tasks'?"]),
         (
             ["show", "tasks", "distil"],

@@ -112,7 +112,7 @@ def test_the_losses_that_a_criterion_adds_up(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(lbkd.provenance, "_module_source", lambda name: read.add(name) or source(name))
     for name, files in {
         "nll": {"nll"},
-        "combined": {"combined", "kd", "nll", "jsd", "logit_mse", "reverse_kl"},
+        "combined": {"combined", "kd", "nll", "jsd", "logit_mse", "reverse_kl", "hidden"},
         "mlm": {"mlm", "nll"},
     }.items():
         read.clear()
