@@ -89,7 +89,8 @@ def test_quiet(lbkd: Callable[..., Any], gold: Path, wrote: Callable[..., Path])
     wrong = lbkd("show", "criterion", "--quiet")
     assert (wrong.code, wrong.err) == (
         2,
-        "error: no name of a criterion; choices: combined, hidden, jsd, kd, logit-mse, mlm, nll, reverse-kl.\n",
+        "error: no name of a criterion; choices: combined, hidden, jsd, kd, logit-mse, mlm, nll, "
+        "reverse-kl.\n",
     )
     assert "questions have no prediction" in lbkd(*asked).err
 
