@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from encoders import OWN, saved
+from encoders import OWN, config_of, saved
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
@@ -22,6 +22,7 @@ from lbkd.models.flops import matrix_weights
 from lbkd.models.heads import OwnHead, is_own, new_span_model, span_class
 from lbkd.models.load import has_span_head, load_config, load_span_model
 from lbkd.models.masked import MaskedSpanModel
+from lbkd.models.span import HiddenSpanModel
 from lbkd.planning.model_size import ModelSize, model_size_of
 
 IDS = torch.arange(4, 40).view(2, 18)
@@ -126,6 +127,18 @@ def test_masked_phrases_beside(kind: str, tmp_path: Path) -> None:
         _, _, tokens = model.eval()(inputs, inputs, torch.tensor([3, 20]))
         right = language(**inputs).logits.flatten(0, 1)[[3, 20]]
     torch.testing.assert_close(tokens, right)
+
+
+@pytest.mark.parametrize("kind", ["eurobert", "modernbert", "deberta-v2"])
+def test_hidden_states_beside(kind: str) -> None:
+    """Those of the encoder, whatever the family's head tells; the logits stay."""
+    model = new_span_model(config_of(kind)).eval()
+    with torch.inference_mode():
+        inputs = {"input_ids": IDS, "attention_mask": MASK}
+        begins, _, states = HiddenSpanModel(model, [32])(inputs)
+        assert torch.equal(states, model.base_model(**inputs)[0])
+    assert states.shape == (2, 18, 32)
+    assert torch.equal(begins, start(model))
 
 
 def test_what_has_no_encoder_of_text_is_refused() -> None:
