@@ -7,6 +7,7 @@ import typer
 
 from ..console import err, out, print_json, table
 from ..options import Json, Overwrite
+from ..translate import show
 
 
 def convert(
@@ -15,6 +16,10 @@ def convert(
         typer.Argument(help="Data files of any known shape, archives of such, and datasets that were saved."),
     ],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for a file <stem>.json of each file.")],
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Then mend answers off their offsets, as `data repair --in-place`."),
+    ] = False,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -28,12 +33,15 @@ def convert(
 
     Example: lbkd data convert corpus.train.jsonl.gz corpus.dev.csv --out my-data
 
-    Example: lbkd data convert MLQA_V1.zip --out mlqa
+    Example: lbkd data convert MLQA_V1.zip --out mlqa --repair
     """
     from lbkd.conversion.convert import convert as convert_files
     from lbkd.conversion.convert import next_command
+    from lbkd.corpus_translation.repair import repair as repair_files
 
     done = convert_files(files, out_dir, overwrite)
+    left = [file.path for file in done if file.unplaced]
+    repaired = repair_files(left, None, in_place=True) if repair and left else {}
     if json:
         print_json(
             [
@@ -44,6 +52,7 @@ def convert(
                     "questions": file.questions,
                     "to_repair": file.unplaced,
                     "counts": file.counts,
+                    "repaired": repaired.get(str(file.path)),
                 }
                 for file in done
             ]
@@ -64,5 +73,7 @@ def convert(
         out.print(
             f"{file.path}: {size if file.questions else 'not written, no question with an answer is left'}"
         )
-    if command := next_command(done):
+    if repaired:
+        show(repaired)
+    elif command := next_command(done):
         err.print(f"answers are left that are not at their place; mend them with `{command}`")

@@ -39,9 +39,24 @@ def test_convert_json(lbkd: Callable[..., Any], wrote: Callable[[str, Any], Path
         "questions": 1,
         "to_repair": 0,
         "counts": counts,
+        "repaired": None,
     }
     assert (good["questions"], good["counts"]) == (54, {})
     assert "texts and offsets as they were" in lbkd("data", "convert", gold, "--out", "again").out
+
+
+def test_convert_and_repair(lbkd: Callable[..., Any], wrote: Callable[[str, Any], Path]) -> None:
+    """The same file as by two commands, with both counts."""
+    path = wrote("in.jsonl", f"{json.dumps(ROW)}\n{json.dumps(MOVED)}\n")
+    lbkd("data", "convert", path, "--out", "two")
+    lbkd("data", "repair", "two/in.json")
+    [entry] = lbkd("data", "convert", path, "--out", "one", "--repair", "--json").json
+    assert (entry["to_repair"], entry["repaired"]["written"]) == (1, "one/in.json")
+    assert entry["repaired"]["answers"] == {"kept": 2, "discarded": 0}
+    assert Path("one/in.json").read_text() == Path("two/repaired/in.json").read_text()
+    shown = lbkd("data", "convert", path, "--out", "again", "--repair")
+    assert "again/in.json: 2 of 2 questions kept" in shown.out
+    assert "mend them" not in shown.err
 
 
 def test_convert_refuses(refused: Callable[..., str], wrote: Callable[[str, Any], Path]) -> None:
