@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from records import record
+from audit_records import record
 
 from lbkd.audit.disputes import disagreement
 from lbkd.audit.measures import auroc, choices, most, order, trust
