@@ -12,7 +12,7 @@ from lbkd.errors import ConfigError, LbkdError, disk_full, out_of_memory
 
 from . import components, data, plan, status, train, translate, trim
 from .console import err, own_output, show_error
-from .laboratory import report, reproduce, sweep
+from .laboratory import explain, report, reproduce, sweep
 from .models import calibrate, export, predict, scoring, serve
 from .options import Invocation, rank
 from .running import LONG, with_first_word
@@ -39,6 +39,7 @@ for module in (
     plan,
     reproduce,
     sweep,
+    explain,
     report,
     status,
     components,

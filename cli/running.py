@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 LONG = (
-    *("calibrate", "cache-logits", "demo", "distill", "evaluate", "export"),
+    *("calibrate", "cache-logits", "demo", "distill", "evaluate", "explain", "export"),
     *("plan", "report", "reproduce", "run", "sweep", "train", "translate", "trim"),
 )
 """Commands that import PyTorch before they show anything else, which takes seconds."""

@@ -143,6 +143,8 @@ class TrainingSettings(_Section):
     """Optimizer steps between two lines of metrics."""
     checkpoint_minutes: float = Field(default=10.0, ge=0)
     """Minutes between two checkpoints, from which a stopped run continues; 0: no checkpoints."""
+    keep_weights: bool = False
+    """Keep, for each window of a run with teachers, their weights, entropies and answers (`lbkd explain`)."""
 
 
 class RuntimeSettings(_Section):

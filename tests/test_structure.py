@@ -21,6 +21,7 @@ LAYERS = (
     ("planning",),
     ("training", "prediction"),
     ("engine",),
+    ("audit",),
     ("exporting", "calibration", "serving"),
     ("evaluation", "inference"),
     ("project",),

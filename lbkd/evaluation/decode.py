@@ -8,6 +8,7 @@ import numpy as np
 
 from lbkd.evaluation.spans import Spans
 from lbkd.features.dataset import FeatureSet
+from lbkd.features.tokens import Ints
 from lbkd.features.windows import Windows
 from lbkd.graphemes import readable
 
@@ -54,15 +55,8 @@ class Candidates:
 
 def candidates(spans: Spans, windows: Windows, features: FeatureSet) -> Candidates:
     """The places in passages of the best spans of windows."""
-    numbering, first, last = features.addressing, spans.first, spans.last
-    begins, ends = np.zeros_like(first), np.zeros_like(first)
-    passages = features.passage_rows(windows)
-    for k, language in enumerate(features.languages):
-        mine = (windows.passage_language == k) & (windows.stop > windows.start)
-        table, most = features.passages[language], (windows.stop - windows.start - 1)[mine, None]
-        at = (table.rows[passages[mine]] + windows.start[mine])[:, None]
-        begins[mine] = table.begins[at + np.minimum(first[mine], most)]
-        ends[mine] = table.ends[at + np.minimum(last[mine], most)]
+    numbering = features.addressing
+    begins, ends = characters(features, windows, spans.first, spans.last)
     place = numbering.place(windows.question, windows.passage_language)
     return Candidates(
         pair=numbering.pair(place, windows.question_language),
@@ -72,6 +66,26 @@ def candidates(spans: Spans, windows: Windows, features: FeatureSet) -> Candidat
         null=spans.null,
         mass=spans.mass,
     )
+
+
+def characters(features: FeatureSet, windows: Windows, first: Ints, last: Ints) -> tuple[Ints, Ints]:
+    """(B, n) first character in the passage of spans of windows, and one past the last character.
+
+    Args:
+        features: the corpus of the windows.
+        windows: B windows.
+        first: (B, n) first token of each span, counted from the window's first passage token.
+        last: (B, n) last token of each span, counted likewise.
+    """
+    begins, ends = np.zeros_like(first), np.zeros_like(first)
+    passages = features.passage_rows(windows)
+    for k, language in enumerate(features.languages):
+        mine = (windows.passage_language == k) & (windows.stop > windows.start)
+        table, most = features.passages[language], (windows.stop - windows.start - 1)[mine, None]
+        at = (table.rows[passages[mine]] + windows.start[mine])[:, None]
+        begins[mine] = table.begins[at + np.minimum(first[mine], most)]
+        ends[mine] = table.ends[at + np.minimum(last[mine], most)]
+    return begins, ends
 
 
 def merge(

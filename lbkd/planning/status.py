@@ -10,7 +10,7 @@ from lbkd.models.run_folder import check_sound, read_run
 from lbkd.project import Project
 from lbkd.training.run import Components, Run
 from lbkd.training.schedule import Schedule, all_windows
-from lbkd.training.steps import logits_store
+from lbkd.training.teacher_stores import logits_store
 from lbkd.training.teachers import OutsideReader
 from lbkd.workspace import fingerprint
 

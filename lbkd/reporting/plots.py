@@ -1,4 +1,4 @@
-"""Plots of runs: scores, languages against languages, losses, F1 while training, calibration."""
+"""Plots of runs: scores, languages against languages, losses, F1 while training, weights, calibration."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from lbkd.audit.measures import trust
+from lbkd.features.dataset import LanguagePair
 from lbkd.reporting.runs import ReportedRun
 from lbkd.reporting.sets import ScoredSet
 
@@ -77,9 +79,32 @@ def scores_plot(scored: ScoredSet) -> Plot:
 
 def matrix_plot(scored: ScoredSet, name: str) -> Plot:
     """F1 of a run for each passage language (down) and question language (across)."""
-    found = scored.scores[name]
-    down, across = scored.down, scored.across
-    values = {pair: score.f1 for pair, score in found.items()}
+    values = {pair: score.f1 for pair, score in scored.scores[name].items()}
+    figure = _heat_map(values, scored.down, scored.across, ("passage", "question"))
+    ends = [max(values, key=values.__getitem__), min(values, key=values.__getitem__)]
+    told = [f"{values[pair]:.1f} for passages in {pair[0]} and questions in {pair[1]}" for pair in ends]
+    title = f"{name}: F1 on {scored.title}"
+    return Plot(f"matrix-{name}-{scored.title}", title, f"From {told[1]} to {told[0]}.", figure)
+
+
+def weights_plot(run: ReportedRun) -> Plot | None:
+    """Mean weight of each teacher, in percent, by the passages' language; None where no weights are kept."""
+    if run.audit is None:
+        return None
+    rows = trust(run.audit)
+    values = {(row["language"], row["teacher"]): 100 * row["weight"] for row in rows}
+    down = [*dict.fromkeys(row["language"] for row in rows)]
+    figure = _heat_map(values, down, run.audit.teachers, ("passage", "teacher"))
+    best = {k: max(run.audit.teachers, key=lambda teacher: values[k, teacher]) for k in down}
+    told = "; ".join(f"{k}: {teacher} {values[k, teacher]:.1f}" for k, teacher in best.items())
+    title = f"{run.name}: mean weight of the teachers, in percent"
+    return Plot(f"weights-{run.name}", title, f"The highest for passages in {told}.", figure)
+
+
+def _heat_map(
+    values: Mapping[LanguagePair, float], down: Sequence[str], across: Sequence[str], axis: tuple[str, str]
+) -> Figure:
+    """Numbers by what stands down and across, in colours and digits; `axis` names both."""
     low, high = min(values.values()), max(values.values())
     figure, axes = _figure(1.2 + 0.6 * len(across), 0.9 + 0.45 * len(down))
     grid = [[values.get((k, j), math.nan) for j in across] for k in down]
@@ -95,12 +120,9 @@ def matrix_plot(scored: ScoredSet, name: str) -> Plot:
     axes.invert_yaxis()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("question")
-    axes.set_ylabel("passage")
-    ends = [max(values, key=values.__getitem__), min(values, key=values.__getitem__)]
-    told = [f"{values[pair]:.1f} for passages in {pair[0]} and questions in {pair[1]}" for pair in ends]
-    title = f"{name}: F1 on {scored.title}"
-    return Plot(f"matrix-{name}-{scored.title}", title, f"From {told[1]} to {told[0]}.", figure)
+    axes.set_xlabel(axis[1])
+    axes.set_ylabel(axis[0])
+    return figure
 
 
 def losses_plot(run: ReportedRun) -> Plot | None:

@@ -87,6 +87,7 @@ class _Plots(NamedTuple):
     scores: dict[str, list["Plot"]]
     """Title of the set -> plots."""
     curves: list["Plot"]
+    weights: list["Plot"]
     calibration: list["Plot"]
 
 
@@ -100,8 +101,9 @@ def _plots(runs: Sequence[ReportedRun], sets: Sequence[ScoredSet]) -> _Plots:
         for each in sets
     }
     curves = [plots.selection_plot(runs), *map(plots.losses_plot, runs)]
+    weights = [plots.weights_plot(run) for run in runs]
     calibration = [make(run) for run in runs for make in (plots.reliability_plot, plots.risk_plot)]
-    return _Plots(scores, [*filter(None, curves)], [*filter(None, calibration)])
+    return _Plots(scores, *([*filter(None, some)] for some in (curves, weights, calibration)))
 
 
 def _named(plots: _Plots) -> dict[str, "Plot"]:
@@ -110,6 +112,7 @@ def _named(plots: _Plots) -> dict[str, "Plot"]:
     for plot in [
         *(plot for some in plots.scores.values() for plot in some),
         *plots.curves,
+        *plots.weights,
         *plots.calibration,
     ]:
         name = re.sub(r"[^\w.-]+", "-", plot.name)

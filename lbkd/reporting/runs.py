@@ -1,4 +1,4 @@
-"""What the folders of runs hold for a report: scores, answers, numbers of the training, calibration."""
+"""What runs' folders hold for a report: scores, answers, numbers of the training, weights, calibration."""
 
 import json
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lbkd.audit.record import REMEDY, Audit, read_audit
 from lbkd.errors import DataError
 from lbkd.features.dataset import LanguagePair
 from lbkd.models.calibration import Calibration, content_of, read_calibration
@@ -52,6 +53,8 @@ class ReportedRun:
     metrics: list[dict[str, Any]]
     """Lines of `metrics.jsonl`."""
     calibration: Calibration | None
+    audit: Audit | None
+    """How teachers were weighed; None for a run that did not keep it, or had none."""
     lacks: list[str] = field(default_factory=list)
     """What the folder does not hold, and how to get it, in sentences without the run's name."""
 
@@ -74,13 +77,16 @@ def reported_run(folder: Path, name: str) -> ReportedRun:
     metrics = _metrics(folder / "metrics.jsonl")
     if not metrics:
         lacks.append("no curves, since there is no metrics.jsonl.")
+    audit = read_audit(folder, run.provenance) if run is not None else None
+    if audit is None and run is not None and run.step is None and run.provenance.get("weighting"):
+        lacks.append(f"no weights of the teachers; {REMEDY}")
     calibration = read_calibration(folder)
     if calibration is None:
         lacks.append(f"no reliability; `lbkd calibrate {folder}` measures it.")
     elif not any("bins" in row["after"] for row in calibration.measures):
         path = folder / "calibration.json"
         lacks.append(f"no reliability, since {path} holds no bins; remove it, and calibrate anew.")
-    return ReportedRun(name, folder, run, evaluations, metrics, calibration, lacks)
+    return ReportedRun(name, folder, run, evaluations, metrics, calibration, audit, lacks)
 
 
 def _evaluations(folder: Path, lacks: list[str]) -> Iterator[Evaluation]:

@@ -262,15 +262,15 @@ def check_model(folder: Path, evaluation_set: EvaluationSet, *, allow_overlap: b
     run = read_run(folder)
     if run is None or allow_overlap:
         return
-    corpus = _trained_on(run)
+    corpus = trained_on(run.settings, run)
     if corpus is not None:
         _refuse(shared_questions(corpus, evaluation_set.corpus), evaluation_set)
 
 
-def _trained_on(run: FinishedRun) -> ParallelCorpus | None:
-    """The training corpus of a run; None where the files are gone or changed since."""
-    corpus = run.settings.corpus
-    paths = {language: run.settings.path(corpus.train, language) for language in corpus.languages}
+def trained_on(settings: Settings, run: FinishedRun) -> ParallelCorpus | None:
+    """The training corpus of a run, where `settings` name it; None where files are gone or changed since."""
+    corpus = settings.corpus
+    paths = {language: settings.path(corpus.train, language) for language in corpus.languages}
     if not all(path.exists() for path in paths.values()):
         return None
     read = ParallelCorpus.read(paths, corpus.source, corpus.limit, native=corpus.native)

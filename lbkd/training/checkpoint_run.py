@@ -6,10 +6,10 @@ from typing import Any
 from lbkd.engine.engine import saved_weights
 from lbkd.errors import ConfigError, DataError, LbkdError
 from lbkd.models.load import load_span_model
-from lbkd.models.run_folder import read_run
+from lbkd.models.run_folder import FinishedRun, read_run
 from lbkd.models.span import SpanModelWith
 from lbkd.project import Project
-from lbkd.training.checkpoints import SavedState, read_checkpoint
+from lbkd.training.checkpoints import read_checkpoint
 from lbkd.training.run import Components, Run
 from lbkd.training.saving import save_run
 from lbkd.workspace import differences
@@ -49,7 +49,7 @@ def _make(project: Project, folder: Path, made: Path) -> None:
         raise LbkdError(f"{folder} was removed meanwhile; the training went on. Take a newer one.") from error
     except DataError as error:
         raise DataError(f"{folder}: {error}. {_others(folder.parent)}") from error
-    run = _run(project, saved)
+    run = run_again(project, saved.run)
     if changed := differences(_of_the_model(saved.run.provenance), _of_the_model(_now(run))):
         raise ConfigError(f"{folder} cannot be used, since {changed} changed.")
     how = run.project.settings.model
@@ -61,9 +61,16 @@ def _make(project: Project, folder: Path, made: Path) -> None:
             save_run(run, model, weights, saved.run.model_copy(update={"name": made.name}), new)
 
 
-def _run(project: Project, saved: SavedState) -> Run:
-    """The run that wrote a checkpoint, by the settings that it was started with."""
-    about = saved.run
+def run_again(project: Project, about: FinishedRun) -> Run:
+    """The run that a description is of, by the settings that it was started with.
+
+    Args:
+        project: with the workspace.
+        about: the description.
+
+    Raises:
+        ConfigError: see `Run.of`.
+    """
     settings = about.settings.model_copy(update={"workspace": project.settings.workspace})
     own = Project(settings, project.listener)
     own.variant = about.variant

@@ -30,6 +30,7 @@ from lbkd.training.checkpoints import Checkpoints, TrainingState
 from lbkd.training.meter import Meter
 from lbkd.training.micro_batches import Material, MicroBatch, StepBatches, step_batches
 from lbkd.training.schedule import Schedule
+from lbkd.training.teacher_logits import LEARNED
 from lbkd.workspace import write_json
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class TrainingLoop:
             shown = ", ".join(f"{name} {value:.3g}" for name, value in learned.items())
             self.report.listener.note(f"{self.report.run_name}: the weighting learned {shown}")
             if self.division.rank == 0:
-                write_json(self.report.folder / "weighting.json", learned)
+                write_json(self.report.folder / LEARNED, learned)
 
     def _advance(self, step_batches: StepBatches) -> None:
         """Count the step that begins."""

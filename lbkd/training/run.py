@@ -28,7 +28,9 @@ from lbkd.training.teachers import OutsideReader, Reading, TeacherModel, without
 from lbkd.weighting import Weighting
 from lbkd.workspace import differences, file_hash
 
-_INDIFFERENT = {"log_every", "micro_batch_size", "checkpoint_minutes", "gradient_checkpointing"}
+_INDIFFERENT = {
+    *("log_every", "micro_batch_size", "checkpoint_minutes", "gradient_checkpointing", "keep_weights"),
+}
 """Training settings that change no result; with dropout, see `Run._dropout_division`."""
 
 

@@ -4,28 +4,23 @@ Each writes down what its result depends on; while that is unchanged, it is not 
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from lbkd import tasks
+from lbkd.audit.record import read_audit
 from lbkd.calibration.calibrate import calibrate_where_possible
 from lbkd.distributed import collectives
-from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.selection import selector
 from lbkd.features.tokens import Ints
-from lbkd.features.windows import window_settings
 from lbkd.models.load import load_span_model
 from lbkd.models.run_folder import FinishedRun, check_sound, read_run, settings_differences, versions
 from lbkd.project import Project
 from lbkd.randomness import seed_everything
-from lbkd.teachers.carrying import VERSION, Unread
-from lbkd.teachers.compute import Share, compute_logits
-from lbkd.teachers.store import LogitsStore, StoredLogits
+from lbkd.teachers.store import StoredLogits
 from lbkd.tracking.telling import KEPT, tracked, tracked_run
 from lbkd.training.check import checked_runs
 from lbkd.training.checkpoints import Checkpoints
@@ -34,10 +29,11 @@ from lbkd.training.masking import masked_stream
 from lbkd.training.micro_batches import Material
 from lbkd.training.run import Components, Run, teacher_run
 from lbkd.training.saving import description, save_run
-from lbkd.training.schedule import Schedule, all_windows
-from lbkd.training.teacher_logits import TeacherLogits
-from lbkd.training.teachers import OutsideReader, TeacherModel, hidden_teachers
-from lbkd.workspace import write_json
+from lbkd.training.schedule import all_windows
+from lbkd.training.teacher_logits import LEARNED, TeacherLogits, audited
+from lbkd.training.teacher_stores import stored_logits
+from lbkd.training.teachers import OutsideReader
+from lbkd.workspace import read_json, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -71,12 +67,14 @@ def _train_run(run: Run) -> Path:
     if changed == "":
         check_sound(run.folder)
         project.listener.note(f"{run.name}: done before, still valid ({run.folder})")
+        if project.settings.training.keep_weights and read_audit(run.folder, provenance) is None:
+            _keep_weights(run, TeacherLogits.of(run), run.folder, provenance, over=True)
         return run.folder
     if changed:
         project.listener.note(f"{run.name}: trained again, since {changed} changed")
     about, minutes = description(run, provenance), project.settings.training.checkpoint_minutes
     checkpoints = Checkpoints(run.folder / "checkpoints", about, minutes, project.listener)
-    teachers = _teacher_logits(run)
+    teachers = TeacherLogits.of(run)
     seed_everything(project.settings.seed)
     model = _span_model(project)
     kept, workspace = run.folder / "checkpoints" / KEPT, project.settings.workspace
@@ -91,27 +89,31 @@ def _train_run(run: Run) -> Path:
             weights = _train_model(run, model, teachers, report, checkpoints)
             if project.rank == 0:
                 save_run(run, model, weights, about.after(checkpoints.seconds), folder)
+            _keep_weights(run, teachers, folder, provenance)
         if project.rank == 0:
             shutil.copytree(numbers, folder, dirs_exist_ok=True)
     return run.folder
 
 
-def _teacher_logits(run: Run) -> TeacherLogits | None:
-    """The stored logits of the run's teachers for all windows of the run; computed where they are missing.
+def _keep_weights(
+    run: Run, teachers: TeacherLogits | None, folder: Path, provenance: Mapping[str, Any], over: bool = False
+) -> None:
+    """Keep with a run how its teachers were weighed, where the settings ask for it; every rank calls this.
 
-    A criterion of hidden states gets the teachers themselves, too.
+    Args:
+        run: the run, trained.
+        teachers: its teachers; None for a run without.
+        folder: of the run.
+        provenance: all that the run's weights depend on, by name.
+        over: the training is over, and the weighting is not the one that it fitted, see `refit`.
     """
-    if run.weighting is None:
-        return None
-    features = run.project.train_features
-    windows = Schedule(features, run.pairs, run.project.settings).windows
-    lengths = features.lengths(windows)
-    teachers = {name: each.as_teacher() for name, each in run.sources().items()}
-    at_every_step = teachers if run.criterion.needs_hidden else {}
-    for each in at_every_step.values():
-        each.same_windows()  # refuses a teacher before the scoring
-    stores = {name: _stored(each, windows, lengths) for name, each in teachers.items()}
-    return TeacherLogits(stores, run.weighting, hidden_teachers([*at_every_step.values()]))
+    if teachers is None or not run.project.settings.training.keep_weights:
+        return
+    if over:
+        teachers.refit(run.project.train_features, read_json(folder / LEARNED))
+    audit = audited(run, teachers)
+    if run.project.rank == 0:
+        audit.write(folder, provenance)
 
 
 def _span_model(project: Project) -> "PreTrainedModel":
@@ -151,86 +153,9 @@ def cache_logits(
     if teacher.model is not None:
         reader = OutsideReader(project, teacher)
         reader.check()
-        return _stored(reader.as_teacher(), windows, lengths)
+        return stored_logits(reader.as_teacher(), windows, lengths)
     _train_missing(project, [teacher])
-    return _stored(teacher_run(project, teacher).as_teacher(), windows, lengths)
-
-
-def _stored(teacher: TeacherModel, windows: Ints, lengths: Ints | None) -> StoredLogits:
-    """The logits of a finished teacher; computed where its store lacks them."""
-    project = teacher.project
-    store, provenance = logits_store(teacher, windows, lengths)
-    project.alike(provenance)
-    with project.locked(store.folder):
-        _complete_store(teacher, store, provenance)
-        return store.open(provenance)
-
-
-def _complete_store(teacher: TeacherModel, store: LogitsStore, provenance: dict[str, Any]) -> None:
-    """Compute the blocks that a teacher's store lacks; a store of other provenance is dropped first.
-
-    What a teacher with tokens of its own does not read of the windows is told.
-    """
-    project = teacher.project
-    if project.rank == 0:
-        changed = store.prepare(provenance)
-        if changed:
-            project.listener.note(f"{store.folder}: computed again, since {changed} changed")
-    collectives.barrier()
-    finished = collectives.broadcast_object(len(store.finished()))
-    if finished < store.blocks:
-        there = f"{finished} of {store.blocks} blocks are there already"
-        project.listener.note(
-            f"{teacher.name}: scoring {len(store.features)} windows" + (f" ({there})" if finished else "")
-        )
-        windows, model = teacher.windows(), teacher.network()
-        if teacher.reading is not None:
-            project.listener.note(
-                f"{teacher.name}: reads other tokens than the student; its logits are carried over"
-            )
-        torch.nn.Module.to(model, current_device())
-        counts = collectives.raise_on_all_ranks(
-            lambda: compute_logits(
-                model,
-                windows,
-                store,
-                project.settings.evaluation.batch_tokens,
-                share=Share(project.rank, project.world_size),
-                dtype=compute_dtype(project.settings.runtime.precision),
-                progress=lambda done, total: project.listener.progress(
-                    f"{teacher.name} scores", done, total, {}
-                ),
-            )
-        )
-        if lost := str(Unread.total(collectives.all_gather_objects(counts))):
-            project.listener.note(f"{teacher.name}: {lost}")
-
-
-def logits_store(
-    teacher: TeacherModel, windows: Ints, lengths: Ints | None = None
-) -> tuple[LogitsStore, dict[str, Any]]:
-    """The store of a teacher's logits for some windows, and what the logits depend on, by name.
-
-    Args:
-        teacher: the finished teacher.
-        windows: (N,) feature ids, ascending.
-        lengths: (N,) tokens of each window, where known.
-    """
-    project = teacher.project
-    folder = project.settings.workspace / "logits" / teacher.name
-    if lengths is None:
-        lengths = project.train_features.lengths(windows)
-    provenance: dict[str, Any] = {
-        "corpus": project.train_corpus.fingerprint(),
-        "tokenizer": project.tokenizer_hash,
-        "window settings": list(window_settings(project.settings.model)),
-        "teacher weights": teacher.content,
-        "precision": str(compute_dtype(project.settings.runtime.precision)),
-    }
-    if teacher.reading is not None:
-        tokenizer, longest = teacher.reading.tokenizer, teacher.reading.longest
-        provenance["teacher's tokens"] = {"tokenizer": tokenizer, "longest": longest, "version": VERSION}
-    return LogitsStore(folder, windows, lengths), provenance
+    return stored_logits(teacher_run(project, teacher).as_teacher(), windows, lengths)
 
 
 def run_all(project: Project, student: Components) -> list[dict[str, Any]]:

@@ -1,25 +1,35 @@
-"""Combines the teachers' stored logits for one batch."""
+"""The teachers' logits of a run: stored, combined for one batch, looked at window by window."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from lbkd.audit.observed import observed
+from lbkd.audit.record import Audit
 from lbkd.contracts.fitted import Fitted, storable
 from lbkd.contracts.weights import WeightsContract
 from lbkd.distributed import collectives
-from lbkd.distributed.group import rank
+from lbkd.distributed.group import rank, world_size
+from lbkd.errors import ConfigError
 from lbkd.features.batches import Batch, collate
 from lbkd.features.dataset import FeatureSet
 from lbkd.models.span import SpanLogits
 from lbkd.teachers.hidden import HiddenTeachers
 from lbkd.teachers.store import StoredLogits
+from lbkd.training.run import Run
+from lbkd.training.schedule import Schedule
+from lbkd.training.teacher_stores import opened_logits, stored_logits
+from lbkd.training.teachers import hidden_teachers
 from lbkd.weighting import TeacherContext, Weighting, aggregate, registry
 
+LEARNED = "weighting.json"
+"""File of a run's folder with what its weighting learned."""
+Heard = Callable[[int, int], None]
 _EXAMPLES = 64
-"""Windows of one batch while a weighting is fitted."""
+"""Windows of one batch while a weighting is fitted or audited."""
 
 
 class Weighed(NamedTuple):
@@ -43,6 +53,29 @@ class TeacherLogits:
     contract: WeightsContract = field(default_factory=WeightsContract)
     """What the weights were, to be looked at now and then."""
 
+    @classmethod
+    def of(cls, run: Run, *, score: bool = True) -> "TeacherLogits | None":
+        """The stored logits of a run's teachers for all windows of the run; None for a run without teachers.
+
+        A criterion of hidden states gets the teachers themselves, too. Every rank calls this.
+
+        Args:
+            run: whose teachers are finished.
+            score: compute what the stores lack; else a DataError tells of it, see `LogitsStore.open`.
+        """
+        if run.weighting is None:
+            return None
+        features = run.project.train_features
+        windows = Schedule(features, run.pairs, run.project.settings).windows
+        lengths = features.lengths(windows)
+        teachers = {name: each.as_teacher() for name, each in run.sources().items()}
+        at_every_step = [*teachers.values()] if score and run.criterion.needs_hidden else []
+        for teacher in at_every_step:
+            teacher.same_windows()  # refuses a teacher before the scoring
+        logits = stored_logits if score else opened_logits
+        stores = {name: logits(each, windows, lengths) for name, each in teachers.items()}
+        return cls(stores, run.weighting, hidden_teachers(at_every_step))
+
     def read(self, batch: Batch) -> torch.Tensor:
         """Each teacher's stored start and end logits: (2, K, B, L) float32 on the host, -inf at padding."""
         width = batch.input_ids.shape[1]
@@ -61,6 +94,35 @@ class TeacherLogits:
             aggregate(logits, each, batch.mask) for (logits, _), each in zip(halves, weights, strict=True)
         )
         return Weighed(SpanLogits(*summed), weights)
+
+    def audit(self, features: FeatureSet, longest: int, heard: Heard = lambda done, total: None) -> Audit:
+        """What the teachers said of all stored windows, and how they are weighed; every rank calls this.
+
+        Ranks share the windows in parts that do not depend on their number.
+
+        Args:
+            features: the training texts as windows.
+            longest: tokens of the longest answer.
+            heard: is told how many parts are done, of how many.
+        """
+        ids = next(iter(self.stores.values())).features
+        parts = [ids[at : at + _EXAMPLES] for at in range(0, len(ids), _EXAMPLES)]
+
+        def mine() -> list[dict[str, np.ndarray]]:
+            found = []
+            for part in parts[rank() :: world_size()]:
+                batch = collate(features, part)
+                stored = self.read(batch)
+                halves = self._halves(batch, stored)
+                weights = torch.stack([self.contract.weights(self.weighting, *half) for half in halves])
+                found.append(observed(features, batch, stored, weights, longest))
+                heard(len(found) * world_size(), len(parts))
+            self.contract.look(self.weighting)
+            return found
+
+        everyone = collectives.all_gather_objects(collectives.raise_on_all_ranks(mine))
+        columns = [part for own in everyone for part in own]
+        return Audit.joined(tuple(self.stores), features.languages, longest, columns)
 
     def fit(self, features: FeatureSet) -> Fitted | None:
         """Let the weighting learn from the stored logits; None for a weighting that learns nothing.
@@ -88,6 +150,27 @@ class TeacherLogits:
         """Weigh as a weighting that was fitted on another rank, or before a checkpoint."""
         vars(self.weighting).update(fitted.attributes)
 
+    def refit(self, features: FeatureSet, learned: Any) -> None:
+        """Weigh as in a training that is over; every rank calls this.
+
+        Args:
+            features: the training texts as windows.
+            learned: the numbers that the training wrote down of what the weighting learned; None for none.
+
+        Raises:
+            ConfigError: the weighting learns something else now; see `fit`.
+        """
+        fitted = self.fit(features)
+        if fitted is None:
+            return
+        now, before = fitted.learned, learned or {}
+        if now.keys() != before.keys() or not np.allclose([*now.values()], [*before.values()], 1e-3, 1e-6):
+            raise ConfigError(
+                f"{registry.described(self.weighting)}: `fit` learns something else than in the training, so "
+                "that its weights are not known. Train the run anew with --set training.keep_weights=true."
+            )
+        self.take(fitted)
+
     def _examples(self, features: FeatureSet) -> Iterator[tuple[torch.Tensor, TeacherContext]]:
         """All stored windows in one fixed random order, so that the first batches are a sample of all."""
         ids = next(iter(self.stores.values())).features
@@ -106,3 +189,13 @@ class TeacherLogits:
                     tuple(self.stores), batch.passage_languages, batch.question_languages, gold, batch.mask
                 ),
             )
+
+
+def audited(run: Run, teachers: TeacherLogits) -> Audit:
+    """What a run's teachers said of its windows, see `TeacherLogits.audit`."""
+    project = run.project
+    return teachers.audit(
+        project.train_features,
+        project.settings.evaluation.max_answer_tokens,
+        lambda done, total: project.listener.progress(f"{run.name} weighs", done, total, {}),
+    )

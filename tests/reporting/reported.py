@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from audit_records import record
 from run_folders import described as run_of
 
 from lbkd.calibration.fit import reliability
@@ -87,7 +88,7 @@ def calibrated(run: Path) -> None:
 
 
 def workspace(folder: Path) -> Path:
-    """A workspace with the runs `baseline` and `student`; only the student has curves and a calibration."""
+    """A workspace with the runs `baseline` and `student`; the latter has curves, weights, a calibration."""
     texts = corpus(folder / "corpus")
     for name, answers in ANSWERS.items():
         run = folder / "runs" / name
@@ -99,6 +100,7 @@ def workspace(folder: Path) -> Path:
     student = folder / "runs" / "student"
     evaluated(student, texts, ANSWERS["student"], ".matrix")
     calibrated(student)
+    record().write(student, {})
     lines = [
         {"step": n, "loss": 5 / n, "nll": 4 / n, "kd": 1 / n, "epoch": n / 4, "tokens_per_second": 9}
         for n in (1, 2, 3, 4)

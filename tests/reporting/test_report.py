@@ -106,7 +106,7 @@ def test_plots_are_files_too(written: Report) -> None:
     names = {path.name for path in written.plots}
     assert names == {
         *("scores-test.png", "matrix-student-test-all-pairs-of-languages.png", "selection.png"),
-        *("losses-student.png", "reliability-student.png", "risk-student.png"),
+        *("losses-student.png", "weights-student.png", "reliability-student.png", "risk-student.png"),
     }
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written.plots)
 
@@ -114,6 +114,10 @@ def test_plots_are_files_too(written: Report) -> None:
 def test_curves_are_told_in_words(parts: Parts) -> None:
     assert "loss from 5 to 1.25; nll from 4 to 1; kd from 1 to 0.25." in parts.text
     assert "tokens_per_second" not in parts.text
+
+
+def test_weights_of_the_teachers_are_told_in_words(parts: Parts) -> None:
+    assert "The highest for passages in en: en 62.5; es: en 50.0; all: en 56.2." in parts.text
 
 
 def test_what_a_run_lacks_is_told(written: Report, parts: Parts) -> None:
@@ -151,7 +155,8 @@ def test_scores_of_another_model_are_told(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["eval/test.json", "eval/test.en.json", "metrics.jsonl", "calibration.json", "run.json"]
+    "name",
+    ["eval/test.json", "eval/test.en.json", "metrics.jsonl", "calibration.json", "audit.json", "run.json"],
 )
 @pytest.mark.parametrize("how", ["cut", "changed"])
 def test_damaged_files_are_refused(place: Path, name: str, how: str) -> None:

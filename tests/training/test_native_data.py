@@ -16,6 +16,7 @@ from lbkd.evaluation.evaluation_set import own_test_set
 from lbkd.planning.estimate import Estimator
 from lbkd.planning.jobs import job_of
 from lbkd.project import Project
+from lbkd.reporting.explained import explained
 from lbkd.training.run import Components, Run
 from lbkd.training.schedule import Schedule
 
@@ -85,6 +86,13 @@ def test_the_whole_way(corpus: dict[str, str], tiny_model_folder: Path, tmp_path
     assert furthest(weights["baseline"], weights["branch-mrc.en"]) == 0
     assert furthest(weights["baseline"], weights["branch-mrc.es"]) > 0
     assert own_test_set(where).pairs == [("en", "en"), ("es", "es"), ("de", "de")]
+    told = explained(where, STUDENT, 99)
+    assert {row["language"]: row["windows"] for row in told.trust} == {"en": 6, "es": 6, "all": 12}
+    assert {(each["passage_language"], each["question_language"]) for each in told.disputes} <= {
+        ("en", "en"),
+        ("es", "es"),
+    }
+    assert told.disputes and all(each["gold"] in each["passage"] for each in told.disputes)
     again, notes = project(tiny_model_folder, tmp_path, **corpus)
     assert run_everything(again) == rows
     assert not notes.worked
