@@ -53,7 +53,7 @@ install: $(VENV)/installed ## Make the virtual environment
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing lbkd with PyTorch, transformers, DeepSpeed and the tools of its tests into $(VENV): some minutes, over 2 GB"
 	@$(PYTHON) -m venv $(VENV)
-	@$(INSTALL) --editable '.[demo,onnx,xlm,tensorboard,mlflow,wandb,serve,report,dev]' $(LACKING)
+	@$(INSTALL) --editable '.[demo,onnx,xlm,tensorboard,mlflow,wandb,serve,report,arrow,dev]' $(LACKING)
 	@touch $@
 
 $(VENV)/bench: $(VENV)/installed
