@@ -3,9 +3,10 @@
 <workspace>/models/<name>/    pretrained encoders as training uses them (trimmed vocabulary)
 <workspace>/corpus/           texts of the corpus files, one packed file per language
 <workspace>/tokens/<hash>/    texts as token ids, one table per language
-<workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, calibration.json, model/, eval/,
-                              tensorboard/, tracked.json (what trackers call the run); until the run is done,
-                              checkpoints/, and training/ with the metrics, which a failed one leaves behind
+<workspace>/runs/<run>/       run.json, metrics.jsonl, weighting.json, audit.json and audit.npz (how teachers
+                              were weighed), calibration.json, model/, eval/, tensorboard/, tracked.json (what
+                              trackers call the run); until the run is done, checkpoints/, and training/ with
+                              the metrics, which a failed one leaves behind
 <workspace>/logits/<run>/     a teacher's logits for every window of the training set
 <workspace>/readers/<name>/   answers and scores of finished readers that teach
 <workspace>/translations/     texts and their translations, one file per backend, settings and languages

@@ -110,7 +110,8 @@ def order(audit: Audit) -> list[dict[str, Any]]:
 def most(values: Shares) -> Shares:
     """(N, K) share of each teacher in the place of the greatest value of each window; equal ones share it."""
     top = values == values.max(1, keepdims=True)
-    return top / top.sum(1, keepdims=True)
+    shares: Shares = top / top.sum(1, keepdims=True)
+    return shares
 
 
 def auroc(values: Shares, flags: Flags) -> float | None:
@@ -146,7 +147,8 @@ def _in_order(values: Shares, right: Flags) -> Shares:
 def _by_question(questions: Ints, values: Shares) -> Shares:
     """Mean of the windows' values for each question that there is."""
     _, place, counts = np.unique(questions, return_inverse=True, return_counts=True)
-    return np.bincount(place, weights=values) / counts
+    means: Shares = np.bincount(place, weights=values) / counts
+    return means
 
 
 def _interval(gap: Comparison) -> dict[str, float]:
