@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lbkd import __version__
-from lbkd.errors import ConfigError, LbkdError, disk_full, out_of_memory
+from lbkd.errors import ConfigError, FullDiskError, LbkdError, disk_full, out_of_memory
 
 from . import components, data, plan, status, train, translate, trim
 from .console import err, own_output, show_error
@@ -125,10 +125,7 @@ def main() -> None:
     except Exception as error:
         lack = out_of_memory(error)
         if lack is None and disk_full(error):
-            file = getattr(error, "filename", None)
-            lack = (
-                f"{f'{file}: ' if file else ''}no space is left on the disk; free some, or write to another."
-            )
+            lack = f"{FullDiskError.of(error).told}; free some, or write to another."
         if lack is None and not isinstance(error, LbkdError | OSError):
             raise
         if invocation.debug:

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lbkd.distributed.launchers import launched_place
-from lbkd.errors import ConfigError, LbkdError, disk_full
+from lbkd.errors import ConfigError, FullDiskError, LbkdError, naming_full_disk
 
 from .console import Reporter, Terminated, err, stoppable
 from .options import Ranks, rank
@@ -125,17 +124,14 @@ def told_once() -> Iterator[None]:
 
 @contextmanager
 def told_full_disk(workspace: Path) -> Iterator[None]:
-    """Turn the errors of libraries whose disk is full into one that names the place and the remedy."""
+    """Add the remedy to errors that mean a full disk, whatever library raises them."""
     try:
-        yield
-    except Exception as error:
-        if not disk_full(error):
-            raise
-        file = getattr(error, "filename", None) or str(workspace)
+        with naming_full_disk(workspace):
+            yield
+    except FullDiskError as error:
         raise LbkdError(
-            f"{file}: no space is left on the disk ({shutil.disk_usage(workspace).free:,} bytes are free). "
-            "Free some, or name a --workspace on another disk; `lbkd plan` tells how much a run needs. "
-            "Finished steps are kept: the same command goes on after them."
+            f"{error.told}. Free some, or name a --workspace on another disk; `lbkd plan` tells how much a "
+            "run needs. Finished steps are kept: the same command goes on after them."
         ) from error
 
 
