@@ -15,7 +15,7 @@ from .console import err, own_output, show_error
 from .laboratory import report, reproduce, sweep
 from .models import calibrate, export, predict, scoring, serve
 from .options import Invocation, rank
-from .running import LONG, with_first_word
+from .running import LONG, with_first_word, with_usual_signals
 
 app = typer.Typer(
     name="lbkd",
@@ -99,6 +99,8 @@ def _command_line() -> Any:
             command.params += anywhere
             if command.name in LONG:
                 command.callback = with_first_word(command.name, command.callback)
+            elif command.callback is not None and not hasattr(command, "commands"):
+                command.callback = with_usual_signals(command.callback)
             if not hasattr(command, "commands"):
                 command.callback = own_output()(command.callback)
             commands.append(command)

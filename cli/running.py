@@ -14,6 +14,7 @@ from lbkd.distributed.launchers import launched_place
 from lbkd.errors import ConfigError, FullDiskError, LbkdError, naming_full_disk
 
 from .console import Reporter, Terminated, err, stoppable
+from .leaving import leave_at_signals, usual_signals
 from .options import Ranks, rank
 
 if TYPE_CHECKING:
@@ -26,12 +27,6 @@ LONG = (
     *("plan", "report", "reproduce", "run", "sweep", "train", "translate", "trim"),
 )
 """Commands that import PyTorch before they show anything else, which takes seconds."""
-_USUAL: dict[signal.Signals, Any] = {
-    signal.SIGINT: signal.default_int_handler,
-    signal.SIGTERM: signal.SIG_DFL,
-    signal.SIGHUP: signal.SIG_DFL,
-}
-"""Signals that stop a command, with what Python does about them."""
 
 
 def with_first_word(name: str, command: Callable[..., None]) -> Callable[..., None]:
@@ -42,9 +37,7 @@ def with_first_word(name: str, command: Callable[..., None]) -> Callable[..., No
 
     @functools.wraps(command)
     def spoken(**arguments: Any) -> None:
-        for number, usual in _USUAL.items():
-            if signal.getsignal(number) == usual:
-                signal.signal(number, _leave)
+        leave_at_signals()
         with suppress(ConfigError):  # of a launcher's variables, which the command tells
             place, ranks = launched_place(), arguments.get("nproc") or 1
             if place is None and ranks > 1:
@@ -54,23 +47,20 @@ def with_first_word(name: str, command: Callable[..., None]) -> Callable[..., No
         try:
             command(**arguments)
         finally:
-            _usual_signals()
+            usual_signals()
 
     return spoken
 
 
-def _leave(number: int, frame: object) -> None:
-    with suppress(ConfigError):
-        if not (err.quiet or rank()):
-            os.write(2, b"stopped before anything was begun\n")
-    os._exit(128 + number)
+def with_usual_signals(command: Callable[..., None]) -> Callable[..., None]:
+    """A command in which signals do what they usually do, from its first line on."""
 
+    @functools.wraps(command)
+    def heard(**arguments: Any) -> None:
+        usual_signals()
+        command(**arguments)
 
-def _usual_signals() -> None:
-    """Let signals do what they usually do, where `with_first_word` changed that."""
-    for number, usual in _USUAL.items():
-        if signal.getsignal(number) is _leave:
-            signal.signal(number, usual)
+    return heard
 
 
 @contextmanager
@@ -141,7 +131,7 @@ def heard_signals() -> Iterator[None]:
 
     A signal that is ignored, as under nohup, stays ignored.
     """
-    _usual_signals()
+    usual_signals()
     handlers = {signal.SIGTERM: _terminated, signal.SIGHUP: _terminated, signal.SIGUSR1: lambda *_: None}
     heard = {n: handler for n, handler in handlers.items() if signal.getsignal(n) != signal.SIG_IGN}
     former = {number: signal.signal(number, handler) for number, handler in heard.items()}
