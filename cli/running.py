@@ -1,7 +1,6 @@
 """The surroundings of a command's work: first word, ranks, progress, interrupts, errors of several ranks."""
 
 import functools
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
