@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from unittest import mock
 
+from benchmarks.faults.processes import KEPT
 from benchmarks.faults.scenes import Phase, Scene, write_corpus
 from benchmarks.small_workspace import tiny_encoder
 from lbkd.datasets import sources
@@ -188,6 +189,7 @@ class Ground:
         if self._server == 0:
             server.serve_forever()
         server.server_close()
+        KEPT.add(self._server)
         return f"http://127.0.0.1:{server.server_address[1]}"
 
     def at(self, scene: Scene, place: Path) -> Scene:

@@ -5,6 +5,7 @@ but starts in no time. What happens while packages are imported is tried with co
 """
 
 import ctypes
+import gc
 import os
 import re
 import signal
@@ -25,11 +26,16 @@ import lbkd
 
 PATIENCE = 180.0
 """Seconds after which a command that has not ended counts as hanging."""
-_HEAVY = ("torch", "transformers", "onnxruntime", "onnxscript", "httpx2", "lbkd_cli.main", "lbkd.api.work")
+_HEAVY = (
+    *("torch", "torch.utils.tensorboard", "transformers", "onnxruntime", "onnxscript", "httpx2"),
+    *("lbkd_cli.main", "lbkd.api.work"),
+)
 GLANCE = 0.004
 """Seconds between two looks at a command."""
-_PARENT_DEATH = 1
-"""PR_SET_PDEATHSIG of Linux."""
+_PARENT_DEATH, _ADOPT = 1, 36
+"""PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of Linux."""
+KEPT: set[int] = set()
+"""Processes of the campaign itself."""
 Before = Callable[[], object]
 
 
@@ -43,7 +49,10 @@ def load() -> None:
     from lbkd.training import meter
 
     import_deepspeed()
+    _control(_ADOPT, 1)
     meter.matmul_peak = lambda *_: 1e10  # measured for the shown share alone, for a second
+    gc.collect()
+    gc.freeze()  # what is loaded is no concern of the children's collectors
 
 
 @dataclass
@@ -93,16 +102,10 @@ class Started:
         return [128 - code if code < 0 else code for code in (self._codes[pid] for pid in self.pids)]
 
     def orphans(self) -> list[int]:
-        """Processes that these ones left behind: those of their sessions."""
-        found = []
-        for entry in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = entry.read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if fields[0] != "Z" and int(fields[3]) in self.pids:
-                found.append(int(entry.parent.name))
-        return found
+        """Processes that commands left behind: this process has adopted them, see `load`."""
+        mine = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        known = {*self.pids, *KEPT}
+        return [pid for pid in map(int, mine) if pid not in known and not _gone(pid)]
 
     def _text(self, kind: str, number: int) -> str:
         path = self.folder / f"{number}.{kind}"
@@ -158,10 +161,19 @@ def real(words: Sequence[str], folder: Path, environment: Mapping[str, str] | No
             stderr=err,
             stdin=subprocess.DEVNULL,
             env={**os.environ, **(environment or {})},
-            start_new_session=True,
+            process_group=0,
             preexec_fn=_usual_signals,
         )
     return Started(folder, [process.pid])
+
+
+def _control(what: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(what, value, 0, 0, 0)
+
+
+def _gone(pid: int) -> bool:
+    """Whether an adopted process has ended; it is buried then."""
+    return os.waitpid(pid, os.WNOHANG)[0] == pid
 
 
 def _empty(folder: Path) -> None:
@@ -182,8 +194,8 @@ def _command(
     """Be a command of lbkd, to the end of the process."""
     code = 1
     try:
-        os.setsid()
-        ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)  # a campaign that is stopped leaves nothing
+        os.setpgid(0, 0)
+        _control(_PARENT_DEATH, signal.SIGKILL)  # a campaign that is stopped leaves nothing
         for descriptor, path in enumerate(outputs, start=1):
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(handle, descriptor)
