@@ -1,10 +1,13 @@
 """The surroundings of a command's work: first word, ranks, progress, interrupts, errors of several ranks."""
 
 import functools
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -131,7 +134,8 @@ def heard_signals() -> Iterator[None]:
     A signal that is ignored, as under nohup, stays ignored.
     """
     usual_signals()
-    handlers = {signal.SIGTERM: _terminated, signal.SIGHUP: _terminated, signal.SIGUSR1: lambda *_: None}
+    stopping = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), _stop)
+    handlers: dict[signal.Signals, Any] = {**stopping, signal.SIGUSR1: lambda *_: None}
     heard = {n: handler for n, handler in handlers.items() if signal.getsignal(n) != signal.SIG_IGN}
     former = {number: signal.signal(number, handler) for number, handler in heard.items()}
     try:
@@ -141,5 +145,13 @@ def heard_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _terminated(number: int, frame: object) -> None:
-    raise Terminated(number)
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Raise what ends the command; a little later where a finalizer runs, which would swallow it."""
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            again = threading.Timer(0.05, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)

@@ -1,5 +1,6 @@
 """What is disturbed: commands in small workspaces, their phases, and what they leave."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -140,12 +141,22 @@ def _hash(path: Path) -> str:
         except ValueError:
             return file_hash(path)
         return hashlib.sha256(json.dumps(_timeless(value), sort_keys=True).encode()).hexdigest()
+    if path.suffix == ".jsonl":  # lines may be cut short by a kill, and written again
+        lines = sorted({line for line in path.read_bytes().splitlines() if _is_json(line)})
+        return hashlib.sha256(b"\n".join(lines)).hexdigest()
     if path.name == "README.md":
         text = re.sub(
             r"[\d.,]+ (seconds|minutes|hours|s\b)|\d{4}-\d\d-\d\d", "", path.read_text(encoding="utf-8")
         )
         return hashlib.sha256(text.encode()).hexdigest()
     return file_hash(path)
+
+
+def _is_json(line: bytes) -> bool:
+    with contextlib.suppress(ValueError):
+        json.loads(line)
+        return True
+    return False
 
 
 def _timeless(value: Any) -> Any:
