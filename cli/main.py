@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from lbkd import __version__
-from lbkd.errors import ConfigError, LbkdError, disk_full, out_of_memory
+from lbkd.errors import ConfigError, FullDiskError, LbkdError, disk_full, out_of_memory
 
 from . import components, data, plan, status, train, translate, trim
 from .console import err, own_output, show_error
 from .laboratory import explain, report, reproduce, sweep
 from .models import calibrate, export, predict, scoring, serve
 from .options import Invocation, rank
-from .running import LONG, with_first_word
+from .running import LONG, with_first_word, with_usual_signals
 
 app = typer.Typer(
     name="lbkd",
@@ -100,6 +100,8 @@ def _command_line() -> Any:
             command.params += anywhere
             if command.name in LONG:
                 command.callback = with_first_word(command.name, command.callback)
+            elif command.callback is not None and not hasattr(command, "commands"):
+                command.callback = with_usual_signals(command.callback)
             if not hasattr(command, "commands"):
                 command.callback = own_output()(command.callback)
             commands.append(command)
@@ -126,10 +128,7 @@ def main() -> None:
     except Exception as error:
         lack = out_of_memory(error)
         if lack is None and disk_full(error):
-            file = getattr(error, "filename", None)
-            lack = (
-                f"{f'{file}: ' if file else ''}no space is left on the disk; free some, or write to another."
-            )
+            lack = f"{FullDiskError.of(error).told}; free some, or write to another."
         if lack is None and not isinstance(error, LbkdError | OSError):
             raise
         if invocation.debug:

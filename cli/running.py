@@ -2,19 +2,21 @@
 
 import functools
 import os
-import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from lbkd.distributed.launchers import launched_place
-from lbkd.errors import ConfigError, LbkdError, disk_full
+from lbkd.errors import ConfigError, FullDiskError, LbkdError, naming_full_disk
 
 from .console import Reporter, Terminated, err, stoppable
+from .leaving import leave_at_signals, usual_signals
 from .options import Ranks, rank
 
 if TYPE_CHECKING:
@@ -27,12 +29,6 @@ LONG = (
     *("plan", "report", "reproduce", "run", "sweep", "train", "translate", "trim"),
 )
 """Commands that import PyTorch before they show anything else, which takes seconds."""
-_USUAL: dict[signal.Signals, Any] = {
-    signal.SIGINT: signal.default_int_handler,
-    signal.SIGTERM: signal.SIG_DFL,
-    signal.SIGHUP: signal.SIG_DFL,
-}
-"""Signals that stop a command, with what Python does about them."""
 
 
 def with_first_word(name: str, command: Callable[..., None]) -> Callable[..., None]:
@@ -43,9 +39,7 @@ def with_first_word(name: str, command: Callable[..., None]) -> Callable[..., No
 
     @functools.wraps(command)
     def spoken(**arguments: Any) -> None:
-        for number, usual in _USUAL.items():
-            if signal.getsignal(number) == usual:
-                signal.signal(number, _leave)
+        leave_at_signals()
         with suppress(ConfigError):  # of a launcher's variables, which the command tells
             place, ranks = launched_place(), arguments.get("nproc") or 1
             if place is None and ranks > 1:
@@ -55,23 +49,20 @@ def with_first_word(name: str, command: Callable[..., None]) -> Callable[..., No
         try:
             command(**arguments)
         finally:
-            _usual_signals()
+            usual_signals()
 
     return spoken
 
 
-def _leave(number: int, frame: object) -> None:
-    with suppress(ConfigError):
-        if not (err.quiet or rank()):
-            os.write(2, b"stopped before anything was begun\n")
-    os._exit(128 + number)
+def with_usual_signals(command: Callable[..., None]) -> Callable[..., None]:
+    """A command in which signals do what they usually do, from its first line on."""
 
+    @functools.wraps(command)
+    def heard(**arguments: Any) -> None:
+        usual_signals()
+        command(**arguments)
 
-def _usual_signals() -> None:
-    """Let signals do what they usually do, where `with_first_word` changed that."""
-    for number, usual in _USUAL.items():
-        if signal.getsignal(number) is _leave:
-            signal.signal(number, usual)
+    return heard
 
 
 @contextmanager
@@ -125,17 +116,14 @@ def told_once() -> Iterator[None]:
 
 @contextmanager
 def told_full_disk(workspace: Path) -> Iterator[None]:
-    """Turn the errors of libraries whose disk is full into one that names the place and the remedy."""
+    """Add the remedy to errors that mean a full disk, whatever library raises them."""
     try:
-        yield
-    except Exception as error:
-        if not disk_full(error):
-            raise
-        file = getattr(error, "filename", None) or str(workspace)
+        with naming_full_disk(workspace):
+            yield
+    except FullDiskError as error:
         raise LbkdError(
-            f"{file}: no space is left on the disk ({shutil.disk_usage(workspace).free:,} bytes are free). "
-            "Free some, or name a --workspace on another disk; `lbkd plan` tells how much a run needs. "
-            "Finished steps are kept: the same command goes on after them."
+            f"{error.told}. Free some, or name a --workspace on another disk; `lbkd plan` tells how much a "
+            "run needs. Finished steps are kept: the same command goes on after them."
         ) from error
 
 
@@ -145,8 +133,9 @@ def heard_signals() -> Iterator[None]:
 
     A signal that is ignored, as under nohup, stays ignored.
     """
-    _usual_signals()
-    handlers = {signal.SIGTERM: _terminated, signal.SIGHUP: _terminated, signal.SIGUSR1: lambda *_: None}
+    usual_signals()
+    stopping = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), _stop)
+    handlers: dict[signal.Signals, Any] = {**stopping, signal.SIGUSR1: lambda *_: None}
     heard = {n: handler for n, handler in handlers.items() if signal.getsignal(n) != signal.SIG_IGN}
     former = {number: signal.signal(number, handler) for number, handler in heard.items()}
     try:
@@ -156,5 +145,13 @@ def heard_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _terminated(number: int, frame: object) -> None:
-    raise Terminated(number)
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Raise what ends the command; a little later where a finalizer runs, which would swallow it."""
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            again = threading.Timer(0.05, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)

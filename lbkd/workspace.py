@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from lbkd.errors import naming_full_disk
 from lbkd.locks import FileLock
 
 
@@ -105,9 +106,10 @@ def replacing_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     try:
-        yield beside
-        sync_folder(beside)  # a file is synchronized like a folder
-        beside.replace(path)
+        with naming_full_disk(path, beside):
+            yield beside
+            sync_folder(beside)  # a file is synchronized like a folder
+            beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -153,7 +155,11 @@ def add_to_json(path: Path, entries: Mapping[str, Any]) -> None:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """Yield a fresh folder to fill; it takes the place of `folder` when the block ends without an error."""
+    """Yield a fresh folder to fill; it takes the place of `folder` when the block ends without an error.
+
+    Raises:
+        FullDiskError: the disk is full.
+    """
     with fresh_folder(folder) as beside:
         yield beside
         sync_tree(beside)
@@ -171,15 +177,19 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
     lock.acquire()
     try:
         _remove_abandoned(folder)
-        beside.mkdir()
-        yield beside
+        with naming_full_disk(folder, beside):
+            beside.mkdir()
+            yield beside
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         lock.release()
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove what `fresh_folder(folder)` left beside it in processes that are gone."""
+    """Remove what `fresh_folder(folder)` left beside it in processes that are gone.
+
+    A former folder that a process moved aside, but did not replace any more, gets its place back.
+    """
     hidden = f".{escape(folder.name)}.????????"
     for lock_file in folder.parent.glob(f".{hidden}.new.lock"):
         left = folder.parent / lock_file.name.removeprefix(".").removesuffix(".lock")
@@ -188,7 +198,10 @@ def _remove_abandoned(folder: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
             lock.release()
     for left in folder.parent.glob(f"{hidden}.old"):
-        shutil.rmtree(left, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(left, ignore_errors=True)
+        else:  # the process was gone before the new folder had its place
+            left.replace(folder)
 
 
 def put_in_place(beside: Path, folder: Path) -> None:

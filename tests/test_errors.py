@@ -1,6 +1,7 @@
 """Errors are of the built-in kinds that callers of other libraries catch, too."""
 
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,16 @@ import pytest
 import torch
 
 from lbkd import Answerer, criterion_registry, load_settings, weighting_registry
-from lbkd.errors import ConfigError, DataError, LbkdError, MissingKeyError, UnknownNameError, disk_full
+from lbkd.errors import (
+    ConfigError,
+    DataError,
+    FullDiskError,
+    LbkdError,
+    MissingKeyError,
+    UnknownNameError,
+    disk_full,
+    naming_full_disk,
+)
 
 
 @pytest.mark.parametrize("kind", [ConfigError, DataError, UnknownNameError, MissingKeyError])
@@ -52,6 +62,22 @@ def test_a_full_disk_is_known_whoever_writes(write: Callable[[str], None]) -> No
     with pytest.raises((OSError, RuntimeError)) as caught:
         write("/dev/full")
     assert disk_full(caught.value)
+
+
+def test_a_full_disk_is_told_with_its_place(tmp_path: Path) -> None:
+    """The hidden file is named by the one whose place it takes; what is known inside is told outside."""
+    place, beside = tmp_path / "model", tmp_path / ".model.0000.new"
+    inner = naming_full_disk(beside / "weights", needed=4_000)
+    with pytest.raises(FullDiskError) as caught, naming_full_disk(place, beside), inner:
+        raise RuntimeError("I/O error: No space left on device (os error 28)")
+    told = rf"{place}/weights: no space is left on the disk for 4,000 bytes \([\d,]+ bytes are free\)"
+    assert re.fullmatch(told, caught.value.told)
+    assert pickle.loads(pickle.dumps(caught.value)).told.startswith(f"{place}/weights: no space")
+    with pytest.raises(FullDiskError) as caught, naming_full_disk(place):
+        raise OSError(27, "File too large", str(beside))
+    assert caught.value.told.startswith(f"{beside}: the file grows too large for the disk, or for this user")
+    with pytest.raises(PermissionError), naming_full_disk(place):
+        raise PermissionError(13, "Permission denied")
 
 
 def test_what_is_no_full_disk() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lbkd import locks
+from lbkd import locks, workspace
 from lbkd.locks import FileLock, locked
 from lbkd.workspace import replacing
 
@@ -70,6 +70,26 @@ def test_a_killed_process_holds_nothing_and_leaves_nothing(holder: Any, place: P
         (folder / "whole").touch()
     assert [path.name for path in place.parent.iterdir()] == ["baseline"]
     assert [path.name for path in place.iterdir()] == ["whole"]
+
+
+def test_a_folder_that_was_moved_aside_is_put_back(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process may be gone when it has moved the former folder aside, and the new one is not in place."""
+    place.mkdir(parents=True)
+    (place / "former").touch()
+
+    def gone(*_: Path) -> None:
+        place.rename(place.with_name(f".{place.name}.01234567.old"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workspace, "put_in_place", gone)
+    with pytest.raises(KeyboardInterrupt), replacing(place):
+        pass
+    assert not place.exists()
+    monkeypatch.undo()
+    with pytest.raises(ZeroDivisionError), replacing(place):
+        assert (place / "former").exists()
+        raise ZeroDivisionError
+    assert [path.name for path in place.parent.iterdir()] == ["baseline"]
 
 
 def test_a_living_process_keeps_its_folder(holder: Any, place: Path) -> None:

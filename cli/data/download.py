@@ -49,7 +49,7 @@ def download(
 
     message = "stopped; what has arrived is kept: the same command goes on after it"
     with heard_signals(), stoppable(reporter, message):
-        files = fetch_all(dataset, folder, mirror, kilobytes, overwrite)
+        files = fetch_all(dataset, folder, mirror, kilobytes, overwrite, reporter.note)
     if json:
         rows = [{"file": str(f.path), "size": f.size, "sha256": f.sha256, "state": f.state} for f in files]
         print_json({"dataset": name, "licence": dataset.licence, "files": rows})

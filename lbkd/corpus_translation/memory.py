@@ -1,10 +1,11 @@
 """A translation memory: every distinct text is translated once, even if the process is killed in between.
 
 <folder>/<source>-<target>.<fingerprint>.jsonl   line 1: the backend's settings; each further line: one batch,
-                                                 a list of [text, translation]
+                                                 a list of [text, translation], and its checksum
 
 A batch is stored as a whole or not at all, and a resumed run forms the batches of an uninterrupted run: the
-translations of some backends depend on the other texts of the batch.
+translations of some backends depend on the other texts of the batch. A damaged line is left
+out, and its texts are translated anew. Lines of earlier versions are the lists alone, without checksums.
 
 A text without a translation (an empty one) is halved, and its translation joined from those of the halves,
 which may be halved again. Each command tries such a text once more, after all new texts.
@@ -14,13 +15,14 @@ import fcntl
 import json
 import os
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lbkd.errors import ConfigError
+from lbkd.errors import ConfigError, naming_full_disk
 from lbkd.progress import Progress
 from lbkd.recovery.sentences import halves
 from lbkd.registry.secrets import secret_values
@@ -106,6 +108,8 @@ class TranslationMemory:
         """Number of translations in the file when the memory was opened."""
         self.added = 0
         """Number of texts translated since then."""
+        self.damaged = 0
+        """Number of lines of the file that were left out, since they are not as they were written."""
         self._folder = folder
         self.path = folder / f"{source}-{target}.{fingerprint(self.settings)}.jsonl"
 
@@ -198,7 +202,8 @@ class TranslationMemory:
     def _add(self, texts: list[str], translations: list[str]) -> None:
         pairs = list(zip(texts, translations, strict=True))
         if any(translations) or not self._left.issuperset(texts):
-            self._write(json.dumps(pairs, ensure_ascii=False))
+            text = json.dumps(pairs, ensure_ascii=False)
+            self._write(f'{{"batch": {text}, "crc32": {_checksum(pairs)}}}')
         self._left.difference_update(texts)
         self._tried.update(text for text, translation in pairs if not translation)
         self.added += self._learn(pairs)
@@ -210,23 +215,26 @@ class TranslationMemory:
         return len(found)
 
     def _write(self, line: str) -> None:
-        self._file.write(f"{line}\n".encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with naming_full_disk(self.path):
+            self._file.write(f"{line}\n".encode())
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def _read(self, file: BinaryIO) -> None:
         """Read all complete lines and cut off an incomplete last line, which an interrupted process left."""
         file.seek(0)
         self._file = file
-        whole = 0
+        self.damaged = whole = 0
         for line in file:
             if not line.endswith(b"\n"):
                 break
+            batch = _batch(line) if whole else []
             whole += len(line)
-            batch = _line(line)
-            if isinstance(batch, list):
-                self._learn(batch)
-                self._left.update(text for text, _ in batch)
+            if batch is None:
+                self.damaged += 1
+                continue
+            self._learn(batch)
+            self._left.update(text for text, _ in batch)
         self._left.difference_update(self._known)
         file.truncate(whole)
         if not whole:
@@ -246,6 +254,19 @@ def _settings(backend: Backend, source: str, target: str) -> dict[str, Any]:
         )
     settings: dict[str, Any] = json.loads(text)
     return settings
+
+
+def _batch(line: bytes) -> list[tuple[str, str]] | None:
+    """The texts and translations of a line; None for a damaged line."""
+    value = _line(line)
+    pairs = value.get("batch") if isinstance(value, dict) else value
+    if not isinstance(pairs, list) or (pairs is not value and value.get("crc32") != _checksum(pairs)):
+        return None
+    return pairs
+
+
+def _checksum(pairs: Sequence[Sequence[str]]) -> int:
+    return zlib.crc32(json.dumps(pairs).encode())
 
 
 def _line(line: bytes) -> Any:

@@ -105,4 +105,6 @@ def _told(language: str, memory: TranslationMemory) -> str:
     told = f"{language}: {memory.added:,} texts translated; {memory.known:,} were known before"
     if memory.lacking:
         told += f"; {memory.lacking:,} have no translation, and are tried again by the same command"
+    if memory.damaged:
+        told += f"; {memory.damaged:,} damaged lines of {memory.path} were left out"
     return told

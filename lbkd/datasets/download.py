@@ -6,7 +6,7 @@
 
 import os
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from lbkd.datasets.archives import members
 from lbkd.datasets.fetch import LackingError, fetch
 from lbkd.datasets.sources import PublicDataset, Source
 from lbkd.errors import DataError
+from lbkd.locks import locked
 from lbkd.outputs import check_replaceable
 from lbkd.progress import Progress
 from lbkd.workspace import file_hash, sync_folder, write_json, write_text
@@ -51,7 +52,12 @@ class DownloadedFile:
 
 
 def download(
-    dataset: PublicDataset, out: Path, mirror: str | None, progress: Progress, overwrite: bool = False
+    dataset: PublicDataset,
+    out: Path,
+    mirror: str | None,
+    progress: Progress,
+    overwrite: bool = False,
+    note: Callable[[str], None] = lambda message: None,
 ) -> tuple[DownloadedFile, ...]:
     """Download a dataset into a folder; complete files that the folder has already are not fetched.
 
@@ -63,6 +69,7 @@ def download(
         mirror: an address or a folder that has the files under their official names; None: the official ones.
         progress: called after every piece with the file's name, the bytes received and the size in bytes.
         overwrite: replace files that no download wrote, or that were changed since.
+        note: is told where another process downloads the same, which is waited for.
 
     Raises:
         ConfigError: the mirror is neither a folder nor an address.
@@ -70,33 +77,40 @@ def download(
             before the error stay. Or a file to write is there and would be lost: nothing is fetched then.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        manifest = out / f"{dataset.name}.manifest.json"
-        entries = _read(manifest)
-        check_replaceable(
-            {
-                out / place: {source.sha256} | ({entries[place].sha256} if place in entries else set())
-                for source in dataset.sources
-                for place in source.places.values()
-            },
-            overwrite,
-        )
-        states: dict[str, str] = {}
-        lacking: list[str] = []
-        for source in dataset.sources:
-            try:
-                states |= _bring(source, out, manifest, entries, mirror, progress)
-            except LackingError as error:
-                lacking.append(f"  {', '.join(source.places.values())}: {error}")
-        for place, text in dataset.settings.items():
-            if not (out / place).exists():
-                write_text(out / place, text)
+        with locked(out / f"{dataset.name}.manifest.json", note):
+            return _download(dataset, out, mirror, progress, overwrite)
     except OSError as error:
         most = max(source.size for source in dataset.sources)
         raise DataError(
             f"{error.filename or out}: {error.strerror or error}. Files of up to {most:,} bytes, and what is "
             "packed in them, must fit into this folder; what has arrived is kept: the same command goes on."
         ) from error
+
+
+def _download(
+    dataset: PublicDataset, out: Path, mirror: str | None, progress: Progress, overwrite: bool
+) -> tuple[DownloadedFile, ...]:
+    """See `download`; one process at a time does this for a dataset in a folder."""
+    manifest = out / f"{dataset.name}.manifest.json"
+    entries = _read(manifest)
+    check_replaceable(
+        {
+            out / place: {source.sha256} | ({entries[place].sha256} if place in entries else set())
+            for source in dataset.sources
+            for place in source.places.values()
+        },
+        overwrite,
+    )
+    states: dict[str, str] = {}
+    lacking: list[str] = []
+    for source in dataset.sources:
+        try:
+            states |= _bring(source, out, manifest, entries, mirror, progress)
+        except LackingError as error:
+            lacking.append(f"  {', '.join(source.places.values())}: {error}")
+    for place, text in dataset.settings.items():
+        if not (out / place).exists():
+            write_text(out / place, text)
     if lacking:
         there = f"the other {len(states)} files of {dataset.name} are in {out}. " if states else ""
         raise DataError("\n".join([f"{there}What could not be fetched:", *lacking]))

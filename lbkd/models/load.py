@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from lbkd.errors import ConfigError, out_of_memory, reason_of
+from lbkd.errors import ConfigError, naming_full_disk, out_of_memory, reason_of
 from lbkd.models import e5_small
 from lbkd.models.heads import OwnHead, span_class
 from lbkd.models.span import exact_head
@@ -54,6 +54,9 @@ def save(
         tokenizer: the model's.
         folder: the folder.
         weights: the weights to write; None: those of the model.
+
+    Raises:
+        FullDiskError: the disk is full; it tells how much the weights take.
     """
     from transformers.dynamic_module_utils import custom_object_save
 
@@ -62,8 +65,12 @@ def save(
     if isinstance(model, OwnHead) and encoder._auto_class is not None:  # with Python code of its own
         folder.mkdir(parents=True, exist_ok=True)
         custom_object_save(encoder, folder, config=config)
-    model.save_pretrained(folder, state_dict=None if weights is None else dict(weights))
-    tokenizer.save_pretrained(folder)
+    state = None if weights is None else dict(weights)
+    tensors = (state or model.state_dict()).values()
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    with naming_full_disk(folder / "model.safetensors", needed=needed):
+        model.save_pretrained(folder, state_dict=state)
+        tokenizer.save_pretrained(folder)
     about = folder / "tokenizer_config.json"
     write_json(about, _understood_by_transformers_4(read_json(about)))
 

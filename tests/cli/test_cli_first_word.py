@@ -41,6 +41,26 @@ def test_first_word(command: str, usage: float, tmp_path: Path) -> None:
     pytest.fail(f"{took:.2f} s to the first word, {usage:.2f} s to that of the help")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_the_first_word(number: signal.Signals) -> None:
+    """While the command line itself is imported, in which a signal comes."""
+    script = f"""
+import os, sys
+class Slow:
+    def find_spec(self, name, *_):
+        if name == "lbkd_cli.train":
+            os.kill(os.getpid(), {int(number)})
+sys.meta_path.insert(0, Slow())
+sys.argv = ["lbkd", "demo"]
+from lbkd_cli.__main__ import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, preexec_fn=hear_signals
+    )
+    assert (done.returncode, done.stderr) == (128 + number, "stopped before anything was begun\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("seconds", [0.0, 0.5, 1.5])
 def test_a_signal_in_the_first_seconds(number: signal.Signals, seconds: float, tmp_path: Path) -> None:

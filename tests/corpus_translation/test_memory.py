@@ -53,7 +53,8 @@ def test_every_distinct_text_once_longest_first(tmp_path: Path) -> None:
     assert (again["b"], again.known, again.added) == ("B", 3, 1)
     lines = [json.loads(line) for line in memory.path.read_text(encoding="utf-8").splitlines()]
     assert lines[0] == {"backend": "upper", "beams": 1}
-    assert lines[1:] == [[["aaa", "AAA"], ["cc", "CC"]], [["b", "B"]], [["d", "D"]]]
+    batches = [line["batch"] for line in lines[1:]]
+    assert batches == [[["aaa", "AAA"], ["cc", "CC"]], [["b", "B"]], [["d", "D"]]]
 
 
 def test_progress(tmp_path: Path) -> None:
@@ -110,12 +111,23 @@ def test_a_broken_last_line_is_cut_off(tmp_path: Path, cut: int) -> None:
     assert again["é"] == "É"
 
 
-def test_a_damaged_line_is_translated_anew(tmp_path: Path) -> None:
+def test_every_flipped_bit_of_a_translation_is_noticed(tmp_path: Path) -> None:
     memory, _ = filled(tmp_path, ["aaa", "bb"])
-    memory.path.write_bytes(memory.path.read_bytes().replace(b'"BB"', b'\xff"B'))
-    again, translator = filled(tmp_path, ["aaa", "bb"])
-    assert translator.asked == [["aaa", "bb"]]
-    assert again["bb"] == "BB"
+    whole = memory.path.read_bytes()
+    for place in range(whole.index(b"\n") + 1, len(whole) - 1):
+        other = bytes([whole[place] ^ 1 << place % 8])
+        memory.path.write_bytes(whole[:place] + other + whole[place + 1 :])
+        again, translator = filled(tmp_path, ["aaa", "bb"])
+        assert (again["aaa"], again["bb"], translator.asked) == ("AAA", "BB", [["aaa", "bb"]])
+        assert again.damaged > 0
+
+
+def test_lines_of_earlier_versions_have_no_checksum(tmp_path: Path) -> None:
+    memory, _ = filled(tmp_path, ["aaa"])
+    settings, _ = memory.path.read_bytes().splitlines(keepends=True)
+    memory.path.write_bytes(settings + b'[["aaa", "AAA"]]\n')
+    again, translator = filled(tmp_path, ["aaa"])
+    assert (again["aaa"], translator.asked, again.damaged) == ("AAA", [], 0)
 
 
 def test_other_settings_have_another_file(tmp_path: Path) -> None:
