@@ -9,8 +9,8 @@ from lbkd.models.load import load_span_model
 from lbkd.models.masked import MaskedSpanModel
 from lbkd.models.run_folder import read_run
 from lbkd.project import Project
-from lbkd.training.checkpoints import SavedState, read_checkpoint
 from lbkd.training.run import Components, Run
+from lbkd.training.saved_state import SavedState, read_checkpoint
 from lbkd.training.saving import save_run
 from lbkd.workspace import differences
 

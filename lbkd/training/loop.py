@@ -26,9 +26,10 @@ from lbkd.models.span import checkpoint_layers, span_logits
 from lbkd.progress import Listener
 from lbkd.tracking.metrics_log import MetricsLog
 from lbkd.tracking.telling import Tracking
-from lbkd.training.checkpoints import Checkpoints, TrainingState
+from lbkd.training.checkpoints import Checkpoints
 from lbkd.training.meter import Meter
 from lbkd.training.micro_batches import Material, MicroBatch, StepBatches, step_batches
+from lbkd.training.saved_state import TrainingState
 from lbkd.training.schedule import Schedule
 from lbkd.workspace import write_json
 

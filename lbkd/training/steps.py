@@ -89,7 +89,7 @@ def _train_run(run: Run) -> Path:
             report = Report(run.name, numbers, project.listener, tracking)
             weights = _train_model(run, model, teachers, report, checkpoints)
             if project.rank == 0:
-                save_run(run, model, weights, about.after(checkpoints.seconds), folder)
+                save_run(run, model, weights, checkpoints.about.after(checkpoints.seconds), folder)
         if project.rank == 0:
             shutil.copytree(numbers, folder, dirs_exist_ok=True)
     return run.folder
