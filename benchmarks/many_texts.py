@@ -20,6 +20,8 @@ from benchmarks.hundred import draw, index, memory_row, without_goal
 from benchmarks.made_up import LETTERS, WORDS, paths
 
 BATCHES, COLLATED = 1_000, 20
+BLOCK = 1_000
+"""Passages that are made at once."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Case:
     id_bytes: int = 24
 
     def smaller(self) -> "Case":
-        """The same, a thousandth as large."""
+        """The same, but small."""
         return Case(
             self.what,
             min(self.languages, 3),
@@ -53,23 +55,32 @@ class Case:
             rng = np.random.default_rng(n)
             with path.open("w", encoding="utf-8") as file:
                 file.write('{"data": [{"title": "", "paragraphs": [')
-                for at in range(self.passages):
-                    file.write((", " if at else "") + json.dumps(self._paragraph(rng, at)))
+                for at in range(0, self.passages, BLOCK):
+                    block = self._paragraphs(rng, range(at, min(at + BLOCK, self.passages)))
+                    file.write((", " if at else "") + json.dumps(block)[1:-1])
                 file.write("]}]}")
             size += path.stat().st_size
         return size
 
-    def _paragraph(self, rng: np.random.Generator, at: int) -> dict[str, Any]:
-        context = _words(rng, self.words)
-        asked = _words(rng, 10 * self.questions)
-        first = rng.integers(self.words, size=self.questions) * (LETTERS + 1)
-        qas = []
-        for n, start in enumerate(first.tolist()):
-            begin = 10 * (LETTERS + 1) * n
-            answer = {"text": context[start : start + LETTERS], "answer_start": start}
-            id_ = f"{at * self.questions + n:0{self.id_bytes}x}"
-            qas.append({"id": id_, "question": asked[begin : begin + 49], "answers": [answer]})
-        return {"context": context, "qas": qas}
+    def _paragraphs(self, rng: np.random.Generator, numbers: range) -> list[dict[str, Any]]:
+        """Passages with their questions; each question asks for a word."""
+        contexts = _texts(rng, len(numbers), self.words)
+        questions = iter(_texts(rng, len(numbers) * self.questions, 10))
+        firsts = rng.integers(self.words, size=(len(numbers), self.questions)) * (LETTERS + 1)
+        return [
+            {
+                "context": context,
+                "qas": [
+                    {
+                        "id": f"{at * self.questions + n:0{self.id_bytes}x}",
+                        "question": next(questions),
+                        "answers": [{"text": context[first : first + LETTERS], "answer_start": first}],
+                    }
+                    for n, first in enumerate(starts)
+                ],
+            }
+            for at, context, starts in zip(numbers, contexts, firsts.tolist(), strict=True)
+        ]
 
 
 CASES = {
@@ -81,20 +92,21 @@ CASES = {
 }
 
 
-def _words(rng: np.random.Generator, count: int) -> str:
-    """Random words of the made-up tokenizer's vocabulary, with spaces between."""
-    words = rng.integers(4, WORDS, count)
-    letters = np.full((count, LETTERS + 1), ord(" "), dtype=np.uint8)
+def _texts(rng: np.random.Generator, count: int, words: int) -> list[str]:
+    """Texts of random words of the made-up tokenizer's vocabulary, with spaces between."""
+    ids = rng.integers(4, WORDS, (count, words))
+    letters = np.full((count, words, LETTERS + 1), ord(" "), dtype=np.uint8)
     for place in range(LETTERS):
-        letters[:, place] = ord("a") + words // 26**place % 26
-    return letters.tobytes().decode().rstrip()
+        letters[:, :, place] = ord("a") + ids // 26**place % 26
+    whole, size = letters.tobytes().decode(), words * (LETTERS + 1)
+    return [whole[at : at + size - 1] for at in range(0, len(whole), size)]
 
 
 def main() -> None:
     """Make each corpus, and measure it in fresh processes."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all by default")
-    parser.add_argument("--quick", action="store_true", help="a test run: corpora a thousandth as large")
+    parser.add_argument("--quick", action="store_true", help="a test run: small corpora")
     parser.add_argument("--child", choices=["index", "draw"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--languages", type=int, help=argparse.SUPPRESS)
