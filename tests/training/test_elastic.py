@@ -89,9 +89,8 @@ def test_from_one_rank_to_two_and_back(
     assert "done before, still valid" in two_ranks(goes, second, deadline=600)[0][0]
 
 
-@pytest.mark.parametrize("frozen", [False, True])
-def test_every_stage_reads_the_others(frozen: bool, tiny_model_folder: Path, tmp_path: Path) -> None:
-    more = EXACT | {"training.max_steps": 14, "training.freeze_embeddings": frozen}
+def test_every_stage_reads_the_others(tiny_model_folder: Path, tmp_path: Path) -> None:
+    more = EXACT | {"training.max_steps": 14, "training.freeze_embeddings": True}
     how, never = (settings(tiny_model_folder, tmp_path / name, **more) for name in ("moved", "never"))
     goes(at_stage(never, 0))
     for n, stage in enumerate((0, 1, 3, 2, 0, 3, 0), start=1):
@@ -103,7 +102,7 @@ def test_every_stage_reads_the_others(frozen: bool, tiny_model_folder: Path, tmp
 def test_with_dropout_it_goes_on_too(two_ranks: Ranks, tiny_model_folder: Path, tmp_path: Path) -> None:
     how = settings(tiny_model_folder, tmp_path / "moved", **STEPS | {"training.max_steps": 4})
     goes(how, 2)
-    assert "divided anew for 2 at stage 2" in two_ranks(goes, how)[0][0]
+    assert "divided anew for 2 at stage 2" in two_ranks(goes, how, deadline=600)[0][0]
     assert [line["step"] for line in logged(run_of(how))] == [1, 2, 3, 4]
     assert "done before, still valid" in goes(how)[0]
 
