@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import XLMRobertaConfig, XLMRobertaForQuestionAnswering
@@ -23,8 +24,13 @@ from lbkd.engine.division import Division
 from lbkd.engine.engine import Engine
 from lbkd.workspace import sync_tree, write_manifest
 
-BASE = {"vocab_size": 250_002, "max_position_embeddings": 514, "type_vocab_size": 1}
-TINY = {"vocab_size": 1_000, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+BASE: dict[str, Any] = {"vocab_size": 250_002, "max_position_embeddings": 514, "type_vocab_size": 1}
+TINY: dict[str, Any] = {
+    "vocab_size": 1_000,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
 
 
 def main() -> None:

@@ -117,7 +117,8 @@ def main() -> None:
     if given.child == "draw":
         print(json.dumps(draw(given.folder, given.languages, None, BATCHES, COLLATED)))
         return
-    rows, details = [], {}
+    rows: list[Row] = []
+    details: dict[str, Any] = {}
     for name in given.cases or CASES:
         case = CASES[name].smaller() if given.quick else CASES[name]
         found, details[name] = _measured(case)

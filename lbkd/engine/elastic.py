@@ -46,20 +46,22 @@ class Layout(NamedTuple):
             stage: ZeRO stage.
             optimizer: DeepSpeed's, at stage 0 torch's.
         """
-        names = {id(p): name for name, p in module.named_parameters() if p.requires_grad}
+        trained = [(p, name) for name, p in module.named_parameters() if p.requires_grad]
+        found: list[Piece | None]
         if stage == 0:
+            names = {id(p): name for p, name in trained}
             tensors = [p for group in optimizer.param_groups for p in group["params"]]
             return cls(tensors, [Piece(names[id(p)], 0, p.numel(), n, 0) for n, p in enumerate(tensors)])
-        find, tensors = (
-            (_in_partition, optimizer.single_partition_of_fp32_groups)
-            if stage < 3
-            else (_in_sub_group, optimizer.fp32_partitioned_groups_flat)
-        )
-        found = [find(optimizer, p, names[id(p)]) for p in module.parameters() if p.requires_grad]
-        return cls(list(tensors), [piece for piece in found if piece is not None and piece.size > 0])
+        if stage < 3:
+            tensors = list(optimizer.single_partition_of_fp32_groups)
+            found = [_in_partition(p, name) for p, name in trained]
+        else:
+            tensors = list(optimizer.fp32_partitioned_groups_flat)
+            found = [_in_sub_group(optimizer, p, name) for p, name in trained]
+        return cls(tensors, [piece for piece in found if piece is not None and piece.size > 0])
 
 
-def _in_partition(optimizer: Any, p: Any, name: str) -> Piece | None:
+def _in_partition(p: Any, name: str) -> Piece | None:
     """Stages 1 and 2: a group's parameters in a row, cut into as many parts as there are ranks."""
     found = p._hp_mapping
     if found is None:
@@ -113,13 +115,14 @@ def take_moments(
     Raises:
         ValueError: the checkpoint lacks a part of a parameter.
     """
-    sources = defaultdict(list)
+    sources: dict[str, list[tuple[Piece, Mapping[str, Tensor]]]] = defaultdict(list)
     for pieces, states in saved:
         for piece in (Piece(*each) for each in pieces):
             if piece.tensor in states:
                 sources[piece.name].append((piece, states[piece.tensor]))
     for number, tensor in enumerate(own.tensors):
-        moments, steps = {key: torch.zeros_like(tensor) for key in _MOMENTS}, []
+        moments = {key: torch.zeros_like(tensor) for key in _MOMENTS}
+        steps: list[float] = []
         for piece in (each for each in own.pieces if each.tensor == number):
             filled = 0
             for source, state in sources[piece.name]:

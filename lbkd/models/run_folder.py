@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,7 +12,7 @@ from lbkd.errors import ConfigError, DataError, nearest
 from lbkd.models.load import load_config, load_tokenizer, longest_input
 from lbkd.workspace import damaged, differences, read_sealed, unreadable, write_sealed
 
-FORMAT = 2
+FORMAT: Final = 2
 """Version of the content of `run.json`. Format 1 is lbkd 0.1's, see `converted`."""
 _CODE = {"package", "source"}
 """Entries of a component's provenance that no setting decides."""
