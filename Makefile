@@ -7,7 +7,7 @@ INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --quiet --con
 # pip repeats for each package that an index in the machine's own settings lacks it; all else is shown.
 LACKING := 2>&1 | sed -E "/^WARNING: (Location|Url) '[^']*' is ignored[:.] /d" >&2
 
-.PHONY: help demo quick test test-quick lint bench dist install apertium chromium clean
+.PHONY: help demo quick test test-quick lint licences bench dist install apertium chromium clean
 
 # A file's tests share models that the file makes, so they stay together; each process has one thread of its own. Files come in their order, where
 # short ones are last, not by their number of tests.
@@ -30,11 +30,15 @@ test: install ## Run all tests
 test-quick: install ## Run the tests that take seconds
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
-lint: install ## Check style, types and the documentation's links
+lint: install ## Check style, types, the documentation's links, and packages for known weaknesses
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/check_links.py
+	$(BIN)/python docs/dependencies.py audit
+
+licences: install ## List the packages that lbkd needs, with their licences
+	@$(BIN)/python docs/dependencies.py licences
 
 bench: $(VENV)/bench ## Measure beside other tools (all, or one: make bench NAME=features)
 	@for name in $(or $(NAME),$(BENCHMARKS)); do $(BIN)/python -m benchmarks.$$name || exit; done

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lbkd.weighting import TeacherContext, Weighting
     from lbkd.weighting import registry as weighting_registry
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Answerer",

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from lbkd import __version__
 from lbkd.errors import naming_full_disk
 from lbkd.locks import FileLock
 
@@ -145,6 +146,19 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
     content = read_json(path)
     sound = isinstance(content, dict) and content.pop(_SEAL, None) == fingerprint(content)
     return content if sound else None
+
+
+def unreadable(content: Any) -> str:
+    """What is wrong with a description that this version cannot read, by the `versions` in it.
+
+    Args:
+        content: value of the file; None for a damaged one.
+    """
+    versions = content.get("versions") if isinstance(content, dict) else None
+    wrote = versions.get("lbkd", __version__) if isinstance(versions, dict) else __version__
+    if wrote == __version__:
+        return "damaged, or not written by this version of lbkd"
+    return f"of a format that lbkd {__version__} does not read: lbkd {wrote} wrote it, and reads it"
 
 
 def add_to_json(path: Path, entries: Mapping[str, Any]) -> None:

@@ -3,6 +3,6 @@
 import transformers.models.bert.modeling_bert  # noqa: F401
 
 import lbkd.training.steps  # noqa: F401
-from lbkd.engine.engine import import_deepspeed
+from lbkd.engine.importing import import_deepspeed
 
 import_deepspeed()

@@ -188,7 +188,8 @@ def trained(
     from lbkd.models.load import load_span_model
     from lbkd.project import Project
     from lbkd.randomness import seed_everything
-    from lbkd.training import meter, micro_batches
+    from lbkd.engine import meter
+from lbkd.training import micro_batches
     from lbkd.training.loop import Report, TrainingLoop
 
     project = Project(how)

@@ -19,11 +19,14 @@ transformers
     `tokenizer._tokenizer`: the place of a fast tokenizer's backend (models/trimming/trim.py).
     `tokenizer._tokenize`: a slow tokenizer's rules, with the language that XLM's needs (features/tokens.py).
 DeepSpeed
-    `deepspeed.ops.__compatible_ops__`: emptied, so that no C++ compiler is wanted (engine/engine.py).
+    `deepspeed.ops.__compatible_ops__`: emptied, so that no C++ compiler is wanted (engine/importing.py).
     `engine._consolidated_16bit_state_dict`: all weights at ZeRO stage 3 (engine/engine.py).
     `engine._copy_recovery_script`: replaced, so that no program is put into checkpoints (engine/engine.py).
     `engine.torch_autocast_z0_gradscaler`: the scaler of half precision (engine/engine.py).
     `deepspeed.runtime.engine.TorchCheckpointEngine`: its `save` and `load` are replaced (engine/engine.py).
+    `p._hp_mapping`, `optimizer.single_partition_of_fp32_groups` (stages 1 and 2), `grad_position`,
+    `get_param_id` and `fp32_partitioned_groups_flat` (stage 3): where ZeRO keeps a parameter's moments
+    (engine/elastic.py).
 CPython
     `numpy.memmap._mmap`: the map whose pages are handed back to the system (features/tokens.py).
 """
@@ -91,6 +94,19 @@ def test_the_scaler_of_deepspeeds_engine() -> None:
     assert f"self.{name} = " in inspect.getsource(DeepSpeedEngine), gone(
         "deepspeed", f"DeepSpeedEngine.{name}"
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("stage_1_and_2", ["_hp_mapping", "single_partition_of_fp32_groups", "refresh_fp32_params"]),
+        ("stage3", ["grad_position", "get_param_id", "fp32_partitioned_groups_flat", "refresh_fp32_params"]),
+    ],
+)
+def test_where_zero_keeps_moments(module: str, names: list[str]) -> None:
+    source = inspect.getsource(importlib.import_module(f"deepspeed.runtime.zero.{module}"))
+    for name in names:
+        assert name in source, gone("deepspeed", f"runtime.zero.{module}: {name}")
 
 
 def test_attributes_of_transformers() -> None:

@@ -98,7 +98,7 @@ def test_no_part_imports_itself_through_others() -> None:
 @pytest.mark.parametrize(
     ("package", "home"),
     [
-        ("deepspeed", "lbkd/engine/engine.py"),
+        ("deepspeed", "lbkd/engine"),
         ("starlette", "lbkd/serving"),
         ("matplotlib", "lbkd/reporting"),
         ("typer", "cli"),

@@ -7,7 +7,7 @@ import torch
 from ranks import Ranks
 
 from lbkd.distributed import group
-from lbkd.training import meter
+from lbkd.engine import meter
 
 
 @pytest.fixture(scope="session")

@@ -45,8 +45,8 @@ def load() -> None:
     for name in (*_HEAVY, *(found.name for found in walk_packages(lbkd.__path__, "lbkd."))):
         with suppress(ImportError):  # an extra that is not installed
             import_module(name)
-    from lbkd.engine.engine import import_deepspeed
-    from lbkd.training import meter
+    from lbkd.engine import meter
+    from lbkd.engine.importing import import_deepspeed
 
     import_deepspeed()
     _control(_ADOPT, 1)

@@ -47,7 +47,7 @@ def session(settings: Settings, *, trains: bool = True) -> Iterator[None]:
         LbkdError: memory ran out, or another rank is gone; other errors of the block stay as they are.
     """
     if trains and launched():
-        from lbkd.engine.engine import import_deepspeed
+        from lbkd.engine.importing import import_deepspeed
 
         import_deepspeed()  # before the ranks meet; its docstring tells why
     try:

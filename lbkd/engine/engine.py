@@ -1,13 +1,11 @@
-"""A model under DeepSpeed: the only file that imports it."""
+"""A model under DeepSpeed."""
 
 import gc
-import logging
 import math
 import os
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,8 @@ import torch.distributed as dist
 from lbkd.config import TrainingSettings
 from lbkd.distributed import group
 from lbkd.distributed.device import current_device
+from lbkd.engine.elastic import Layout, layout_file, take_moments, take_weights
+from lbkd.engine.importing import import_deepspeed
 from lbkd.engine.optimizer import ClippingAdamW, Skips, parameter_groups
 from lbkd.errors import ConfigError, LbkdError, reason_of
 
@@ -146,16 +146,53 @@ class Engine:
         kept = {"scaler": scaler.state_dict() if scaler else {}, "skips": self._skips.state()}
         self._unwritten = None
         self._engine.save_checkpoint(str(folder), _TAG, client_state={"lbkd": kept}, save_latest=False)
+        if self._unwritten is None:
+            pieces = [tuple(piece) for piece in self._layout.pieces]
+            self._write(pieces, str(layout_file(folder, group.rank())))
         if self._unwritten is not None:
             raise LbkdError(str(self._unwritten))
 
-    def load(self, folder: Path) -> None:
-        """Load what `save` wrote with the same number of ranks and ZeRO stage; every rank calls this."""
-        _, more = self._engine.load_checkpoint(str(folder), _TAG)
+    def load(self, folder: Path, ranks: int, stage: int) -> None:
+        """Load what `save` wrote, with which the training goes on exactly where this engine is divided alike.
+
+        Every rank calls this, before the first step.
+
+        Args:
+            folder: the folder that `save` was given.
+            ranks: number of ranks that wrote it.
+            stage: their ZeRO stage.
+        """
+        if (ranks, stage) == (group.world_size(), self.stage):
+            _, more = self._engine.load_checkpoint(str(folder), _TAG)
+        else:
+            more = self._load_divided_anew(folder, ranks, stage)
         kept = more["lbkd"]  # which DeepSpeed would forget
         self._skips.go_on(kept["skips"])
-        if kept["scaler"]:
+        if kept["scaler"] and self._engine.torch_autocast_z0_gradscaler:
             self._engine.torch_autocast_z0_gradscaler.load_state_dict(kept["scaler"])
+
+    def _load_divided_anew(self, folder: Path, ranks: int, stage: int) -> dict[str, Any]:
+        """Load what other ranks wrote; the content of the first one's file of the model."""
+        first = _read(str(min((folder / _TAG).glob("*_model_states.pt"))), mmap=True)
+        zero, optimizer = self._engine.optimizer, self._scheduler.optimizer
+        gathered = import_deepspeed().zero.GatheredParameters if self.stage == 3 else None
+        weights = {} if gathered and group.rank() else saved_weights(folder, stage)
+        take_weights(self._engine.module, weights, gathered)
+        if self.stage:
+            zero.refresh_fp32_params()
+        saved = []
+        for rank in range(ranks if stage else 1):
+            states = _moments(folder, rank, stage) if stage else first["optimizer"]
+            saved.append((_read(str(layout_file(folder, rank))), states["state"]))
+        take_moments(optimizer, self._layout, saved)
+        self._scheduler.load_state_dict(first["lr_scheduler"])
+        for options, rate in zip(optimizer.param_groups, self._scheduler.get_last_lr(), strict=True):
+            options["lr"] = rate
+        return first
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout.of(self._engine.module, self.stage, self._engine.optimizer)
 
     def _write(self, state_dict: Any, path: str) -> None:
         """Write a file; an error is kept until the other ranks, which would wait for this one, are done."""
@@ -185,18 +222,26 @@ def saved_weights(folder: Path, stage: int) -> dict[str, torch.Tensor]:
 
     former = os.environ.get(_SAFE_LOAD)
     os.environ[_SAFE_LOAD] = "1"
+    allowed = torch.serialization.safe_globals(_kept_types())
     try:
-        with torch.serialization.safe_globals(_kept_types()), redirect_stdout(StringIO()):
+        with allowed, redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # its bars of progress
             return dict(zero_to_fp32.get_fp32_state_dict_from_zero_checkpoint(str(folder), _TAG))
     finally:
         os.environ.pop(_SAFE_LOAD)
         os.environ.update({} if former is None else {_SAFE_LOAD: former})
 
 
-def _read(path: str, map_location: Any = None) -> Any:
+def _moments(folder: Path, rank: int, stage: int) -> Any:
+    """The state dictionary of a rank's optimizer at a stage from 1 on; tensors are read as they are used."""
+    [file] = (folder / _TAG).glob(f"*zero_pp_rank_{rank}_mp_rank_00_optim_states.pt")
+    zero = _read(str(file), mmap=True)["optimizer_state_dict"]
+    return zero["base_optimizer_state" if stage < 3 else "optimizer_state_dict"]
+
+
+def _read(path: str, map_location: Any = None, mmap: bool = False) -> Any:
     """Load tensors and plain values from a pickle, and nothing else that a pickle might make."""
     with torch.serialization.safe_globals(_kept_types()):
-        return torch.load(path, map_location=map_location, weights_only=True)
+        return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
 
 
 def _kept_types() -> list[Any]:
@@ -221,45 +266,3 @@ def check_config(config: dict[str, Any]) -> None:
         raise ConfigError(
             f"DeepSpeed refuses its configuration (see --deepspeed): {reason_of(error)}"
         ) from error
-
-
-def import_deepspeed() -> Any:
-    """DeepSpeed, quiet, and without the C++ compiler that it would otherwise want at its first start.
-
-    To be called before there is a process group, as torch.distributed.nn is imported: both have functions
-    with the group of that moment as a default argument, which would hold on to it for good.
-    """
-    os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
-    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
-    with warnings.catch_warnings(), _hidden("mlflow"):
-        warnings.simplefilter("ignore")
-        import deepspeed
-        import deepspeed.ops
-    vars(deepspeed.ops)["__compatible_ops__"] = {}
-    logger = logging.getLogger("DeepSpeed")
-    logger.handlers = [logging.StreamHandler(sys.stderr)]
-    logger.setLevel(logging.ERROR)
-
-    group.before_leaving(_release_group)
-    return deepspeed
-
-
-@contextmanager
-def _hidden(package: str) -> Iterator[None]:
-    """A package that cannot be imported meanwhile: DeepSpeed's tuner, unused here, takes MLflow's second."""
-    imported = package in sys.modules
-    if not imported:
-        sys.modules[package] = None  # type: ignore[assignment]  # an import that finds None fails
-    try:
-        yield
-    finally:
-        if not imported:
-            del sys.modules[package]
-
-
-def _release_group() -> None:
-    """Let DeepSpeed destroy the process group: then it forgets the groups that it made of ours, too."""
-    import deepspeed
-
-    if deepspeed.comm.is_initialized():
-        deepspeed.comm.destroy_process_group()

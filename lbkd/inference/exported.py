@@ -9,7 +9,7 @@ from lbkd.errors import DataError
 from lbkd.features.tokens import Template
 from lbkd.inference.pieces import write_pieces
 from lbkd.models.calibration import Calibration
-from lbkd.workspace import damaged, read_json, write_json, write_manifest
+from lbkd.workspace import damaged, read_json, unreadable, write_json, write_manifest
 
 DESCRIPTION = "lbkd.json"
 """File with the description; a folder that has it is an exported model."""
@@ -60,10 +60,12 @@ class Exported(BaseModel):
         if files := damaged(folder):
             raise DataError(f"{folder / files[0]} is missing or damaged; {remedy}")
         path = folder / DESCRIPTION
+        content = read_json(path)
         try:
-            return cls.model_validate(read_json(path))
+            return cls.model_validate(content)
         except ValueError as error:
-            raise DataError(f"{path}: not written by this version of lbkd; {remedy}") from error
+            about = content.get("provenance") if isinstance(content, dict) else None
+            raise DataError(f"{path}: {unreadable(about)}; {remedy}") from error
 
     def write(self, folder: Path) -> None:
         """Write the description, what loads the tokenizer fast, and the manifest of the folder's files."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,8 +10,10 @@ import lbkd
 from lbkd.config import ModelSettings, Settings
 from lbkd.errors import ConfigError, DataError, nearest
 from lbkd.models.load import load_config, load_tokenizer, longest_input
-from lbkd.workspace import damaged, differences, read_sealed, write_sealed
+from lbkd.workspace import damaged, differences, read_sealed, unreadable, write_sealed
 
+FORMAT: Final = 2
+"""Version of the content of `run.json`. Format 1 is lbkd 0.1's, see `converted`."""
 _CODE = {"package", "source"}
 """Entries of a component's provenance that no setting decides."""
 
@@ -20,6 +22,8 @@ class FinishedRun(BaseModel):
     """Content of `run.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    format: Literal[2] = FORMAT
+    """See `FORMAT`."""
     name: str
     task: str
     seconds: float = 0.0
@@ -28,6 +32,9 @@ class FinishedRun(BaseModel):
     """Fields of `training.run.Components`."""
     seed: int
     ranks: int
+    """Number of ranks that took the last steps."""
+    ranks_before: Mapping[int, int] = {}
+    """Step -> ranks that took the steps up to it, where the training went on with another number."""
     versions: dict[str, str]
     """Package -> its version."""
     settings: Settings
@@ -63,18 +70,40 @@ def read_run(folder: Path) -> FinishedRun | None:
     """The description of a finished run; None where there is no `run.json`.
 
     Raises:
-        DataError: the file is damaged, or not written by this version of lbkd.
+        DataError: the file is damaged, or of a format that this version does not read.
     """
     path = folder / "run.json"
     if not path.exists():
         return None
+    content = read_sealed(path)
     try:
-        return FinishedRun.model_validate(read_sealed(path))
+        return FinishedRun.model_validate(converted(content))
     except ValueError as error:
         raise DataError(
-            f"{path}: damaged, or not written by this version of lbkd. Remove {folder} to train this model "
-            "anew, or bring the file back from a copy."
+            f"{path}: {unreadable(content)}. Remove {folder} to train this model anew, or bring the file "
+            "back from a copy."
         ) from error
+
+
+def converted(content: Any) -> Any:
+    """The content of a `run.json` of an older format, in this one; any other value as it is.
+
+    In format 1 the provenance had the numbers of ranks and micro-batches, which decide no setting, and the
+    version of lbkd beside the code of its components.
+    """
+    if not isinstance(content, dict) or content.get("format", 1) != 1:
+        return content
+    provenance = {
+        name: {**part, "package": "lbkd"} if _is_of_lbkd(part) else part
+        for name, part in content.get("provenance", {}).items()
+        if name != "ranks and micro-batches"
+    }
+    return {**content, "format": FORMAT, "provenance": provenance}
+
+
+def _is_of_lbkd(part: Any) -> bool:
+    """True for the provenance of one of lbkd's own components, in format 1."""
+    return isinstance(part, dict) and str(part.get("package")).startswith("lbkd ")
 
 
 def trained(model: str | Path, trust: bool = False) -> Model:

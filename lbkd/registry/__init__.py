@@ -203,12 +203,12 @@ class Registry(Generic[T]):
         """All by which two uses of a component may differ, JSON-like; equal uses are equal.
 
         Returns:
-            `name`; `package` with its version; `source`, a hash of the component's code; `options`, all of
-            them, defaults included, as the constructor gets them.
+            `name`; `package`, with its version where it is not lbkd; `source`, a hash of the component's
+            code; `options`, all of them, defaults included, as the constructor gets them.
         """
         return {
             "name": name,
-            "package": self._provider(name),
+            "package": self.origin(name),
             "source": source_hash(self.get(name), self.package),
             "options": self.resolved(name, options),
         }

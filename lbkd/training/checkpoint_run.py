@@ -9,8 +9,8 @@ from lbkd.models.load import load_span_model
 from lbkd.models.run_folder import FinishedRun, read_run
 from lbkd.models.span import SpanModelWith
 from lbkd.project import Project
-from lbkd.training.checkpoints import read_checkpoint
 from lbkd.training.run import Components, Run
+from lbkd.training.saved_state import read_checkpoint
 from lbkd.training.saving import save_run
 from lbkd.workspace import differences
 

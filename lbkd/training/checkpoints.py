@@ -2,6 +2,7 @@
 
 <run>/checkpoints/step-40/
     deepspeed/          weights, moments and schedule; each rank's part where ZeRO divides them
+    layout-0.pt         which stretches of the parameters rank 0's moments are of; one file a rank
     random-0.pt         the random number generators of rank 0; one file a rank
     best.safetensors    the best weights so far, where one selects
     weighting.pt        the fitted weighting, where it learns something
@@ -10,16 +11,14 @@
     MANIFEST.json       size and sha256 of every file
 """
 
-import math
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -27,17 +26,17 @@ from lbkd.contracts.fitted import Fitted
 from lbkd.distributed import collectives, group
 from lbkd.distributed.hosts import lost_rank_error
 from lbkd.distributed.interrupts import Interrupts
+from lbkd.engine.elastic import layout_file
 from lbkd.engine.engine import Engine
 from lbkd.errors import ConfigError, DataError, LbkdError, out_of_memory
 from lbkd.models.run_folder import FinishedRun
 from lbkd.progress import Listener
 from lbkd.randomness import random_state, set_random_state
 from lbkd.tracking.metrics_log import MetricsLog
+from lbkd.training.saved_state import STATE, SavedState, TrainingState, read_checkpoint
 from lbkd.workspace import (
-    damaged,
     differences,
     put_in_place,
-    read_json,
     sync_tree,
     write_json,
     write_manifest,
@@ -45,55 +44,7 @@ from lbkd.workspace import (
 
 _KEPT = 2
 """Checkpoints kept of a run: if the last is damaged, the one before serves."""
-_STATE, _METRICS, _BEST, _FITTED = "state.json", "metrics.jsonl", "best.safetensors", "weighting.pt"
-
-
-@dataclass
-class TrainingState:
-    """How far a training is."""
-
-    step: int = 0
-    """Optimizer steps taken or skipped."""
-    best: float = -math.inf
-    """F1 of the best weights on the selection split."""
-    weights: dict[str, torch.Tensor] = field(default_factory=dict)
-    """The best weights, on rank 0; none where nothing selects."""
-    fitted: Fitted | None = None
-    """The teachers' weighting, if it learned something."""
-
-
-class SavedState(BaseModel):
-    """Content of `state.json`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    best: float
-    """See `TrainingState`."""
-    time: str
-    """When the checkpoint was written."""
-    zero_stage: int
-    run: FinishedRun
-    """What `run.json` would tell of the run after so many steps."""
-
-    @property
-    def step(self) -> int:
-        """Optimizer steps taken or skipped."""
-        assert self.run.step is not None
-        return self.run.step
-
-
-def read_checkpoint(folder: Path) -> SavedState:
-    """The state of the checkpoint in a folder, whose files are sound.
-
-    Raises:
-        DataError: a file that is missing or damaged, or a checkpoint of another version of lbkd; it names the
-            file inside the folder.
-    """
-    if names := damaged(folder):
-        raise DataError(f"{names[0]} is missing or damaged")
-    try:
-        return SavedState.model_validate(read_json(folder / _STATE))
-    except ValueError as error:
-        raise DataError(f"{_STATE} was not written by this version of lbkd") from error
+_METRICS, _BEST, _FITTED = "metrics.jsonl", "best.safetensors", "weighting.pt"
 
 
 class Checkpoints:
@@ -110,6 +61,9 @@ class Checkpoints:
         self.folder, self.about, self.run_name = folder, about, about.name
         self.minutes, self.listener = minutes, listener
         self._mine: list[Path] = []
+        self._finishing: threading.Thread | None = None
+        self._lost: tuple[int, LbkdError] | None = None
+        """Step and error of a checkpoint that could not be finished."""
         self._interrupts = Interrupts()
         self._began = self._saved = time.monotonic()
 
@@ -131,10 +85,14 @@ class Checkpoints:
             The state to go on from; without a checkpoint, that of a run's beginning.
 
         Raises:
-            ConfigError: the checkpoint was written by another number of ranks, or at another ZeRO stage.
+            ConfigError: a checkpoint of lbkd 0.1, by other ranks or at another ZeRO stage.
+            LbkdError: the checkpoint's files are sound, but cannot be taken up.
         """
         with self._interrupts if self.minutes else nullcontext():
-            yield self._resume(engine, total, log)
+            try:
+                yield self._resume(engine, total, log)
+            finally:
+                self._wait()
 
     def after_step(self, engine: Engine, state: TrainingState, log: MetricsLog | None) -> None:
         """Save if the time has come, or if a signal came to any rank; if it stops one, it stops all."""
@@ -147,20 +105,22 @@ class Checkpoints:
             self._save(engine, state, log)
             self._saved = time.monotonic()
         if interrupt:
+            self._wait()
+            collectives.barrier()
             self._interrupts.obey(interrupt)
 
     def _resume(self, engine: Engine, total: int, log: MetricsLog | None) -> TrainingState:
-        rank, world_size = group.rank(), group.world_size()
-        division = (world_size, engine.stage)
+        rank = group.rank()
         found = collectives.broadcast_object(
-            collectives.raise_on_all_ranks(lambda: self._newest(*division) if rank == 0 else None)
+            collectives.raise_on_all_ranks(lambda: self._newest(engine.stage) if rank == 0 else None)
         )
         if found is None:
             return TrainingState()
         folder, saved = found
         try:
-            engine.load(folder)
-            set_random_state(torch.load(folder / _random_file(rank), weights_only=True))
+            engine.load(folder, saved.run.ranks, saved.zero_stage)
+            if (random := folder / _random_file(rank)).exists():
+                set_random_state(torch.load(random, weights_only=True))
         except Exception as error:  # whatever another version of DeepSpeed stumbles over
             sound = isinstance(error, OSError) or out_of_memory(error) or lost_rank_error(error)
             if sound:
@@ -178,11 +138,25 @@ class Checkpoints:
             log.repeat(folder / _METRICS)
         self._mine, self._began = [folder], self._began - saved.run.seconds
         self.listener.note(
-            f"{self.run_name}: going on after step {state.step} of {total} (checkpoint of {saved.time})"
+            f"{self.run_name}: going on after step {state.step} of {total} (checkpoint of {saved.time}"
+            f"{self._moved(saved, engine)})"
         )
         return state
 
-    def _newest(self, world_size: int, stage: int) -> tuple[Path, SavedState] | None:
+    def _moved(self, saved: SavedState, engine: Engine) -> str:
+        """Keep in `about` that other ranks wrote the checkpoint; words that tell them, and their stage."""
+        former = saved.run.ranks_before
+        if saved.run.ranks != self.about.ranks:
+            former = {**former, saved.step: saved.run.ranks}
+        self.about = self.about.model_copy(update={"ranks_before": former})
+        before, now = (saved.run.ranks, saved.zero_stage), (self.about.ranks, engine.stage)
+        if before == now:
+            return ""
+        return ", written by {} rank(s) at ZeRO stage {} and divided anew for {} at stage {}".format(
+            *before, *now
+        )
+
+    def _newest(self, stage: int) -> tuple[Path, SavedState] | None:
         """The newest sound checkpoint of this run, and the content of its state file."""
         shutil.rmtree(self._beside, ignore_errors=True)  # half written
         for folder in sorted(self.folder.glob("step-*"), key=lambda f: (len(f.name), f.name), reverse=True):
@@ -194,31 +168,47 @@ class Checkpoints:
             if changed := differences(state.run.provenance, self.about.provenance):
                 self.listener.note(f"{self.run_name}: not going on from {folder}, since {changed} changed")
                 continue
-            ranks, level = state.run.ranks, state.zero_stage
-            if (ranks, level) != (world_size, stage):
+            written, now = (state.run.ranks, state.zero_stage), (self.about.ranks, stage)
+            if written != now and not layout_file(folder, 0).exists():
+                ranks, level = written
                 raise ConfigError(
-                    f"{folder} was written by {ranks} rank(s) at ZeRO stage {level}, and cannot be taken up "
-                    f"by {world_size} at stage {stage}. Go on with --nproc {ranks} --zero-stage {level}, or "
-                    f"remove {self.folder} to begin the run anew."
+                    f"{folder}, by lbkd {state.run.versions.get('lbkd')}, cannot be divided anew. Go on with "
+                    f"--nproc {ranks} --zero-stage {level}, or remove {self.folder} to begin the run anew."
                 )
             return folder, state
         return None
 
     def _save(self, engine: Engine, state: TrainingState, log: MetricsLog | None) -> None:
-        place = self.folder / f"step-{state.step}"
+        """Write the files; rank 0 computes their checksums and puts them in place beside the training."""
         first = log is not None
         try:
             collectives.raise_on_all_ranks(self._begin if first else _nothing)
             collectives.raise_on_all_ranks(lambda: self._fill(engine, state, log))
-            collectives.raise_on_all_ranks((lambda: self._finish(place)) if first else _nothing)
         except LbkdError as error:
-            shutil.rmtree(self._beside, ignore_errors=True)
-            self.listener.note(
-                f"{self.run_name}: no checkpoint after step {state.step}: {self.folder} cannot be written "
-                f"({error}); the training goes on"
-            )
+            self._tell_lost(state.step, error)
+            return
+        if first:
+            self._finishing = threading.Thread(target=self._finish, args=[state.step], daemon=True)
+            self._finishing.start()
+
+    def _tell_lost(self, step: int, error: LbkdError) -> None:
+        shutil.rmtree(self._beside, ignore_errors=True)
+        self.listener.note(
+            f"{self.run_name}: no checkpoint after step {step}: {self.folder} cannot be written ({error}); "
+            "the training goes on"
+        )
+
+    def _wait(self) -> None:
+        """Wait for the checkpoint that rank 0 is finishing; a second signal ends the wait."""
+        thread, self._finishing = self._finishing, None
+        if thread is not None:
+            thread.join()
+        if self._lost is not None:
+            self._tell_lost(*self._lost)
+            self._lost = None
 
     def _begin(self) -> None:
+        self._wait()
         with _writing():
             shutil.rmtree(self._beside, ignore_errors=True)
             self._beside.mkdir(parents=True)
@@ -241,13 +231,18 @@ class Checkpoints:
                 zero_stage=engine.stage,
                 run=self.about.after(self.seconds, state.step),
             )
-            write_json(self._beside / _STATE, saved.model_dump(mode="json"))
+            write_json(self._beside / STATE, saved.model_dump(mode="json"))
 
-    def _finish(self, place: Path) -> None:
-        with _writing():
-            write_manifest(self._beside)
-            sync_tree(self._beside)
-            put_in_place(self._beside, place)
+    def _finish(self, step: int) -> None:
+        place = self.folder / f"step-{step}"
+        try:
+            with _writing():
+                write_manifest(self._beside)
+                sync_tree(self._beside)
+                put_in_place(self._beside, place)
+        except LbkdError as error:
+            self._lost = step, error
+            return
         self._mine = [*self._mine, place][-_KEPT:]
         for folder in self.folder.glob("step-*"):
             if folder not in self._mine:

@@ -17,6 +17,7 @@ from lbkd.distributed.device import compute_dtype, current_device
 from lbkd.engine.deepspeed_config import deepspeed_config
 from lbkd.engine.division import Division
 from lbkd.engine.engine import Engine
+from lbkd.engine.meter import Meter
 from lbkd.engine.optimizer import learning_rate_factor
 from lbkd.errors import LbkdError
 from lbkd.features.prefetch import prefetched
@@ -26,9 +27,9 @@ from lbkd.progress import Listener
 from lbkd.randomness import seed_everything
 from lbkd.tracking.metrics_log import MetricsLog
 from lbkd.tracking.telling import Tracking
-from lbkd.training.checkpoints import Checkpoints, TrainingState
-from lbkd.training.meter import Meter
+from lbkd.training.checkpoints import Checkpoints
 from lbkd.training.micro_batches import Material, MicroBatch, StepBatches, step_batches
+from lbkd.training.saved_state import TrainingState
 from lbkd.training.schedule import Schedule
 from lbkd.training.teacher_logits import LEARNED
 from lbkd.workspace import write_json

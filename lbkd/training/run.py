@@ -14,7 +14,6 @@ from lbkd.contracts.tasks import check_label, check_teachers_are_used, checked_p
 from lbkd.criterions import Criterion
 from lbkd.distributed.device import compute_dtype
 from lbkd.engine.deepspeed_file import DeepSpeedFile
-from lbkd.engine.division import Division
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.selection import selection_set
@@ -31,7 +30,7 @@ from lbkd.workspace import differences, file_hash
 _INDIFFERENT = {
     *("log_every", "micro_batch_size", "checkpoint_minutes", "gradient_checkpointing", "keep_weights"),
 }
-"""Training settings that change no result; with dropout, see `Run._dropout_division`."""
+"""Training settings that change no result but for which units are dropped, as a number of ranks does."""
 
 
 @dataclass(frozen=True)
@@ -228,19 +227,9 @@ class Run:
             "selection": selection,
             **{f"training.{name}": value for name, value in training.items()},
             **{f"model.{name}": value for name, value in model.items()},
-            "ranks and micro-batches": self._dropout_division,
             "precision": str(compute_dtype(settings.runtime.precision)),
             "deepspeed": DeepSpeedFile.read(deepspeed).taken if deepspeed else None,
         }
-
-    @property
-    def _dropout_division(self) -> list[int] | None:
-        """Numbers of ranks and of micro-batches of a rank, which drop units one by one; None: no dropout."""
-        settings = self.project.settings
-        if settings.model.dropout == 0:
-            return None
-        division = Division.of(settings.training, self.project.rank, self.project.world_size)
-        return [division.world_size, division.gradient_accumulation_steps]
 
     def provenance(self) -> dict[str, Any]:
         """All that the weights depend on, by name; the run's teachers must be trained."""

@@ -88,7 +88,7 @@ def _train_run(run: Run) -> Path:
             report = Report(run.name, numbers, project.listener, tracking)
             weights = _train_model(run, model, teachers, report, checkpoints)
             if project.rank == 0:
-                save_run(run, model, weights, about.after(checkpoints.seconds), folder)
+                save_run(run, model, weights, checkpoints.about.after(checkpoints.seconds), folder)
             _keep_weights(run, teachers, folder, provenance)
         if project.rank == 0:
             shutil.copytree(numbers, folder, dirs_exist_ok=True)

@@ -186,7 +186,8 @@ from pathlib import Path
 import torch
 from lbkd.config import RuntimeSettings, TrainingSettings
 from lbkd.distributed import group
-from lbkd.engine.engine import Engine, import_deepspeed
+from lbkd.engine.engine import Engine
+from lbkd.engine.importing import import_deepspeed
 from lbkd.engine.deepspeed_config import deepspeed_config
 from lbkd.engine.division import Division
 

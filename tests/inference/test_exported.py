@@ -56,7 +56,9 @@ def test_a_description_of_another_version(folder: Path, change: dict[str, object
     write_manifest(folder)
     with pytest.raises(DataError) as told:
         Exported.read(folder)
-    assert f"{folder / 'lbkd.json'}: not written by this version of lbkd; export" in str(told.value)
+    assert f"{folder / 'lbkd.json'}: damaged, or not written by this version of lbkd; export" in str(
+        told.value
+    )
 
 
 def test_other_folders_are_none(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_the_settings_reach_every_load_of_a_run(
         return real(kind, name, trust, **options)
 
     monkeypatch.setattr(load, "_load", spy)
-    monkeypatch.setattr("lbkd.training.meter.matmul_peak", lambda *_: 1e10)
+    monkeypatch.setattr("lbkd.engine.meter.matmul_peak", lambda *_: 1e10)
     for trust in (False, True):
         told.clear()
         over = {"corpus.limit": 1, "training.max_steps": 1, "model.trust_remote_code": trust}

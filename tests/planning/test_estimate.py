@@ -14,6 +14,7 @@ from ranks import Ranks, settings
 
 from lbkd.config import BUILTIN_CORPUS, Settings
 from lbkd.corpus.packed import packed_place
+from lbkd.engine import meter
 from lbkd.errors import ConfigError
 from lbkd.evaluation.selection import selection_set
 from lbkd.features.dataset import FeatureSet
@@ -29,7 +30,6 @@ from lbkd.planning.speed import Speed
 from lbkd.planning.workload import Size, Texts
 from lbkd.project import Project
 from lbkd.teachers.store import LogitsStore
-from lbkd.training import meter
 from lbkd.training.schedule import Schedule
 
 SIZE = Size(questions=1000, passages=200, passage_tokens=80, question_tokens=16)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from plugin_source import GOOD, Install
 
-from lbkd import __version__, criterion_registry, task_registry, weighting_registry
+from lbkd import criterion_registry, task_registry, weighting_registry
 from lbkd.provenance import source_hash
 from lbkd.registry import Registry
 from lbkd.weighting import Weighting
@@ -18,7 +18,7 @@ from lbkd.workspace import differences
 def test_all_of_it() -> None:
     found = weighting_registry.provenance("impurity", {})
     assert found.keys() == {"name", "package", "source", "options"}
-    assert (found["name"], found["package"]) == ("impurity", f"lbkd {__version__}")
+    assert (found["name"], found["package"]) == ("impurity", "lbkd")
     assert found["options"] == {"temperature": 1.0}
     assert len(found["source"]) == 64
 

@@ -11,6 +11,7 @@ from ranks import settings
 from lbkd import tasks
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.corpus.squad import Answer, Dataset, Question
+from lbkd.engine import meter
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import EvaluationSet, own_test_set
@@ -24,7 +25,6 @@ from lbkd.reproduction import reproduce
 from lbkd.reproduction.recipe import Row
 from lbkd.reproduction.reproduce import complete_table, runs_of_rows, training_order
 from lbkd.tasks.baseline import Baseline
-from lbkd.training import meter
 from lbkd.training.run import Run
 from lbkd.training.schedule import Schedule
 

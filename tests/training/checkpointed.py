@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file
 
 from lbkd.config import Settings
+from lbkd.engine import meter
 from lbkd.project import Project
-from lbkd.training import meter
 from lbkd.training.loop import TrainingLoop
 from lbkd.training.run import Components
 from lbkd.training.steps import train

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from ranks import settings
 
+from lbkd.engine import meter
 from lbkd.project import Project
-from lbkd.training import meter
 from lbkd.training.run import Components
 from lbkd.training.steps import run_all
 from lbkd.training.steps import train as train_components

@@ -13,6 +13,7 @@ from ranks import settings
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from transformers import AutoModel
 
+from lbkd.engine import meter
 from lbkd.exporting.onnx import OUTPUTS, write_network
 from lbkd.features.batches import collate
 from lbkd.features.tokens import Template
@@ -24,7 +25,6 @@ from lbkd.models.span import span_logits
 from lbkd.models.trimming.trimmed import trim_to
 from lbkd.planning.model_size import ModelSize, model_size_of
 from lbkd.project import Project
-from lbkd.training import meter
 from lbkd.training.run import Components
 from lbkd.training.steps import train
 

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -25,7 +26,7 @@ from lbkd.errors import ConfigError, LbkdError
 from lbkd.training import loop
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.weighting.learned import Learned
-from lbkd.workspace import read_json, write_json
+from lbkd.workspace import read_json, write_json, write_manifest
 
 
 @pytest.fixture(scope="module")
@@ -102,13 +103,6 @@ def test_two_newest_are_kept_and_a_damaged_one_is_passed_over(how: Settings, run
 
 def test_what_does_not_fit_is_not_taken_up(how: Settings, run: Path, tmp_path: Path) -> None:
     go(how, dies_after=2)
-    runtime = how.runtime.model_copy(update={"zero_stage": 2})
-    with pytest.raises(ConfigError) as caught:
-        go(how.model_copy(update={"runtime": runtime}))
-    assert str(caught.value) == (
-        f"{run}/checkpoints/step-2 was written by 1 rank(s) at ZeRO stage 0, and cannot be taken up by 1 at "
-        f"stage 2. Go on with --nproc 1 --zero-stage 0, or remove {run}/checkpoints to begin the run anew."
-    )
     training = how.training.model_copy(
         update={"learning_rate": 2e-3, "log_every": 2, "checkpoint_minutes": 9}
     )
@@ -234,6 +228,29 @@ def test_a_full_disk_ends_no_training(how: Settings, run: Path, whole: Path) -> 
     assert notes[0].startswith(f"mix-mrc: no checkpoint after step 1: {run}/checkpoints cannot be written (")
     assert notes[0].endswith("); the training goes on")
     check_same_run(run, whole)
+
+
+def test_the_training_goes_on_while_a_checkpoint_is_finished(how: Settings, run: Path) -> None:
+    """The first checkpoint has its checksums only once the second step has begun."""
+    began, waited = threading.Event(), []
+
+    def late(folder: Path) -> None:
+        waited.append(began.wait(60))
+        write_manifest(folder)
+
+    def step(self: Any, *arguments: Any) -> None:
+        if self.state.step == 2:
+            began.set()
+        optimize(self, *arguments)
+
+    optimize = loop.TrainingLoop._optimize
+    with (
+        mock.patch("lbkd.training.checkpoints.write_manifest", late),
+        mock.patch.object(loop.TrainingLoop, "_optimize", step),
+    ):
+        go(how, dies_after=3)
+    assert waited == [True] * 3
+    assert kept(run) == ["step-2", "step-3"]
 
 
 @pytest.mark.parametrize(("stage", "task"), [(0, "mix-mrc"), (2, "mix-mrc"), (3, "lakm")])

@@ -11,11 +11,11 @@ from ranks import Ranks, furthest, settings
 
 from lbkd import tasks
 from lbkd.config import Settings
+from lbkd.engine import meter
 from lbkd.engine.optimizer import parameter_groups
 from lbkd.errors import ConfigError, DataError, LbkdError
 from lbkd.project import Project
 from lbkd.tasks import Masking
-from lbkd.training import meter
 from lbkd.training.masking import MaskedStream, masked_stream, masking_of
 from lbkd.training.run import Components
 from lbkd.training.steps import run_all, train

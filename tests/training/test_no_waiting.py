@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForMaskedLM, AutoModelForQuestionAnswering
 
 from lbkd import criterions, weighting
+from lbkd.engine.meter import Meter
 from lbkd.features.batches import collate
 from lbkd.features.masks import Masker
 from lbkd.models.attention import fused_attention
@@ -22,7 +23,6 @@ from lbkd.models.span import unpadded
 from lbkd.phrases import Phrases
 from lbkd.project import Project
 from lbkd.training.loop import TrainingLoop
-from lbkd.training.meter import Meter
 
 pytestmark = [pytest.mark.gpu] if torch.cuda.is_available() else []
 

@@ -8,11 +8,12 @@ from finished_runs import QUICK, STUDENT, Notes, files, half_written, project, r
 from ranks import Ranks, settings
 
 from lbkd.config import Settings
+from lbkd.engine import meter
 from lbkd.errors import ConfigError, LbkdError
 from lbkd.evaluation import evaluate as evaluation
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.project import Project
-from lbkd.training import meter, steps
+from lbkd.training import steps
 from lbkd.training.loop import TrainingLoop
 
 

@@ -8,13 +8,13 @@ import torch
 from ranks import settings
 
 from lbkd.config import BUILTIN_CORPUS
+from lbkd.engine import meter
 from lbkd.errors import ConfigError, DataError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.selection import selection_set
 from lbkd.models.load import load_span_model
 from lbkd.project import Project
-from lbkd.training import meter
 from lbkd.training.run import Components
 from lbkd.training.steps import train
 

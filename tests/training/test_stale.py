@@ -59,7 +59,7 @@ def workplace(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory)
         patch.syspath_prepend(str(folder))
         patch.setattr(sys, "dont_write_bytecode", True)  # two edits of one second and size look alike there
         patch.setattr(weighting_registry, "_scripted", {})
-        patch.setattr("lbkd.training.meter.matmul_peak", lambda *_: 1e10)
+        patch.setattr("lbkd.engine.meter.matmul_peak", lambda *_: 1e10)
         place = Workplace(folder, tiny_model_folder)
         place.formula(FORMULA)
         run = place.run()

@@ -7,9 +7,9 @@ import pytest
 from ranks import settings
 
 from lbkd import tasks
+from lbkd.engine import meter
 from lbkd.models.load import load_span_model
 from lbkd.project import Project
-from lbkd.training import meter
 from lbkd.training.run import Components
 from lbkd.training.steps import train
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from ranks import settings
 
+from lbkd.engine import meter
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.features.batches import collate
 from lbkd.features.windows import window_settings
@@ -15,7 +16,6 @@ from lbkd.models.load import load_encoder, load_span_model, load_tokenizer
 from lbkd.models.span import span_logits
 from lbkd.project import Project
 from lbkd.tasks import Teacher
-from lbkd.training import meter
 from lbkd.training.run import Components
 from lbkd.training.steps import cache_logits, train
 

@@ -9,6 +9,7 @@ import torch
 from ranks import settings
 from transformers import AutoModelForQuestionAnswering, XLMForQuestionAnsweringSimple
 
+from lbkd.engine import meter
 from lbkd.errors import ConfigError
 from lbkd.evaluation.evaluate import evaluate
 from lbkd.features.batches import collate
@@ -17,7 +18,6 @@ from lbkd.models.load import load_span_model
 from lbkd.models.span import span_logits
 from lbkd.project import Project
 from lbkd.tasks import Teacher
-from lbkd.training import meter
 from lbkd.training.run import Components
 from lbkd.training.steps import cache_logits, train
 
