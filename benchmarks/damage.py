@@ -193,7 +193,7 @@ def main(words: Sequence[str] | None = None) -> None:
             good = rounds - len(found)
             rows.append(Row(kind.name, good, None, f"of {rounds}", [good / rounds], 1.0, form="{:.0%}"))
             faults += found
-    report("damage", rows, keep=not arguments.quick)
+    report("damage", rows, keep=arguments.out or not arguments.quick)
     if faults:
         raise SystemExit("\n".join(faults))
 

@@ -78,7 +78,7 @@ def main() -> None:
         Row(name, count, None, f"of {tried[name]}", [count / tried[name]], 1.0, form="{:.0%}")
         for name, count in good.items()
     ]
-    report("side_by_side", rows, keep=not arguments.quick)
+    report("side_by_side", rows, keep=arguments.out or not arguments.quick)
     if any(wrong.values()):
         raise SystemExit("\n".join(sum(wrong.values(), [])))
 
