@@ -72,8 +72,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--steps",
         type=int,
-        default=1200,
-        help="optimizer steps of each row's models, 32 windows each (%(default)s)",
+        default=1091,
+        help="steps of 32 windows of each row's models; 1091 are three epochs of D (%(default)s)",
     )
     made.add_argument("--rehearse", action="store_true", help="tiny sizes, on the CPU: figures mean nothing")
     return made

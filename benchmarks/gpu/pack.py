@@ -31,8 +31,8 @@ TOOLS = ("accelerate>=1.10,<2", "hypothesis>=6.100,<7", "pytest>=9,<10")
 """What the measurements and the tests need beside lbkd."""
 OF_THE_MACHINE = {"torch", "numpy", "transformers", "tokenizers", "huggingface-hub", "pyyaml"}
 """Packages that are required, and not packed."""
-UNUSED = {"ninja", "sentencepiece", "sentencex", "setuptools"}
-"""Requirements that nothing of what is measured imports: of compilers, slow tokenizers and translations."""
+UNUSED = {"ninja", "sentencepiece", "setuptools"}
+"""Requirements that nothing of what is measured imports: of compilers, and of slow tokenizers."""
 PLATFORMS = (
     "manylinux_2_28_x86_64",
     "manylinux_2_17_x86_64",

@@ -73,12 +73,13 @@ def planned(places: Places, rehearsal: bool, steps: int) -> list[Step]:
     speed = [] if rehearsal else ["--batch-size", "32", "--steps", "30", "--pairs", "2"]
     module = [sys.executable, "-m"]
     tests = ["-v", "--tb=short", "--color=no", "-p", "no:cacheprovider", "-o", "filterwarnings=default"]
+    chosen = [] if rehearsal else ["-m", "gpu"]  # without a GPU nothing is marked
     encoders = [str(places.pack / "encoder.bin"), str(places.small), str(places.sized), *quick]
     of = partial(kept, logs)
     made = [
         Step("found", [*module, "benchmarks.gpu.found"], limits[0], last_json),
         Step("encoders", [*module, "benchmarks.gpu.encoder", *encoders], limits[1], last_json),
-        Step("tests", [*module, "pytest", *tests, *gpu_tests(places.source)], limits[2], outcomes),
+        Step("tests", [*module, "pytest", *chosen, *tests, *gpu_tests(places.source)], limits[2], outcomes),
         Step("loop", [*module, "benchmarks.gpu.loop", *shared], limits[3], last_json),
         Step("training", [*module, "benchmarks.training", *shared, *speed], limits[4], of("training")),
         Step("peak", [*module, "benchmarks.peak", *shared, *speed[:2]], limits[5], of("peak")),
