@@ -85,16 +85,14 @@ def tell(line: str) -> None:
 
 
 def lay_out_training(places: Places, rehearsal: bool) -> None:
-    """Lay XQuAD out as a corpus to train on; for a rehearsal with few articles, and MLQA likewise."""
+    """Lay XQuAD out as a corpus to train on; for a rehearsal, its first article."""
     places.corpus.mkdir(exist_ok=True)
-    files = {path: path for path in (places.data / "mlqa/dev").glob("*.json")} if rehearsal else {}
     for code in ("en", "es", "de"):
-        files[places.data / f"xquad/xquad.{code}.json"] = places.corpus / f"train.{code}.json"
-    for origin, place in files.items():
-        content: dict[str, Any] = json.loads(origin.read_text(encoding="utf-8"))
-        if rehearsal:
-            content["data"] = content["data"][: 1 if "xquad" in origin.name else 10]
-        place.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        text = (places.data / f"xquad/xquad.{code}.json").read_text(encoding="utf-8")
+        content: dict[str, Any] = json.loads(text)
+        content["data"] = content["data"][: 1 if rehearsal else None]
+        file = places.corpus / f"train.{code}.json"
+        file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def planned(places: Places, rehearsal: bool, steps: int) -> list[Step]:
         steps: optimizer steps of each model of a table's row.
     """
     logs, workspace = places.logs, places.work / "rows"
-    limits = (900.0,) * 6 if rehearsal else (45.0, 45.0, 120.0, 75.0, 85.0, 35.0)
+    limits = (900.0,) * 6 if rehearsal else (80.0, 45.0, 120.0, 75.0, 85.0, 35.0)
     quick = ["--quick"] if rehearsal else []
     shared = ["--model", str(places.sized), "--out", str(logs), *quick]
     speed = [] if rehearsal else ["--batch-size", "32", "--steps", "30", "--pairs", "2"]

@@ -78,7 +78,7 @@ def test_the_plan(tmp_path: Path) -> None:
     made = {step.name: step for step in planned(places, False, 1200)}
     names = ["found", "encoders", "tests", "loop", "training", "peak", "rows 1", "rows 2", "rows 3", "rows 4"]
     assert [*made] == names
-    assert sum(made[name].limit for name in names[:6]) < 7 * 60  # rows have more than a minute
+    assert sum(made[name].limit for name in names[:6]) < 450  # some time is left for rows
     assert made["tests"].command[-1] == "tests/test_some.py"
     rows = [*made["rows 3"].command]
     assert rows[rows.index("--seeds") + 1] == "1,2"
