@@ -194,8 +194,8 @@ def clock() -> Iterator[list[float]]:
         if running:
             return
         if torch.cuda.is_available():
-            events.append(torch.cuda.Event(enable_timing=True))
-            events[-1].record()  # type: ignore[no-untyped-call]
+            events.append(torch.cuda.Event(enable_timing=True))  # type: ignore[no-untyped-call]
+            events[-1].record()
         else:
             moments.append(now())
 

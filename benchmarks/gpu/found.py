@@ -59,8 +59,8 @@ def torch_found() -> dict[str, Any]:
             "capability": f"{about.major}.{about.minor}",
             "gigabytes": round(about.total_memory / 1e9, 1),
             "bf16": torch.cuda.is_bf16_supported(including_emulation=False),
-            "nccl": ".".join(map(str, torch.cuda.nccl.version())),
-            "cudnn": torch.backends.cudnn.version(),
+            "nccl": ".".join(map(str, torch.cuda.nccl.version())),  # type: ignore[no-untyped-call]
+            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         }
     return found
 

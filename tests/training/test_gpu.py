@@ -96,7 +96,7 @@ def test_logits_and_answers_are_those_of_the_cpu(
         model = load_span_model(str(tiny_model_folder), device=device)
         model.load_state_dict(weights)
         models.append(model)
-    some = [collate(features, own) for own in by_tokens(ids, features.lengths(ids), 2000)]
+    some = [collate(features, own) for own in by_tokens(ids, features.lengths(ids), 500)]
 
     def stacked(logits: Any, _: Any) -> torch.Tensor:
         return torch.stack([*logits])
