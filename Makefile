@@ -7,7 +7,7 @@ INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --quiet --con
 # pip repeats for each package that an index in the machine's own settings lacks it; all else is shown.
 LACKING := 2>&1 | sed -E "/^WARNING: (Location|Url) '[^']*' is ignored[:.] /d" >&2
 
-.PHONY: help demo quick test test-quick lint licences bench dist install apertium chromium clean
+.PHONY: help demo quick test test-quick lint licences bench gpu-pack gpu dist install apertium chromium clean
 
 # A file's tests share models that the file makes, so they stay together; each process has one thread of its own. Files come in their order, where
 # short ones are last, not by their number of tests.
@@ -43,6 +43,12 @@ licences: install ## List the packages that lbkd needs, with their licences
 bench: $(VENV)/bench ## Measure beside other tools (all, or one: make bench NAME=features)
 	@for name in $(or $(NAME),$(BENCHMARKS)); do $(BIN)/python -m benchmarks.$$name || exit; done
 
+gpu-pack: $(VENV)/bench ## Pack what `make gpu` needs into one folder, where there is a network (OUT=gpu-pack)
+	$(BIN)/python -m benchmarks.gpu.pack $(OUT)
+
+gpu: ## Measure on this machine's GPU in eight minutes, without a network (OUT=gpu-pack ARGS=--rehearse)
+	$(PYTHON) $(or $(OUT),gpu-pack)/run.py $(ARGS)
+
 ASK := from lbkd import Answerer; print(Answerer("work/runs/distill.combined.impurity")(question="¿Quién la pintó?", context="La pintó Remedios Varo en 1955."))
 
 dist: install ## Build the wheel in dist/, and try it alone: in a bare environment the short demo, and a question to its student
@@ -74,4 +80,4 @@ chromium: ## Install Chromium, which tests of the page need (Debian, Ubuntu; as 
 	apt-get install --quiet --yes --no-install-recommends chromium chromium-driver fonts-noto-core fonts-noto-cjk
 
 clean: ## Remove the virtual environment and what tests and tools left behind
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist gpu-pack gpu-work *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

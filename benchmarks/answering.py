@@ -206,7 +206,7 @@ def main() -> None:
         rows += memory_rows(found)
         long = " ".join(texts.datasets["en"].passages) * (10 if arguments.quick else 1)
         rows += long_rows(sides["int8"], long, LENGTHS[:2] if arguments.quick else LENGTHS)
-    report("answering", rows, {"answers as torch's": same}, keep=not arguments.quick)
+    report("answering", rows, {"answers as torch's": same}, keep=arguments.out or not arguments.quick)
 
 
 if __name__ == "__main__":

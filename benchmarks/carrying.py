@@ -189,7 +189,7 @@ def main() -> None:
             ratios = [a / b for a, b in seconds]
             rows.append(Row(what, carry, forward, "ms", ratios, 0.02, at_most=True, form="{:.2%}"))
     details = {"questions": questions, "equal, on borders, equal of these": table}
-    report("carrying", rows, details, keep=not arguments.quick)
+    report("carrying", rows, details, keep=arguments.out or not arguments.quick)
 
 
 def all_texts(texts: ParallelCorpus) -> Iterator[str]:

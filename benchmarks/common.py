@@ -176,7 +176,7 @@ def _version(package: str) -> str | None:
 
 
 def report(
-    name: str, rows: Sequence[Row], details: Mapping[str, Any] | None = None, keep: bool = True
+    name: str, rows: Sequence[Row], details: Mapping[str, Any] | None = None, keep: bool | Path = True
 ) -> None:
     """Print the rows, and write rows and machine to `benchmarks/results/<name>.json`.
 
@@ -184,7 +184,7 @@ def report(
         name: name of the benchmark.
         rows: measurements.
         details: settings, and results of the checks; JSON values.
-        keep: False prints only.
+        keep: False prints only; a folder is written to instead.
     """
     here = machine()
     about = {**here, **(details or {})}
@@ -196,7 +196,8 @@ def report(
     console.print("; ".join(f"{key}: {value}" for key, value in about.items()), style="dim", highlight=False)
     if not keep:
         return
-    RESULTS.mkdir(exist_ok=True)
+    folder = keep if isinstance(keep, Path) else RESULTS
+    folder.mkdir(exist_ok=True)
     content = {
         "name": name,
         "machine": here,
@@ -204,7 +205,7 @@ def report(
         "rows": [{**asdict(row), "figure": row.figure, "verdict": row.verdict} for row in rows],
     }
     text = json.dumps(content, ensure_ascii=False, indent=1)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def options(doc: str | None, pairs: int = 5) -> argparse.ArgumentParser:
@@ -214,6 +215,9 @@ def options(doc: str | None, pairs: int = 5) -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a test run: the corpus that ships, one pair")
     parser.add_argument(
         "--model", metavar="FOLDER", help="an encoder with a fast tokenizer; by default e5-small, trimmed"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="folder of the results, also of a test run's"
     )
     parser.add_argument("--pairs", type=int, default=pairs, help="measurements of each side (%(default)s)")
     return parser

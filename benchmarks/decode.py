@@ -256,7 +256,7 @@ def main() -> None:
             for name, other, goal in ((what, arrow, 20), (f"{what}, peer with plain lists", given, None)):
                 pairs = alternate(partial(timed, ours, given), partial(timed, peer, other), rounds)
                 rows.append(pairs.row(name, goal, "ms", 1e-3))
-    report("decode", rows, {"equal on both sides": checked}, keep=not arguments.quick)
+    report("decode", rows, {"equal on both sides": checked}, keep=arguments.out or not arguments.quick)
 
 
 if __name__ == "__main__":

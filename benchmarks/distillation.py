@@ -62,7 +62,7 @@ def main() -> None:
         medians = statistics.median(ours), statistics.median(theirs)
         rows.append(Row(f"distillation beside TextBrewer, {what}", *medians, "tokens/s", ratios, goal))
     details = {"losses apart by": difference, "languages": arguments.languages}
-    report("distillation", rows, details, keep=not arguments.quick)
+    report("distillation", rows, details, keep=arguments.out or not arguments.quick)
 
 
 def combined_logits(teachers: TeacherLogits, batch: Batch) -> SpanLogits:

@@ -257,7 +257,7 @@ def main() -> None:
         what = "growth of seconds for K = 2, 4, 6 (peer: 3, 6)"
         rows.append(Row(what, grown, quadratic, "", fits, 1.25, at_most=True, form="K^{:.2f}"))
     details = {"windows compared": windows, "measured": mine, "peer": theirs}
-    report("features", rows, details, keep=not arguments.quick)
+    report("features", rows, details, keep=arguments.out or not arguments.quick)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def main() -> None:
         errors = [abs(pair[what].planned / pair[what].measured - 1) for pair in pairs]
         name, unit = what.rsplit(", ", 1)
         rows.append(Row(f"{name}: planned, measured", planned, measured, unit, errors, GOAL, True, "{:.0%}"))
-    report("plan", rows, {"steps": steps}, keep=not arguments.quick)
+    report("plan", rows, {"steps": steps}, keep=arguments.out or not arguments.quick)
 
 
 if __name__ == "__main__":

@@ -212,7 +212,7 @@ def main() -> None:
                 form="{:.2%}",
             )
         )
-    report("restoration", rows, keep=not arguments.quick)
+    report("restoration", rows, keep=arguments.out or not arguments.quick)
 
 
 if __name__ == "__main__":

@@ -268,7 +268,9 @@ def main() -> None:
                 among = ask(server, asked, arguments.clients)
         expected = Answerer(model)(asked)
     found = [*rows("alone", alone, expected), *rows("among misbehaving clients", among, expected)]
-    report("serve", found, {"misbehaved": dict(sorted(seen.items()))}, keep=not arguments.quick)
+    report(
+        "serve", found, {"misbehaved": dict(sorted(seen.items()))}, keep=arguments.out or not arguments.quick
+    )
     if any(row.verdict == "missed" for row in found[:2]):
         raise SystemExit("requests were not answered, or answered otherwise than by an Answerer.")
 

@@ -32,7 +32,7 @@ def main() -> None:
     for command, found in zip(COMMANDS, zip(*times, strict=True), strict=True):
         what = f"lbkd {' '.join(command)}"
         rows.append(Row(what, statistics.median(found), None, "s", found, GOAL, True, "{:.2f} s"))
-    report("start", rows, keep=not arguments.quick)
+    report("start", rows, keep=arguments.out or not arguments.quick)
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def main() -> None:
     rows.append(Row(what, mine, theirs, "ms", shares, 0.01, at_most=True, form="{:.3%}"))
     tokens = round(float(lengths.mean()), 1)
     details = {"windows": len(ids), "mean tokens": tokens, "largest changes": lost}
-    report("store", rows, details, keep=not arguments.quick)
+    report("store", rows, details, keep=arguments.out or not arguments.quick)
 
 
 if __name__ == "__main__":

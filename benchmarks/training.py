@@ -1,8 +1,9 @@
 """Training throughput beside Hugging Face's Trainer: real tokens per second over the same windows.
 
 Trainer runs as run_qa sets it up (every window padded to 384 tokens), with dynamic padding, and with dynamic
-padding of our own batches, which is the best that grouping by length could give it. All sides take the
-same model, batch size, AdamW, schedule and clipping, without dropout, so that their losses can be compared.
+padding of our own batches, which is the best that grouping by length could give it; beside them a plain loop
+of torch over our batches, made in the same thread. All sides take the same model, batch size, AdamW, schedule
+and clipping, without dropout, so that their losses can be compared.
 """
 
 import statistics
@@ -15,15 +16,13 @@ import torch
 
 from benchmarks.common import Row, options, report
 from benchmarks.loops import Ground, clock, must_agree, rate
-from lbkd.config import Settings
+from lbkd.config import RuntimeSettings, Settings
 from lbkd.criterions.nll import Nll
+from lbkd.distributed.device import compute_dtype
 from lbkd.features.batches import collate
 from lbkd.features.tokens import Ints
 from lbkd.models.load import load_span_model, load_tokenizer
 from lbkd.models.span import span_logits
-
-STEPS = 6
-"""Timed steps, after one step that warms up."""
 
 
 def main() -> None:
@@ -31,9 +30,12 @@ def main() -> None:
     parser = options(__doc__, pairs=3)
     parser.add_argument("--languages", default="en", help="learn from all pairs of these (%(default)s)")
     parser.add_argument("--batch-size", type=int, default=16, help="windows a step (%(default)s)")
+    parser.add_argument("--steps", type=int, default=6, help="timed steps, after one (%(default)s)")
     arguments = parser.parse_args()
     ground = Ground.of(arguments, arguments.languages.split(","))
-    steps, size, rounds = (2, 2, 1) if arguments.quick else (1 + STEPS, arguments.batch_size, arguments.pairs)
+    steps, size, rounds = 1 + arguments.steps, arguments.batch_size, arguments.pairs
+    if arguments.quick:
+        steps, size, rounds = 2, 2, 1
     with tempfile.TemporaryDirectory() as scratch:
         peer = HuggingFace(ground, Path(scratch))
         checked = check(ground, peer, Path(scratch))
@@ -41,14 +43,20 @@ def main() -> None:
     ours = [rates[0] for rates in found]
     rows = []
     for n, (what, goal) in enumerate(
-        (("padded to 384", 1.8), ("dynamic padding", 1.1), ("our batches (grouped by length)", None))
+        (
+            ("Trainer, padded to 384", 1.8),
+            ("Trainer, dynamic padding", 1.1),
+            ("Trainer, our batches (grouped by length)", None),
+            ("a plain loop of torch, our batches", None),
+        )
     ):
         theirs = [rates[n + 1] for rates in found]
         ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
         medians = statistics.median(ours), statistics.median(theirs)
-        rows.append(Row(f"training beside Trainer, {what}", *medians, "tokens/s", ratios, goal))
+        rows.append(Row(f"training beside {what}", *medians, "tokens/s", ratios, goal))
     epoch = shares(ground, ground.settings(1, None, size))
-    report("training", rows, {**checked, **epoch, "languages": arguments.languages}, keep=not arguments.quick)
+    details = {**checked, **epoch, "languages": arguments.languages}
+    report("training", rows, details, keep=arguments.out or not arguments.quick)
 
 
 class HuggingFace:
@@ -83,7 +91,6 @@ class HuggingFace:
 
     def train(self, settings: Settings, batches: Sequence[Ints], padded: bool) -> list[float]:
         """Train on the batches in their order; losses by our definition: start plus end."""
-        import datasets
         from transformers import (
             DataCollatorWithPadding,
             PrinterCallback,
@@ -118,7 +125,7 @@ class HuggingFace:
             max_grad_norm=how.max_grad_norm / 2,  # Trainer's loss is the mean of start and end, ours the sum
             train_sampling_strategy="sequential",
             dataloader_pin_memory=torch.cuda.is_available(),
-            bf16=torch.cuda.is_available(),
+            bf16=compute_dtype(settings.runtime.precision) is torch.bfloat16,
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
@@ -127,7 +134,7 @@ class HuggingFace:
         torch.manual_seed(settings.seed)
         model = load_span_model(self.ground.model, dropout=settings.model.dropout)
         collator: Any = default_data_collator if padded else DataCollatorWithPadding(self.tokenizer)
-        data = datasets.Dataset.from_list(rows)
+        data: Any = rows
         trainer = Recording(model, arguments, collator, train_dataset=data)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
@@ -138,9 +145,11 @@ def check(ground: Ground, peer: HuggingFace, folder: Path) -> dict[str, Any]:
     """Check windows, first loss and losses of three steps.
 
     A padded batch of ours is compared with its windows one by one, and the loops run with batches of one
-    window: run_qa's softmax includes padding, ours does not.
+    window: run_qa's softmax includes padding, ours does not. They compute in fp32, on a GPU too, where
+    Trainer's head would round its logits to bf16.
     """
     settings = ground.settings(1, 3, 1)
+    settings = settings.model_copy(update={"runtime": RuntimeSettings(precision="fp32")})
     batches = ground.batches(settings)
     ours = [row["loss"] for row in ground.train(settings, folder / "check")]
     theirs = peer.train(settings, batches, padded=False)
@@ -160,7 +169,7 @@ def check(ground: Ground, peer: HuggingFace, folder: Path) -> dict[str, Any]:
 
 
 def measure(ground: Ground, peer: HuggingFace, settings: Settings, folder: Path) -> list[float]:
-    """Tokens per second of our loop, and of Trainer padded to 384, padded by batch, and with our batches."""
+    """Tokens per second of our loop; Trainer padded to 384, by batch, and with our batches; a plain loop."""
     ours, shuffled = ground.batches(settings), ground.shuffled(settings)
     with clock() as moments:
         ground.train(settings, folder / f"run-{settings.seed}")
@@ -169,7 +178,9 @@ def measure(ground: Ground, peer: HuggingFace, settings: Settings, folder: Path)
         with clock() as moments:
             peer.train(settings, batches, padded)
         rates.append(rate(moments, ground.tokens(batches)))
-    return rates
+    with clock() as moments:
+        ground.train_plainly(settings)
+    return [*rates, rate(moments, ground.tokens(ours))]
 
 
 def shares(ground: Ground, settings: Settings) -> dict[str, float]:

@@ -185,11 +185,11 @@ def trained(
     how: Settings, folder: Path, weighting: str | None = None, criterion: criterions.Criterion | None = None
 ) -> Trained:
     """Train on all pairs; with a weighting, on the logits of two made-up teachers too."""
+    from lbkd.engine import meter
     from lbkd.models.load import load_span_model
     from lbkd.project import Project
     from lbkd.randomness import seed_everything
-    from lbkd.engine import meter
-from lbkd.training import micro_batches
+    from lbkd.training import micro_batches
     from lbkd.training.loop import Report, TrainingLoop
 
     project = Project(how)

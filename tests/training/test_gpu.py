@@ -60,6 +60,29 @@ def test_bf16_learns_what_fp32_learns(tiny_model_folder: Path, workspace: Path, 
     assert half.losses == pytest.approx(full.losses, rel=2e-2)
 
 
+def test_fp16_learns_what_fp32_learns(tiny_model_folder: Path, workspace: Path, tmp_path: Path) -> None:
+    """Under a gradient scaler, whose scale may be found in the first steps, which are skipped."""
+    how = {**HOW, "training.max_steps": 40, "training.log_every": 20, "runtime.precision": "fp16"}
+    half = trained(settings(tiny_model_folder, workspace, **how), tmp_path / "fp16")
+    how["runtime.precision"] = "fp32"
+    full = trained(settings(tiny_model_folder, workspace, **how), tmp_path / "fp32")
+    assert half.lines[-1]["skipped_steps"] <= 5
+    assert half.losses == pytest.approx(full.losses, rel=0.1)
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_zero_over_nccl_learns_what_one_process_learns(
+    stage: int, tiny_model_folder: Path, workspace: Path, tmp_path: Path
+) -> None:
+    """A rank alone still divides, gathers and adds up by NCCL's collectives."""
+    how = {**HOW, "training.max_steps": 10}
+    plain = trained(settings(tiny_model_folder, workspace, **how), tmp_path / "plain")
+    how["runtime.zero_stage"] = stage
+    divided = trained(settings(tiny_model_folder, workspace, **how), tmp_path / "divided")
+    assert divided.losses == pytest.approx(plain.losses, rel=2e-2)
+    assert divided.weights.keys() == plain.weights.keys()
+
+
 def test_logits_and_answers_are_those_of_the_cpu(
     tiny_model_folder: Path, workspace: Path, tmp_path: Path
 ) -> None:
@@ -73,7 +96,7 @@ def test_logits_and_answers_are_those_of_the_cpu(
         model = load_span_model(str(tiny_model_folder), device=device)
         model.load_state_dict(weights)
         models.append(model)
-    some = [collate(features, own) for own in by_tokens(ids, features.lengths(ids), 2000)]
+    some = [collate(features, own) for own in by_tokens(ids, features.lengths(ids), 500)]
 
     def stacked(logits: Any, _: Any) -> torch.Tensor:
         return torch.stack([*logits])

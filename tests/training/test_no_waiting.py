@@ -70,8 +70,8 @@ def test_what_waits_is_noticed() -> None:
             wait(x)
     with Waits():
         x.to(FAR, non_blocking=True)
-    with pytest.raises(AssertionError, match="waits for a copy"), Waits():
-        x.to(FAR)
+    with pytest.raises((AssertionError, RuntimeError), match="waits for a copy|synchronizing"), Waits():
+        x.to(FAR)  # a GPU's RuntimeError is torch's own
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from torch import Tensor
 from lbkd.config import Settings
 from lbkd.criterions import Criterion, Loss, registry
 from lbkd.distributed import collectives, group
+from lbkd.engine import meter
 from lbkd.errors import DataError, LbkdError
 from lbkd.features.batches import collate
-from lbkd.training import loop, meter
+from lbkd.training import loop
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.weighting import TeacherContext, Weighting
 
