@@ -11,6 +11,7 @@ import resource
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.faults.processes import Started, wrong_words
@@ -61,7 +62,7 @@ def small_files(scene: Scene, times: int, chance: random.Random, table: Table) -
     for _ in range(times):
         scene.reset()
         most = int(chance.uniform(0.02, 0.95) * max(scene.sizes))
-        started = scene.begin(lambda most=most: (scene.before(), _limit(most)))
+        started = scene.begin(partial(_limited, scene, most))
         codes = started.wait()
         wrong = told_lack(started, codes, "too large", str(scene.place))
         table.add("largest size of files", scene.name, wrong or scene.completed())
@@ -105,7 +106,9 @@ def _on_a_disk(scene: Scene, room: int) -> Iterator[Scene]:
     scene.place.mkdir(exist_ok=True)
 
 
-def _limit(most: int) -> None:
+def _limited(scene: Scene, most: int) -> None:
+    """Before a command: no file may grow beyond so many bytes."""
+    scene.before()
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 

@@ -39,7 +39,7 @@ def scene_kills(scene: Scene, times: int, chance: random.Random, table: Table) -
 def chain(scene: Scene, phases: list[Phase], chance: random.Random) -> tuple[list[str], str]:
     """Names of the phases that were hit, and what was wrong in the end."""
     scene.reset()
-    struck, finished = [], dict[Path, bytes]()
+    struck, finished = list[str](), dict[Path, bytes]()
     for phase in phases:
         started = scene.begin()
         reached = await_phase(scene, phase, started, chance)

@@ -72,7 +72,7 @@ def deepspeed_found() -> dict[str, Any]:
 
     from lbkd.distributed import group
     from lbkd.distributed.device import current_device
-    from lbkd.engine.engine import import_deepspeed
+    from lbkd.engine.importing import import_deepspeed
 
     accelerator = import_deepspeed().get_accelerator()
     group.start_alone()

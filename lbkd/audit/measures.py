@@ -136,12 +136,13 @@ def _parts(audit: Audit) -> Mapping[str, tuple[Shares, Shares, Flags]]:
 def _in_order(values: Shares, right: Flags) -> Shares:
     """(N,) share of the pairs of a right and a wrong teacher in which the right one has the greater value."""
     pairs = right.sum(1) * (~right).sum(1)
-    found = np.zeros(len(values))
+    found: Shares = np.zeros(len(values))
     for k in range(values.shape[1]):
         own = values[:, k, None]
         beaten = ((own > values) + 0.5 * (own == values)) * ~right
         found += right[:, k] * beaten.sum(1)
-    return found / pairs
+    shares: Shares = found / pairs
+    return shares
 
 
 def _by_question(questions: Ints, values: Shares) -> Shares:

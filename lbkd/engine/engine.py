@@ -188,7 +188,8 @@ class Engine:
         self._scheduler.load_state_dict(first["lr_scheduler"])
         for options, rate in zip(optimizer.param_groups, self._scheduler.get_last_lr(), strict=True):
             options["lr"] = rate
-        return first
+        state: dict[str, Any] = first
+        return state
 
     @property
     def _layout(self) -> Layout:
