@@ -12,7 +12,6 @@
 """
 
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -61,9 +60,6 @@ class Checkpoints:
         self.folder, self.about, self.run_name = folder, about, about.name
         self.minutes, self.listener = minutes, listener
         self._mine: list[Path] = []
-        self._finishing: threading.Thread | None = None
-        self._lost: tuple[int, LbkdError] | None = None
-        """Step and error of a checkpoint that could not be finished."""
         self._interrupts = Interrupts()
         self._began = self._saved = time.monotonic()
 
@@ -89,10 +85,7 @@ class Checkpoints:
             LbkdError: the checkpoint's files are sound, but cannot be taken up.
         """
         with self._interrupts if self.minutes else nullcontext():
-            try:
-                yield self._resume(engine, total, log)
-            finally:
-                self._wait()
+            yield self._resume(engine, total, log)
 
     def after_step(self, engine: Engine, state: TrainingState, log: MetricsLog | None) -> None:
         """Save if the time has come, or if a signal came to any rank; if it stops one, it stops all."""
@@ -105,8 +98,6 @@ class Checkpoints:
             self._save(engine, state, log)
             self._saved = time.monotonic()
         if interrupt:
-            self._wait()
-            collectives.barrier()
             self._interrupts.obey(interrupt)
 
     def _resume(self, engine: Engine, total: int, log: MetricsLog | None) -> TrainingState:
@@ -179,36 +170,20 @@ class Checkpoints:
         return None
 
     def _save(self, engine: Engine, state: TrainingState, log: MetricsLog | None) -> None:
-        """Write the files; rank 0 computes their checksums and puts them in place beside the training."""
+        place = self.folder / f"step-{state.step}"
         first = log is not None
         try:
             collectives.raise_on_all_ranks(self._begin if first else _nothing)
             collectives.raise_on_all_ranks(lambda: self._fill(engine, state, log))
+            collectives.raise_on_all_ranks((lambda: self._finish(place)) if first else _nothing)
         except LbkdError as error:
-            self._tell_lost(state.step, error)
-            return
-        if first:
-            self._finishing = threading.Thread(target=self._finish, args=[state.step], daemon=True)
-            self._finishing.start()
-
-    def _tell_lost(self, step: int, error: LbkdError) -> None:
-        shutil.rmtree(self._beside, ignore_errors=True)
-        self.listener.note(
-            f"{self.run_name}: no checkpoint after step {step}: {self.folder} cannot be written ({error}); "
-            "the training goes on"
-        )
-
-    def _wait(self) -> None:
-        """Wait for the checkpoint that rank 0 is finishing; a second signal ends the wait."""
-        thread, self._finishing = self._finishing, None
-        if thread is not None:
-            thread.join()
-        if self._lost is not None:
-            self._tell_lost(*self._lost)
-            self._lost = None
+            shutil.rmtree(self._beside, ignore_errors=True)
+            self.listener.note(
+                f"{self.run_name}: no checkpoint after step {state.step}: {self.folder} cannot be written "
+                f"({error}); the training goes on"
+            )
 
     def _begin(self) -> None:
-        self._wait()
         with _writing():
             shutil.rmtree(self._beside, ignore_errors=True)
             self._beside.mkdir(parents=True)
@@ -233,16 +208,11 @@ class Checkpoints:
             )
             write_json(self._beside / STATE, saved.model_dump(mode="json"))
 
-    def _finish(self, step: int) -> None:
-        place = self.folder / f"step-{step}"
-        try:
-            with _writing():
-                write_manifest(self._beside)
-                sync_tree(self._beside)
-                put_in_place(self._beside, place)
-        except LbkdError as error:
-            self._lost = step, error
-            return
+    def _finish(self, place: Path) -> None:
+        with _writing():
+            write_manifest(self._beside)
+            sync_tree(self._beside)
+            put_in_place(self._beside, place)
         self._mine = [*self._mine, place][-_KEPT:]
         for folder in self.folder.glob("step-*"):
             if folder not in self._mine:

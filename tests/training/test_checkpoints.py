@@ -7,7 +7,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -26,7 +25,7 @@ from lbkd.errors import ConfigError, LbkdError
 from lbkd.training import loop
 from lbkd.training.teacher_logits import TeacherLogits
 from lbkd.weighting.learned import Learned
-from lbkd.workspace import read_json, write_json, write_manifest
+from lbkd.workspace import read_json, write_json
 
 
 @pytest.fixture(scope="module")
@@ -228,29 +227,6 @@ def test_a_full_disk_ends_no_training(how: Settings, run: Path, whole: Path) -> 
     assert notes[0].startswith(f"mix-mrc: no checkpoint after step 1: {run}/checkpoints cannot be written (")
     assert notes[0].endswith("); the training goes on")
     check_same_run(run, whole)
-
-
-def test_the_training_goes_on_while_a_checkpoint_is_finished(how: Settings, run: Path) -> None:
-    """The first checkpoint has its checksums only once the second step has begun."""
-    began, waited = threading.Event(), []
-
-    def late(folder: Path) -> None:
-        waited.append(began.wait(60))
-        write_manifest(folder)
-
-    def step(self: Any, *arguments: Any) -> None:
-        if self.state.step == 2:
-            began.set()
-        optimize(self, *arguments)
-
-    optimize = loop.TrainingLoop._optimize
-    with (
-        mock.patch("lbkd.training.checkpoints.write_manifest", late),
-        mock.patch.object(loop.TrainingLoop, "_optimize", step),
-    ):
-        go(how, dies_after=3)
-    assert waited == [True] * 3
-    assert kept(run) == ["step-2", "step-3"]
 
 
 @pytest.mark.parametrize(("stage", "task"), [(0, "mix-mrc"), (2, "mix-mrc"), (3, "lakm")])
