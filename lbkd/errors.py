@@ -14,7 +14,7 @@ from typing import Any
 _LACK = re.compile(r"out of memory|can't allocate memory|ALLOC_FAILED|bad_alloc")
 _FULL = re.compile(
     r"no space left|os error 28|disk quota exceeded|PytorchStreamWriter failed|unexpected pos \d+ vs \d+"
-    r"|requested and \d+ written|file too large|os error 27",
+    r"|requested and \d+ written|problem writing element \d+|file too large|os error 27",
     re.IGNORECASE,
 )
 """What the system, Rust, torch and numpy say where a disk is full, or a file grows larger than is allowed."""

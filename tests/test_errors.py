@@ -82,5 +82,6 @@ def test_a_full_disk_is_told_with_its_place(tmp_path: Path) -> None:
 
 def test_what_is_no_full_disk() -> None:
     assert disk_full(Exception("Error while serializing: I/O error: No space left on device (os error 28)"))
+    assert disk_full(OSError("problem writing element 1024 to file"))  # numpy's, without a number
     assert not disk_full(LbkdError("the passage says: no space left"))
     assert not disk_full(PermissionError(13, "Permission denied"))
