@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from benchmarks.faults.ground import STUDENT
 from benchmarks.faults.processes import PATIENCE, forked, wrong_words
 from benchmarks.faults.report import Table
 from benchmarks.faults.scenes import Scene, content, difference
@@ -20,12 +21,17 @@ def crowd(scene: Scene, times: int, table: Table) -> None:
 
 
 def teachers(scene: Scene, times: int, table: Table) -> None:
-    """Start the trainings of two teachers at once, and then the student that learns from them."""
+    """Start the trainings of two teachers at once, and then the student that learns from them.
+
+    The student is compared alone: teachers that a command of their own trained are scored, too.
+    """
     options = scene.words[1:]
     each = [["train", "--task", "branch-mrc", "--lang", language, *options] for language in ("en", "es")]
     for _ in range(times):
         wrong = at_once(scene, each, whole=False)
-        table.add("at once", "two teachers", wrong or scene.completed())
+        started = scene.begin()
+        wrong = wrong or scene.wrong_end(started, started.wait(), f"runs/{STUDENT}/")
+        table.add("at once", "two teachers", wrong)
 
 
 def at_once(scene: Scene, commands: Sequence[Sequence[str]], whole: bool = True) -> str:

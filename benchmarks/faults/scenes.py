@@ -105,12 +105,16 @@ class Scene:
         codes = started.wait()
         return self.wrong_end(started, codes)
 
-    def wrong_end(self, started: Started, codes: Sequence[int]) -> str:
-        """What is wrong where a command should have completed."""
+    def wrong_end(self, started: Started, codes: Sequence[int], inside: str = "") -> str:
+        """What is wrong where a command should have completed, in files whose names begin with `inside`."""
         told = started.told()
         if any(codes) and "exists already" not in told:  # what is there is told to be there
             return f"ended with {list(codes)}: {told.strip()[-600:]}"
-        return wrong_words(told) or difference(self.sound, content(self.place))
+        sound, found = (
+            {name: hash_ for name, hash_ in each.items() if name.startswith(inside)}
+            for each in (self.sound, content(self.place))
+        )
+        return wrong_words(told) or difference(sound, found)
 
 
 def sizes(place: Path) -> list[int]:
