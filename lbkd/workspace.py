@@ -190,7 +190,7 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
     lock = FileLock(beside)
     lock.acquire()
     try:
-        _remove_abandoned(folder)
+        remove_abandoned(folder)
         with naming_full_disk(folder, beside):
             beside.mkdir()
             yield beside
@@ -199,7 +199,7 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
         lock.release()
 
 
-def _remove_abandoned(folder: Path) -> None:
+def remove_abandoned(folder: Path) -> None:
     """Remove what `fresh_folder(folder)` left beside it in processes that are gone.
 
     A former folder that a process moved aside, but did not replace any more, gets its place back.

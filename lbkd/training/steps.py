@@ -33,7 +33,7 @@ from lbkd.training.schedule import all_windows
 from lbkd.training.teacher_logits import LEARNED, TeacherLogits, audited
 from lbkd.training.teacher_stores import stored_logits
 from lbkd.training.teachers import OutsideReader
-from lbkd.workspace import read_json, write_json
+from lbkd.workspace import read_json, remove_abandoned, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -59,6 +59,8 @@ def train_run(run: Run) -> Path:
 
 def _train_run(run: Run) -> Path:
     project = run.project
+    if project.rank == 0:
+        remove_abandoned(run.folder)  # by a process that was killed while it put the run in its place
     collectives.raise_on_all_ranks(run.check_replaces_nothing)
     _train_missing(project, run.teachers)
     provenance = run.provenance()

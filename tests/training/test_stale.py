@@ -73,6 +73,20 @@ def test_the_run_is_valid(workplace: Workplace) -> None:
     assert workplace.run().done()
 
 
+def test_what_a_kill_left_beside_a_valid_run(workplace: Workplace) -> None:
+    """Between two renames: a former folder is removed, or gets its place back and is not made again."""
+    run = workplace.run()
+    hidden = run.folder.with_name(f".{run.folder.name}.01234567.old")
+    (hidden / "model").mkdir(parents=True)
+    train(run.project, run.components)
+    assert not hidden.exists()
+    written = (run.folder / "run.json").stat().st_mtime_ns
+    run.folder.rename(hidden)
+    train(run.project, run.components)
+    assert not hidden.exists()
+    assert (run.folder / "run.json").stat().st_mtime_ns == written
+
+
 def test_a_default_spelled_out_or_a_list_for_a_tuple(workplace: Workplace) -> None:
     assert workplace.changed({"shares": (2.0, 1.0)}) == ""
     assert workplace.changed({"shares": [2, 1]}) == ""
