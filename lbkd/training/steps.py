@@ -76,7 +76,7 @@ def _train_run(run: Run) -> Path:
         project.listener.note(f"{run.name}: trained again, since {changed} changed")
     about, minutes = description(run, provenance), project.settings.training.checkpoint_minutes
     checkpoints = Checkpoints(run.folder / "checkpoints", about, minutes, project.listener)
-    teachers = TeacherLogits.of(run)
+    teachers = TeacherLogits.of(run, beside=True)
     seed_everything(project.settings.seed)
     model = _span_model(project)
     kept, workspace = run.folder / "checkpoints" / KEPT, project.settings.workspace

@@ -54,14 +54,15 @@ class TeacherLogits:
     """What the weights were, to be looked at now and then."""
 
     @classmethod
-    def of(cls, run: Run, *, score: bool = True) -> "TeacherLogits | None":
+    def of(cls, run: Run, *, score: bool = True, beside: bool = False) -> "TeacherLogits | None":
         """The stored logits of a run's teachers for all windows of the run; None for a run without teachers.
 
-        A criterion of hidden states gets the teachers themselves, too. Every rank calls this.
+        Every rank calls this.
 
         Args:
             run: whose teachers are finished.
             score: compute what the stores lack; else a DataError tells of it, see `LogitsStore.open`.
+            beside: load the teachers themselves too, if the criterion learns from their hidden states.
         """
         if run.weighting is None:
             return None
@@ -69,12 +70,11 @@ class TeacherLogits:
         windows = Schedule(features, run.pairs, run.project.settings).windows
         lengths = features.lengths(windows)
         teachers = {name: each.as_teacher() for name, each in run.sources().items()}
-        at_every_step = [*teachers.values()] if score and run.criterion.needs_hidden else []
-        for teacher in at_every_step:
-            teacher.same_windows()  # refuses a teacher before the scoring
+        at_every_step = [*teachers.values()] if beside and run.criterion.needs_hidden else []
+        own = [teacher.same_windows() for teacher in at_every_step]  # refuses a teacher before the scoring
         logits = stored_logits if score else opened_logits
         stores = {name: logits(each, windows, lengths) for name, each in teachers.items()}
-        return cls(stores, run.weighting, hidden_teachers(at_every_step))
+        return cls(stores, run.weighting, hidden_teachers(at_every_step, own))
 
     def read(self, batch: Batch) -> torch.Tensor:
         """Each teacher's stored start and end logits: (2, K, B, L) float32 on the host, -inf at padding."""

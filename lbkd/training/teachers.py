@@ -237,16 +237,20 @@ class OutsideReader:
             raise kind(f"teacher {self.teacher.name!r} ({self.teacher.model}): {error}") from error
 
 
-def hidden_teachers(teachers: Sequence[TeacherModel]) -> HiddenTeachers | None:
+def hidden_teachers(
+    teachers: Sequence[TeacherModel], own: Sequence[FeatureSet | None]
+) -> HiddenTeachers | None:
     """Teachers that run beside the student, on this rank's device; None without any.
 
-    Every rank calls this. Errors are those of `TeacherModel.same_windows`.
+    Args:
+        teachers: K of them.
+        own: of each, what `TeacherModel.same_windows` returns.
     """
     found = []
-    for teacher in teachers:
+    for teacher, windows in zip(teachers, own, strict=True):
         network = teacher.network()
         torch.nn.Module.to(network, current_device())
-        found.append(HiddenTeacher(network, teacher.same_windows()))
+        found.append(HiddenTeacher(network, windows))
     dtypes = [compute_dtype(teacher.project.settings.runtime.precision) for teacher in teachers]
     return HiddenTeachers(found, dtypes[0]) if found else None
 

@@ -11,7 +11,7 @@ from checkpointed import STEPS, check_same_run, go
 from finished_runs import QUICK, project
 from ranks import Ranks, furthest, settings, trained
 from safetensors.torch import load_file
-from test_no_waiting import Waits
+from test_no_waiting import watched_steps
 
 from lbkd import criterions
 from lbkd.errors import ConfigError
@@ -22,10 +22,10 @@ from lbkd.models.span import HiddenSpanModel, hidden_logits, span_logits
 from lbkd.models.trimming.trimmed import trim_to
 from lbkd.planning.jobs import job_of
 from lbkd.project import Project
+from lbkd.teachers.hidden import HiddenTeachers
 from lbkd.training.check import checked_run
 from lbkd.training.checkpoint_run import checkpoint_run
-from lbkd.training.loop import TrainingLoop
-from lbkd.training.run import Components
+from lbkd.training.run import Components, Run
 from lbkd.training.steps import train_run
 from lbkd.training.teachers import hidden_teachers
 
@@ -56,6 +56,12 @@ def taught_by(*teachers: Path | str) -> dict[str, Any]:
 
 def components(where: Project, **over: Any) -> Components:
     return Components.from_settings(where.settings, "distill", **over)
+
+
+def beside(run: Run) -> HiddenTeachers | None:
+    """The run's teachers, as a training has them."""
+    teachers = [each.as_teacher() for each in run.sources().values()]
+    return hidden_teachers(teachers, [each.same_windows() for each in teachers])
 
 
 def test_states_are_those_that_the_head_reads(tiny_model_folder: Path, workspace: Path) -> None:
@@ -127,7 +133,7 @@ def test_the_student_comes_nearer_to_its_teachers(tiny_model_folder: Path, tmp_p
     assert job_of(run, at_hand=True).hidden
     features = where.train_features
     batch = collate(features, features.features(run.pairs))
-    teachers = hidden_teachers([each.as_teacher() for each in run.sources().values()])
+    teachers = beside(run)
     assert teachers is not None
     middle = torch.stack(teachers.states(batch, teachers.read(batch))).mean(0)
 
@@ -154,7 +160,7 @@ def test_a_trimmed_vocabulary_is_read_by_other_ids(
     ):
         where, _ = project(student, tmp_path / "work", **taught_by(teacher))
         run = checked_run(where, components(where))
-        teachers = hidden_teachers([each.as_teacher() for each in run.sources().values()])
+        teachers = beside(run)
         assert teachers is not None
         batch = collate(where.train_features, where.train_features.features(run.pairs)[:6])
         [own] = teachers.read(batch)
@@ -194,18 +200,9 @@ def test_alone_it_needs_a_head(tiny_model_folder: Path, tmp_path: Path) -> None:
         checked_run(where, Components("distill", **told))
 
 
-def test_a_step_waits_for_nothing(
-    tiny_model_folder: Path, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    watched = []
-
-    def step(*args: Any) -> None:
-        with Waits():
-            watched.append(kept(*args))
-
-    kept = TrainingLoop._optimize
-    monkeypatch.setattr(TrainingLoop, "_optimize", step)
+def test_a_step_waits_for_nothing(tiny_model_folder: Path, workspace: Path, tmp_path: Path) -> None:
     how = settings(tiny_model_folder, workspace, **{"training.log_every": 2, "training.max_steps": 2})
     loss = criterions.registry.create("combined", {"kd": "hidden"})
-    trained(how, tmp_path, "impurity", loss)
+    with watched_steps() as watched:
+        trained(how, tmp_path, "impurity", loss)
     assert len(watched) == 2

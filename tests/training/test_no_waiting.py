@@ -1,5 +1,7 @@
 """A training step never makes the host wait for the device."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -63,6 +65,20 @@ class Waits(TorchDispatchMode):
         return result
 
 
+@contextmanager
+def watched_steps() -> Iterator[list[None]]:
+    """Let every wait in a training's step be an error; the list gets an entry for each step."""
+    watched = []
+
+    def step(*args: Any) -> None:
+        with Waits():
+            watched.append(kept(*args))
+
+    kept = TrainingLoop._optimize
+    with mock.patch.object(TrainingLoop, "_optimize", step):
+        yield watched
+
+
 def test_what_waits_is_noticed() -> None:
     x = torch.ones(1)
     for wait in (float, bool, torch.Tensor.item, torch.nonzero, lambda t: t[t > 0]):
@@ -82,15 +98,8 @@ def test_a_step_asks_nothing_of_the_device(
     weighting: str | None, parts: dict[str, Any], tiny_model_folder: Path, workspace: Path, tmp_path: Path
 ) -> None:
     """With DeepSpeed and all that belongs to it; on the CPU the same operations are called as on a GPU."""
-    watched = []
-
-    def step(*args: Any) -> None:
-        with Waits():
-            watched.append(kept(*args))
-
-    kept = TrainingLoop._optimize
     how = settings(tiny_model_folder, workspace, **parts, **{"training.log_every": 2})
-    with mock.patch.object(TrainingLoop, "_optimize", step):
+    with watched_steps() as watched:
         run = trained(how, tmp_path, weighting)
     assert len(watched) == 5
     assert [line["step"] for line in run.lines] == [2, 4, 5]
