@@ -85,7 +85,8 @@ def test_a_damaged_run_is_refused(tiny_model_folder: Path, tmp_path: Path, name:
     run = as_run(tiny_model_folder, tmp_path / "run")
     trained(run)
     damage(run / "model" / name)
-    with pytest.raises(DataError, match=f"run/model/{name} is missing or damaged; remove .*run"):
+    named = r"\S+" if name == MANIFEST else name  # another letter in a name: a file that is not there
+    with pytest.raises(DataError, match=f"run/model/{named} is missing or damaged; remove .*run"):
         trained(run)
 
 
