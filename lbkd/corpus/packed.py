@@ -21,8 +21,10 @@ from lbkd.corpus import squad
 from lbkd.corpus.squad import Answer, Dataset, Question
 from lbkd.workspace import file_hash, fingerprint, replacing_file
 
-VERSION = 3
+VERSION = 4
 """Version of the packed format, a part of the file's name."""
+_ABOUT = "about"
+"""Entry of the file's metadata that holds all of it, as JSON."""
 T = TypeVar("T")
 
 
@@ -178,7 +180,8 @@ def _write(place: Path, dataset: Dataset) -> None:
 def write_columns(place: Path, arrays: Mapping[str, npt.NDArray[Any]], about: Mapping[str, str]) -> None:
     """Write arrays and metadata to a packed file, with their sha256 at the end."""
     with replacing_file(place) as beside:
-        save_file(dict(arrays), beside, dict(about))
+        # One entry: several would come in another order in each process.
+        save_file(dict(arrays), beside, {_ABOUT: json.dumps(dict(about), sort_keys=True)})
         digest = bytes.fromhex(file_hash(beside))
         with beside.open("ab") as file:
             file.write(digest)
@@ -200,7 +203,7 @@ def _mapped(place: Path) -> tuple[Mapping[str, npt.NDArray[Any]], dict[str, str]
     file = np.memmap(place, np.uint8, "r")
     begin = 8 + int.from_bytes(file[:8].tobytes(), "little")
     header = json.loads(file[8:begin].tobytes())
-    about = header.pop("__metadata__")
+    about = json.loads(header.pop("__metadata__")[_ABOUT])
     kinds = {"U8": np.uint8, "I32": np.int32, "I64": np.int64}
     arrays = {}
     for name, entry in header.items():

@@ -61,6 +61,15 @@ def test_what_is_packed_is_what_the_file_says(odd: Path, tmp_path: Path) -> None
         kept.passages[len(kept.passages)]
 
 
+def test_the_same_bytes_each_time(odd: Path, tmp_path: Path) -> None:
+    def written(folder: Path) -> bytes:
+        read_packed(odd, "de", folder)
+        [file] = folder.iterdir()
+        return file.read_bytes()
+
+    assert len({written(tmp_path / str(n)) for n in range(4)}) == 1
+
+
 def test_columns_by_hand(odd: Path) -> None:
     assert squad.read(odd, "de").columns.tolist() == [[0, 0], [4, -1], [5, -1]]
 
