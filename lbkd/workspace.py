@@ -108,7 +108,10 @@ def replacing_file(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     try:
         with naming_full_disk(path, beside):
+            beside.touch()
+            mode = beside.stat().st_mode
             yield beside
+            beside.chmod(mode)  # safetensors writes files that their owner alone can read
             sync_folder(beside)  # a file is synchronized like a folder
             beside.replace(path)
     finally:
@@ -176,6 +179,10 @@ def replacing(folder: Path) -> Iterator[Path]:
     """
     with fresh_folder(folder) as beside:
         yield beside
+        mode = beside.stat().st_mode & 0o666
+        for path in beside.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                path.chmod(mode)  # safetensors writes files that their owner alone can read
         sync_tree(beside)
         put_in_place(beside, folder)
 

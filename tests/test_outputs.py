@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from lbkd.errors import DataError
 from lbkd.outputs import RECORD, replacing_files
-from lbkd.workspace import file_hash, read_json
+from lbkd.workspace import file_hash, read_json, replacing, replacing_file
 
 
 def write(folder: Path, text: str, *names: str, overwrite: bool = False) -> None:
@@ -92,3 +94,22 @@ def test_a_damaged_record_knows_nothing(tmp_path: Path, record: str) -> None:
         write(tmp_path, "2", "a")
     write(tmp_path, "2", "a", overwrite=True)
     assert read_json(tmp_path / RECORD) == {"a": [file_hash(tmp_path / "a")]}
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_all_files_have_the_mode_that_files_have_here(tmp_path: Path, mask: int) -> None:
+    """Also those of safetensors, which writes for the owner alone."""
+    before = os.umask(mask)
+    try:
+        with replacing_file(tmp_path / "alone") as new:
+            save_file({"a": np.zeros(2)}, new)
+        with replacing(tmp_path / "folder") as folder:
+            (folder / "inner").mkdir()
+            (folder / "plain").write_text("")
+            save_file({"a": np.zeros(2)}, folder / "inner/weights")
+    finally:
+        os.umask(before)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.name: path.stat().st_mode & 0o777 for path in files} == dict.fromkeys(
+        ("alone", "plain", "weights"), 0o666 & ~mask
+    )
