@@ -24,7 +24,8 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "main.py").write_text(FORBIDDEN)
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {folder}/main.py "$@"\n')
     program.chmod(0o755)
-    shown = subprocess.run([program, "--show-completion", "bash"], capture_output=True, text=True, check=True)
+    asked = ["bash", "-c", f"{program} --show-completion; exit $?"]  # it looks for its shell
+    shown = subprocess.run(asked, capture_output=True, text=True, check=True)
     (folder / "completion.sh").write_text(shown.stdout)
     return folder
 

@@ -19,7 +19,7 @@ from lbkd.models.load import longest_input
 
 SMALL = {
     "hidden_size": 32,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 1,
     "num_attention_heads": 4,
     "intermediate_size": 64,
     "vocab_size": 300,
@@ -29,7 +29,13 @@ SMALL = {
 COUNTED = {"pad_token_id": 1, "max_position_embeddings": 514}
 """Positions are counted from the padding's number on."""
 RELATIVE = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False}
-MODERN = {"local_attention": 16, "global_attn_every_n_layers": 2, "bos_token_id": 1, "eos_token_id": 2}
+MODERN = {
+    "num_hidden_layers": 2,
+    "local_attention": 16,
+    "global_attn_every_n_layers": 2,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
 OPTIONS: dict[str, dict[str, Any]] = {
     "bert": {},
     "roberta": COUNTED,
@@ -40,7 +46,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "modernbert": {**MODERN, "pad_token_id": 0, "cls_token_id": 1, "sep_token_id": 2},
     "deberta": {**RELATIVE, "type_vocab_size": 0},
     "deberta-v2": {**RELATIVE, "type_vocab_size": 0, "position_buckets": 8, "share_att_key": True},
-    "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64},
+    "distilbert": {"dim": 32, "n_layers": 1, "n_heads": 4, "hidden_dim": 64},
 }
 TYPED = ("bert", "electra", "albert")
 LENGTHS = [[1], [40], [100, 64, 3], [7, 7], [300, 512]]
