@@ -55,6 +55,8 @@ def folder_hash(path: Path) -> str:
 
 MANIFEST = "MANIFEST.json"
 """File with size and sha256 of all other files of a folder."""
+CARD = "README.md"
+"""A model's card, which people edit."""
 
 
 _SEAL = "checksum"
@@ -68,11 +70,18 @@ def write_manifest(folder: Path) -> None:
 
 
 def damaged(folder: Path) -> list[str]:
-    """Names of a folder's files that are missing or not as its `MANIFEST` says, the manifest among them."""
+    """Names of a folder's files that are missing or not as its `MANIFEST` says, the manifest among them.
+
+    A model's card may be another: nothing depends on it.
+    """
     listed = read_json(folder / MANIFEST)
     if not isinstance(listed, dict) or not listed:
         return [MANIFEST]
-    return [name for name, description in listed.items() if described(folder / name) != description]
+    return [
+        name
+        for name, description in listed.items()
+        if name != CARD and described(folder / name) != description
+    ]
 
 
 def described(path: Path) -> dict[str, Any] | None:

@@ -120,6 +120,8 @@ def calibrate(
         former = collectives.raise_on_all_ranks(lambda: _former(model, about)) if measured is None else None
         if former is not None:
             project.listener.note(f"{model.name}: calibrated before, still valid")
+            if project.rank == 0:
+                write_run_card(model)  # a kill may have come between the calibration and the card
             return former
         observed = _observed(project, model, dev)
         calibration = fitted(observed, about, content_of(model))

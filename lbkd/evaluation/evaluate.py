@@ -85,9 +85,10 @@ def _rows(
         if project.rank == 0:
             content = {"provenance": provenance, "answers": _written(place, evaluation_set), "rows": rows}
             write_sealed(scores, content)
-            write_run_card(place)
             if model.run is not None and Path(source) == place:
                 _tell(project, place, model.run, evaluation_set.name, rows)
+    if project.rank == 0:
+        write_run_card(place)  # of former rows, too: a kill may have come between them and the card
     return rows
 
 

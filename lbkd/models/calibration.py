@@ -6,10 +6,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from lbkd.errors import DataError
-from lbkd.workspace import MANIFEST, described, fingerprint, read_json, read_sealed, write_sealed
+from lbkd.workspace import CARD, MANIFEST, described, fingerprint, read_json, read_sealed, write_sealed
 
 FILE = "calibration.json"
-_BESIDE = ("README.md", MANIFEST, FILE)
+_BESIDE = (CARD, MANIFEST, FILE)
 """Files of a model's folder that change no answer."""
 
 

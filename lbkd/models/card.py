@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from lbkd.features.labels import Ceiling
 from lbkd.models.calibration import Calibration
-from lbkd.workspace import write_text
+from lbkd.workspace import CARD, write_text
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCard
 
-FILE = "README.md"
 _MODEL = "question-answering"
 _USE = """## How to use it
 
@@ -116,7 +115,7 @@ class Card:
 
 def write_card(folder: Path, card: Card) -> None:
     """Write the model card of a folder."""
-    write_text(folder / FILE, str(model_card(card)))
+    write_text(folder / CARD, str(model_card(card)))
 
 
 def model_card(card: Card) -> "ModelCard":

@@ -8,28 +8,32 @@ from lbkd.datasets.sources import DATASETS
 from lbkd.features.labels import Ceiling
 from lbkd.models import e5_small
 from lbkd.models.calibration import content_of, read_calibration
-from lbkd.models.card import FILE, Card, write_card
+from lbkd.models.card import Card, model_card, write_card
 from lbkd.models.heads import is_own
 from lbkd.models.run_folder import FinishedRun, read_run
-from lbkd.workspace import MANIFEST, described, read_json, read_sealed, write_json
+from lbkd.workspace import CARD, MANIFEST, described, read_json, read_sealed, write_json
 
 _BASE = "intfloat/multilingual-e5-small"
 """Hub id of `e5-small`."""
 
 
 def write_run_card(folder: Path) -> None:
-    """Write the card of a finished run's model anew, and its checksum; other folders have none of lbkd's.
+    """Write the card of a finished run's model, unless it is up to date; other folders have none of lbkd's.
 
-    The card is not in the manifest while it is written, so that the folder is sound whenever a command stops.
+    A card that somebody has edited stays as it is. The manifest tells, which has no checksum of the card
+    while it is written: a command that is stopped leaves none that looks edited.
     """
     if (card := run_card(folder)) is None:
         return
     model = folder / "model"
-    listed = read_json(model / MANIFEST) or {}
-    listed.pop(FILE, None)
+    place, listed = model / CARD, read_json(model / MANIFEST) or {}
+    ours, now = listed.pop(CARD, None), described(place)
+    known = ours is not None and now is not None
+    if known and (ours != now or place.read_text(encoding="utf-8") == str(model_card(card))):
+        return
     write_json(model / MANIFEST, listed)
     write_card(model, card)
-    write_json(model / MANIFEST, dict(sorted({**listed, FILE: described(model / FILE)}.items())))
+    write_json(model / MANIFEST, dict(sorted({**listed, CARD: described(place)}.items())))
 
 
 def run_card(folder: Path) -> Card | None:

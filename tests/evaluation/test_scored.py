@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.metrics import score_each
 from lbkd.evaluation.scored import scored
+from lbkd.models.run_card import write_run_card
 from lbkd.project import Project
 
 GOLDS = {"asked": ["Ann"], "unanswerable": []}
@@ -83,6 +85,26 @@ def test_evaluation_selection_and_answers_files_agree(
     model: Any = torch.nn.Linear(1, 1)
     judge = selection.selector(project, two_questions, model)
     assert judge(model.state_dict()) == 100.0
+
+
+def test_the_card_has_the_scores_of_an_evaluation_that_was_killed_before_it(
+    two_questions: EvaluationSet,
+    tiny_model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "answers_by_question", lambda *_, **__: iter(FOUND.items()))
+    project = Project(settings(tiny_model_folder, tmp_path))
+    run = as_run(tiny_model_folder, tmp_path / "run")
+    write_run_card(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_run_card", mock.Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(project, run, two_questions)
+    card = run / "model" / "README.md"
+    assert "| two |" not in card.read_text()
+    evaluate(project, run, two_questions)
+    assert "| two |" in card.read_text()
 
 
 @pytest.mark.parametrize(("name", "old", "new"), [("two", "100.0", "10.0"), ("two.en", "Ann", "Amn")])

@@ -13,7 +13,7 @@ from lbkd.models.calibration import Calibration, FittedOn, content_of
 from lbkd.models.card import Card, write_card
 from lbkd.models.run_card import run_card, write_run_card
 from lbkd.models.run_folder import trained
-from lbkd.workspace import write_sealed
+from lbkd.workspace import damaged, write_manifest, write_sealed
 
 MEASURES = tuple(
     {"on": "test", "language": language, "questions": 60, "temperature": 1.5}
@@ -103,6 +103,27 @@ def test_a_card_written_again_changes_no_checksum_but_its_own(run: Path) -> None
         write_run_card(run)
         assert trained(run).run is not None
         assert content_of(run) == content
+
+
+def test_an_edited_card_stays_and_the_model_is_read(run: Path) -> None:
+    write_run_card(run)
+    card = run / "model" / "README.md"
+    for text in ("My words.", ""):
+        card.write_text(text)
+        write_run_card(run)
+        assert card.read_text() == text
+        assert trained(run).run is not None
+    card.unlink()
+    write_run_card(run)
+    assert "xquad" in card.read_text()
+
+
+def test_an_edited_card_of_an_export(tmp_path: Path) -> None:
+    for name in ("README.md", "model.onnx"):
+        (tmp_path / name).write_text("as written")
+    write_manifest(tmp_path)
+    (tmp_path / "README.md").write_text("edited")
+    assert damaged(tmp_path) == []
 
 
 def test_licences_of_downloaded_files(tiny_model_folder: Path, tmp_path: Path) -> None:
