@@ -49,8 +49,8 @@ def chain(scene: Scene, phases: list[Phase], chance: random.Random) -> tuple[lis
             return [*struck, phase.name], f"ended with {codes} before the kill: {started.told()[-600:]}"
         if reached and 0 not in codes and phase.goes_on(started, scene.place):
             struck.append(phase.name)
-        finished |= {path: path.read_bytes() for path in scene.place.glob("work/runs/*/run.json")}
-        finished |= {path: path.read_bytes() for path in scene.place.glob("runs/*/run.json")}
+        done = [*scene.place.glob("work/runs/[!.]*/run.json"), *scene.place.glob("runs/[!.]*/run.json")]
+        finished |= {path: path.read_bytes() for path in done}
     wrong = scene.completed()
     lost = [path.parent.name for path, before in finished.items() if path.read_bytes() != before]
     return struck, wrong or (f"trained anew: {', '.join(lost)}" if lost else "")

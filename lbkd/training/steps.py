@@ -59,8 +59,7 @@ def train_run(run: Run) -> Path:
 
 def _train_run(run: Run) -> Path:
     project = run.project
-    if project.rank == 0:
-        remove_abandoned(run.folder)  # by a process that was killed while it put the run in its place
+    _remove_abandoned(run)
     collectives.raise_on_all_ranks(run.check_replaces_nothing)
     _train_missing(project, run.teachers)
     provenance = run.provenance()
@@ -95,6 +94,12 @@ def _train_run(run: Run) -> Path:
         if project.rank == 0:
             shutil.copytree(numbers, folder, dirs_exist_ok=True)
     return run.folder
+
+
+def _remove_abandoned(run: Run) -> None:
+    """Remove what a process left that was killed while it put the run in its place."""
+    if run.project.rank == 0:
+        remove_abandoned(run.folder)
 
 
 def _keep_weights(
@@ -199,6 +204,8 @@ def _train_missing(project: Project, teachers: Sequence[tasks.Teacher]) -> None:
         if found[name] is None:
             train_run(run)
             continue
+        with project.locked(run.folder):
+            _remove_abandoned(run)
         _check_teacher(run, found[name])
         if different := settings_differences(found[name], run.provenance()):
             differing.setdefault(different, []).append(run.name)

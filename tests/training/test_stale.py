@@ -87,6 +87,20 @@ def test_what_a_kill_left_beside_a_valid_run(workplace: Workplace) -> None:
     assert (run.folder / "run.json").stat().st_mtime_ns == written
 
 
+def test_what_a_kill_left_beside_a_valid_teacher(workplace: Workplace) -> None:
+    """A former folder, and the locks of the folder that took its place and of the run."""
+    teacher = workplace.run().folder.with_name("branch-mrc.en")
+    names = ("branch-mrc.en.01234567.old", ".branch-mrc.en.89abcdef.new.lock", "branch-mrc.en.lock")
+    left = [teacher.with_name(f".{name}") for name in names]
+    left[0].mkdir()
+    for lock in left[1:]:
+        lock.touch()
+    run = workplace.run()
+    train(run.project, run.components)
+    assert [path for path in left if path.exists()] == []
+    assert teacher.exists()
+
+
 def test_a_default_spelled_out_or_a_list_for_a_tuple(workplace: Workplace) -> None:
     assert workplace.changed({"shares": (2.0, 1.0)}) == ""
     assert workplace.changed({"shares": [2, 1]}) == ""
