@@ -4,6 +4,7 @@ import difflib
 import errno
 import os
 import re
+import resource
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -61,8 +62,14 @@ class FullDiskError(OSError):
 
     @classmethod
     def of(cls, error: BaseException, place: str | PathLike[str] = "") -> "FullDiskError":
-        """An error for which `disk_full` is true; `place` is named where it names none."""
-        number = errno.EFBIG if "too large" in str(error).lower() else errno.ENOSPC
+        """An error for which `disk_full` is true; `place` is named where it names none.
+
+        numpy and torch tell alike of a full disk and of a file that may not grow: by a number that they do
+        not tell. Where this process has a largest size of files, it is taken for the latter.
+        """
+        limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
+        grown = "too large" in str(error).lower() or limited and getattr(error, "errno", None) is None
+        number = errno.EFBIG if grown else errno.ENOSPC
         return cls(getattr(error, "filename", None) or place, getattr(error, "needed", None), number)
 
     @property

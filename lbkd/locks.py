@@ -41,8 +41,9 @@ class FileLock:
         if not current:  # held by another process, or just released, which removes the file
             os.close(handle)
             return False
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        with suppress(OSError):  # a full disk has no room for the owner's name; the lock is held without
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         self._handle = handle
         return True
 

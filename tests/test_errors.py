@@ -1,7 +1,9 @@
 """Errors are of the built-in kinds that callers of other libraries catch, too."""
 
+import errno
 import pickle
 import re
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,6 +80,21 @@ def test_a_full_disk_is_told_with_its_place(tmp_path: Path) -> None:
     assert caught.value.told.startswith(f"{beside}: the file grows too large for the disk, or for this user")
     with pytest.raises(PermissionError), naming_full_disk(place):
         raise PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_what_libraries_tell_without_a_number(
+    tmp_path: Path, limited: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that may not grow, where this process has a largest size of files."""
+    most = 1000 if limited else resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (most, most))
+    with pytest.raises(FullDiskError) as caught, naming_full_disk(tmp_path):
+        raise OSError("4096 requested and 1000 written")
+    assert caught.value.errno == (errno.EFBIG if limited else errno.ENOSPC)
+    with pytest.raises(FullDiskError) as caught, naming_full_disk(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.errno == errno.ENOSPC
 
 
 def test_what_is_no_full_disk() -> None:

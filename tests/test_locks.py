@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 import signal
@@ -159,3 +160,19 @@ def test_a_disk_without_locks_locks_nothing(place: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(locks.fcntl, "flock", refuse)
     with locked(place, pytest.fail), locked(place, pytest.fail):
         pass
+
+
+def test_a_full_disk_does_not_keep_a_lock_from_being_held(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    lock, other = FileLock(place), FileLock(place)
+    assert lock.acquire()
+    assert not other.acquire()
+    assert other.owner() == "another process"
+    lock.release()
+    assert other.acquire()
+    other.release()

@@ -17,7 +17,7 @@ from benchmarks.faults.ground import STUDENT, Ground
 from benchmarks.faults.processes import GLANCE, wrong_words
 from benchmarks.faults.report import Table
 from benchmarks.faults.scenes import Scene, content, difference
-from lbkd.workspace import MANIFEST
+from lbkd.workspace import CARD, MANIFEST
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,9 @@ def damage(kind: Kind, scene: Scene, times: int, chance: random.Random, table: T
     for _ in range(times):
         scene.reset()
         files = [
-            path for path in sorted(scene.place.glob(kind.files)) if path.is_file() and path.stat().st_size
+            path
+            for path in sorted(scene.place.glob(kind.files))
+            if path.is_file() and path.stat().st_size and path.name != CARD  # which people edit
         ]
         path = chance.choice(files)
         what = harm(path, chance)

@@ -129,10 +129,11 @@ def _bring(
     progress: Progress,
 ) -> dict[str, str]:
     """Fetch the missing and damaged files of a source, list all its files in the manifest; place to state."""
-    states = {
-        place: _state(out / place, entries[place].sha256 if member and place in entries else source.sha256)
+    expected = {
+        place: entries[place].sha256 if member and place in entries else source.sha256
         for member, place in source.places.items()
     }
+    states = {place: _state(out / place, sha256) for place, sha256 in expected.items()}
     part = out / f"{source.name}.part"
     ready = {
         place: out / f"{place}.part" if member else part
@@ -143,7 +144,11 @@ def _bring(
         fetch(source, part, mirror, progress)
         if "" not in source.places:
             _unpack(part, {member: ready[p] for member, p in source.places.items() if p in ready})
-    unlisted = {p: ready.get(p, out / p) for p in states if p in ready or p not in entries}
+    unlisted = {
+        place: ready.get(place, out / place)
+        for place, sha256 in expected.items()
+        if place in ready or not _is_listed(entries.get(place), out / place, sha256)
+    }
     if unlisted:  # first the manifest, then the files: after a power failure no file in place is unlisted
         date = datetime.now(UTC).isoformat(timespec="seconds")
         for place, path in unlisted.items():
@@ -153,6 +158,11 @@ def _bring(
         _rename(path, out / place)
     part.unlink(missing_ok=True)
     return states
+
+
+def _is_listed(entry: ManifestEntry | None, path: Path, sha256: str) -> bool:
+    """Whether the manifest tells a complete file as it is."""
+    return entry is not None and (entry.size, entry.sha256) == (path.stat().st_size, sha256)
 
 
 def _state(path: Path, expected: str) -> str:

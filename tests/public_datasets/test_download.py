@@ -185,6 +185,21 @@ def test_a_damaged_manifest_is_none(serving: Serving, server: FileServer, tmp_pa
     assert len(server.log) == 1
 
 
+@pytest.mark.parametrize(("old", "new"), [('"sha256": "', '"sha256": "0'), ('"size": ', '"size": 1')])
+def test_a_manifest_that_tells_another_file_is_mended(
+    serving: Serving, server: FileServer, tmp_path: Path, old: str, new: str
+) -> None:
+    data = serving()
+    only = replace(data, sources=data.sources[:1])
+    [before] = download(only, tmp_path, None, lambda *_: None)
+    manifest = tmp_path / "mine.manifest.json"
+    entry = json.loads(manifest.read_text())["set/c.json"]
+    manifest.write_text(manifest.read_text().replace(old, new))
+    assert download(only, tmp_path, None, lambda *_: None) == (replace(before, state="kept"),)
+    assert json.loads(manifest.read_text())["set/c.json"].items() >= entry.items() - {("date", entry["date"])}
+    assert len(server.log) == 1
+
+
 def test_broken_off_and_continued(serving: Serving, server: FileServer, tmp_path: Path) -> None:
     data = serving()
     server.moods[:] = [{}, {"stop": 50}, *[{"status": 500}] * 3]
