@@ -17,7 +17,8 @@
 <workspace>/log.txt           progress and messages of all commands, with times
 
 Hidden files and folders beside these results belong to commands that run now: the process that makes <name>
-holds `.<name>.lock`, and fills `.<name>.<8 digits>.new`, which takes the place of <name> when complete.
+holds `.<name>.lock`, and fills `.<name>.<8 digits>.new`, which takes the place of <name> when complete. What a
+killed process left of them is removed by the next one that makes <name>.
 """
 
 import hashlib
@@ -113,18 +114,13 @@ def replacing_file(path: Path) -> Iterator[Path]:
     Even after a power failure `path` is either the old file or the whole new one. Several processes, on
     several hosts too, may replace one file at once.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
-    try:
-        with naming_full_disk(path, beside):
-            beside.touch()
-            mode = beside.stat().st_mode
-            yield beside
-            beside.chmod(mode)  # safetensors writes files that their owner alone can read
-            sync_folder(beside)  # a file is synchronized like a folder
-            beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with _beside(path) as beside:
+        beside.touch()
+        mode = beside.stat().st_mode
+        yield beside
+        beside.chmod(mode)  # safetensors writes files that their owner alone can read
+        sync_folder(beside)  # a file is synchronized like a folder
+        beside.replace(path)
     sync_folder(path.parent)
 
 
@@ -202,36 +198,51 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
 
     Those that were left by processes which are gone are removed too.
     """
-    beside = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.new")
+    with _beside(folder) as beside:
+        beside.mkdir()
+        yield beside
+
+
+@contextmanager
+def _beside(place: Path) -> Iterator[Path]:
+    """A hidden name beside a result, for a file or folder that is removed when the block ends."""
+    beside = place.with_name(f".{place.name}.{uuid4().hex[:8]}.new")
     lock = FileLock(beside)
     lock.acquire()
     try:
-        remove_abandoned(folder)
-        with naming_full_disk(folder, beside):
-            beside.mkdir()
+        remove_abandoned(place)
+        with naming_full_disk(place, beside):
             yield beside
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        _remove(beside)
         lock.release()
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Remove what `fresh_folder(folder)` left beside it in processes that are gone.
+def _remove(place: Path) -> None:
+    """Remove a file, or a folder with all in it; nothing where there is none."""
+    if place.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
+
+
+def remove_abandoned(place: Path) -> None:
+    """Remove what `replacing_file` and `fresh_folder` left beside a result in processes that are gone.
 
     A former folder that a process moved aside, but did not replace any more, gets its place back.
     """
-    hidden = f".{escape(folder.name)}.????????"
-    for lock_file in folder.parent.glob(f".{hidden}.new.lock"):
-        left = folder.parent / lock_file.name.removeprefix(".").removesuffix(".lock")
+    hidden = f".{escape(place.name)}.????????"
+    for lock_file in place.parent.glob(f".{hidden}.new.lock"):
+        left = place.parent / lock_file.name.removeprefix(".").removesuffix(".lock")
         lock = FileLock(left)
         if lock.acquire():
-            shutil.rmtree(left, ignore_errors=True)
+            _remove(left)
             lock.release()
-    for left in folder.parent.glob(f"{hidden}.old"):
-        if folder.exists():
-            shutil.rmtree(left, ignore_errors=True)
+    for left in place.parent.glob(f"{hidden}.old"):
+        if place.exists():
+            _remove(left)
         else:  # the process was gone before the new folder had its place
-            left.replace(folder)
+            left.replace(place)
 
 
 def put_in_place(beside: Path, folder: Path) -> None:

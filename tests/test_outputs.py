@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from lbkd.errors import DataError
 from lbkd.outputs import RECORD, replacing_files
-from lbkd.workspace import file_hash, read_json, replacing, replacing_file
+from lbkd.workspace import file_hash, read_json, replacing, replacing_file, write_json
 
 
 def write(folder: Path, text: str, *names: str, overwrite: bool = False) -> None:
@@ -113,3 +113,12 @@ def test_all_files_have_the_mode_that_files_have_here(tmp_path: Path, mask: int)
     assert {path.name: path.stat().st_mode & 0o777 for path in files} == dict.fromkeys(
         ("alone", "plain", "weights"), 0o666 & ~mask
     )
+
+
+def test_what_a_killed_writer_of_a_file_left_is_removed(tmp_path: Path) -> None:
+    left, lock = tmp_path / ".a.json.01234567.new", tmp_path / "..a.json.01234567.new.lock"
+    left.write_text("{")
+    lock.touch()
+    write_json(tmp_path / "a.json", {"a": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert read_json(tmp_path / "a.json") == {"a": 1}
