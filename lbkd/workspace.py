@@ -17,8 +17,8 @@
 <workspace>/log.txt           progress and messages of all commands, with times
 
 Hidden files and folders beside these results belong to commands that run now: the process that makes <name>
-holds `.<name>.lock`, and fills `.<name>.<8 digits>.new`, which takes the place of <name> when complete. What a
-killed process left of them is removed by the next one that makes <name>.
+holds `.<name>.lock`, and fills `.<name>.<8 digits>.new`, which takes the place of <name> when complete.
+What a killed process left of them is removed by the next one that makes <name>.
 """
 
 import hashlib
