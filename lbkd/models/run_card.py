@@ -8,10 +8,10 @@ from lbkd.datasets.sources import DATASETS
 from lbkd.features.labels import Ceiling
 from lbkd.models import e5_small
 from lbkd.models.calibration import content_of, read_calibration
-from lbkd.models.card import Card, model_card, write_card
+from lbkd.models.card import Card, model_card
 from lbkd.models.heads import is_own
 from lbkd.models.run_folder import FinishedRun, read_run
-from lbkd.workspace import CARD, MANIFEST, described, read_json, read_sealed, write_json
+from lbkd.workspace import CARD, MANIFEST, described, read_json, read_sealed, write_json, write_text
 
 _BASE = "intfloat/multilingual-e5-small"
 """Hub id of `e5-small`."""
@@ -26,13 +26,13 @@ def write_run_card(folder: Path) -> None:
     if (card := run_card(folder)) is None:
         return
     model = folder / "model"
-    place, listed = model / CARD, read_json(model / MANIFEST) or {}
+    place, text, listed = model / CARD, str(model_card(card)), read_json(model / MANIFEST) or {}
     ours, now = listed.pop(CARD, None), described(place)
     known = ours is not None and now is not None
-    if known and (ours != now or place.read_text(encoding="utf-8") == str(model_card(card))):
+    if known and (ours != now or place.read_text(encoding="utf-8") == text):
         return
     write_json(model / MANIFEST, listed)
-    write_card(model, card)
+    write_text(place, text)
     write_json(model / MANIFEST, dict(sorted({**listed, CARD: described(place)}.items())))
 
 

@@ -1,10 +1,8 @@
 import hashlib
-import io
 import json
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from archives import packed_tar
 from fileserver import FileServer, serve
 
 from lbkd.config import BUILTIN_CORPUS
@@ -27,15 +26,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     with serve() as state:
         for split, source in (("train", "train"), ("dev", "test")):
             state.files[f"{split}-v1.1.json"] = (BUILTIN_CORPUS / f"{source}.en.json").read_bytes()
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-            for member, place in DATASETS["translate-train"].sources[0].places.items():
-                split, language, _ = Path(place).name.split(".")
-                body = (BUILTIN_CORPUS / f"{'train' if split == 'train' else 'test'}.es.json").read_bytes()
-                info = tarfile.TarInfo(member)
-                info.size = len(body)
-                archive.addfile(info, io.BytesIO(body))
-        state.files["mlqa-translate-train.tar.gz"] = packed.getvalue()
+        members = {}
+        for member, place in DATASETS["translate-train"].sources[0].places.items():
+            split = "train" if Path(place).name.startswith("train.") else "test"
+            members[member] = (BUILTIN_CORPUS / f"{split}.es.json").read_bytes()
+        state.files["mlqa-translate-train.tar.gz"] = packed_tar(members)
 
         def mine(source: Source) -> Source:
             body = state.files.get(source.name, b"")

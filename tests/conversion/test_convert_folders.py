@@ -1,15 +1,14 @@
 """Paths with several data files in them: archives, and folders that `datasets` saved."""
 
 import gzip
-import io
 import json
-import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from archives import packed_tar
 from test_convert_parquet import PASSAGE, ROWS, pyarrow
 
 from lbkd.conversion.convert import convert
@@ -29,15 +28,11 @@ def packed(path: Path, members: Mapping[str, Any]) -> Path:
         for name, value in members.items()
     }
     if path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w") as archive:
+        with zipfile.ZipFile(path, "w") as archive:  # not deflated
             for name, content in raw.items():
                 archive.writestr(name, content)
     else:
-        with tarfile.open(path, "w:gz") as archive:
-            for name, content in raw.items():
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                archive.addfile(info, io.BytesIO(content))
+        path.write_bytes(packed_tar(raw))
     return path
 
 

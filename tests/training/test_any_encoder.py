@@ -95,9 +95,8 @@ def test_a_family(
     assert report["checked"]["what"] == "start and end logits"
     assert report["trimmed"]["pieces"] < report["whole"]["pieces"]
     assert Answerer(tmp_path / "small")(ASKED)["answer"] == answer["answer"]
-    one = (
-        None if kind.startswith("gemma") else 1
-    )  # whose layers are of two kinds; the exporter takes its time
+    # The exporter takes its time; Gemma's layers are of two kinds.
+    one = None if kind.startswith("gemma") else 1
     model = load_span_model(str(run / "model"), layers=one).eval()
     assert model.config.num_hidden_layers == (one or 2)
     _exported(model, Template.of(load_tokenizer(str(run / "model"))), tmp_path / "model.onnx")
