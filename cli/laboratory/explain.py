@@ -8,7 +8,7 @@ import typer
 
 from .. import completion
 from ..console import err, out, print_json, table
-from ..options import Json, with_settings
+from ..options import Json, names, with_settings
 from ..running import running
 
 if TYPE_CHECKING:
@@ -30,6 +30,13 @@ def explain(
         ),
     ],
     limit: Annotated[int, typer.Option(min=0, help="Windows to show in which teachers disagree most.")] = 5,
+    weighting: Annotated[
+        str | None,
+        typer.Option(
+            help="Others to hold beside the run's own, e.g. fixed,language-match, by how right the teachers' "
+            "weighted sum is, which a student learns from."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Tell which teachers a student trusted, whether they were right, and where they disagree.
@@ -37,11 +44,13 @@ def explain(
     Reads what a run keeps with --set training.keep_weights=true, else the stored logits of its teachers.
 
     Example: lbkd explain distill.combined.impurity --limit 10
+
+    Example: lbkd explain distill.combined.impurity --weighting fixed,confidence,language-match
     """
     with running(settings, None, trains=False) as project:
         from lbkd.reporting.explained import explained
 
-        found = explained(project, run, limit)
+        found = explained(project, run, limit, names(weighting) or ())
     if json:
         print_json(asdict(found))
     else:
@@ -57,6 +66,8 @@ def _show(found: "Explained") -> None:
     _show_trust(found.trust)
     _show_choices(found.choices)
     _show_order(found.order)
+    if found.sums:
+        _show_sums(found.sums)
     for number, window in enumerate(found.disputes, 1):
         _show_window(number, window)
 
@@ -134,6 +145,29 @@ def _sign(rows: Sequence[Mapping[str, Any]]) -> str:
     if halves and all(row["high"] < 0.5 for row in halves):
         return told + "these windows speak for its sign, and against that of confidence."
     return told + "these windows do not tell whether its sign is right."
+
+
+def _show_sums(rows: Sequence[Mapping[str, Any]]) -> None:
+    """One line a weighting, one column a part; differences from the first one with their intervals."""
+    out.print("What all teachers say together, summed by a weighting: right in percent")
+    cells = {(row["weighting"], row["part"]): row for row in rows}
+    ways, parts = ([*dict.fromkeys(row[key] for row in rows)] for key in ("weighting", "part"))
+    table(
+        ["weighting", *parts],
+        [[way, *(_sum(cells[way, part], first=way == ways[0]) for part in parts)] for way in ways],
+    )
+    out.print(
+        f"In brackets the difference from {ways[0]}, and its 95 % interval over questions; nll: negative "
+        "log-likelihood of the labels, in nats, less is better.\n",
+        style="dim",
+    )
+
+
+def _sum(row: Mapping[str, Any], *, first: bool) -> str:
+    if row["part"] != "nll":
+        return _choice({**row, "right": row["mean"]}, first=first)
+    gap, low, high = (f"{row[name]:+.3f}" for name in ("difference", "low", "high"))
+    return f"{row['mean']:.3f}" if first else f"{row['mean']:.3f} ({gap}, {low} to {high})"
 
 
 def _show_window(number: int, window: Mapping[str, Any]) -> None:

@@ -18,9 +18,13 @@ from lbkd.features.tokens import Ints
 
 PARTS = ("start", "end", "answer")
 """What a teacher is right about; Eq. 3 weighs the first two apart."""
-CHOICES = ("any", "by weight", "most weight", "least weight", "least entropy", "most entropy")
-"""Ways to choose a window's teacher: any one alike, one drawn by the weights, the one with most weight, …"""
-_SAMPLES = 2000
+CHOICES = (
+    *("any", "by weight", "most weight", "least weight", "least entropy", "most entropy"),
+    *("passage language", "a right one"),
+)
+"""Ways to choose a window's teacher: any one alike, one drawn by the weights, the one with most weight, …,
+the one of the passage's language, if there is one; a right one, if any is, which no choice can exceed."""
+SAMPLES = 2000
 
 Shares = npt.NDArray[np.float64]
 
@@ -73,13 +77,16 @@ def choices(audit: Audit) -> list[dict[str, Any]]:
         once, with its mean over windows.
     """
     rows = []
+    languages = np.array(audit.languages)[audit.passage_language]
+    own = (languages[:, None] == np.array(audit.teachers)).astype(np.float64)
     for part, (weights, entropy, right) in _parts(audit).items():
         alike = np.full_like(weights, 1 / len(audit.teachers))
-        shares = alike, weights, most(weights), most(-weights), most(-entropy), most(entropy)
-        rights = [_by_question(audit.question, (each * right).sum(1)) for each in shares]
+        shares = [alike, weights, most(weights), most(-weights), most(-entropy), most(entropy)]
+        shares += [most(own), most(right.astype(np.float64))]
+        rights = [by_question(audit.question, (each * right).sum(1)) for each in shares]
         for name, found in zip(CHOICES, rights, strict=True):
-            gap = paired_bootstrap(found, rights[0], _SAMPLES)
-            rows.append({"part": part, "teacher": name, "right": float(found.mean()), **_interval(gap)})
+            gap = paired_bootstrap(found, rights[0], SAMPLES)
+            rows.append({"part": part, "teacher": name, "right": float(found.mean()), **interval(gap)})
     return rows
 
 
@@ -100,8 +107,8 @@ def order(audit: Audit) -> list[dict[str, Any]]:
             row: dict[str, Any] = {"part": part, "by": by, "questions": 0}
             row |= {"share": None, "low": None, "high": None}
             if mine.any():
-                found = _by_question(audit.question[mine], _in_order(values[mine], right[mine]))
-                gap = paired_bootstrap(found, np.zeros(len(found)), _SAMPLES)
+                found = by_question(audit.question[mine], _in_order(values[mine], right[mine]))
+                gap = paired_bootstrap(found, np.zeros(len(found)), SAMPLES)
                 row |= {"questions": len(found), "share": gap.difference, "low": gap.low, "high": gap.high}
             rows.append(row)
     return rows
@@ -145,12 +152,13 @@ def _in_order(values: Shares, right: Flags) -> Shares:
     return shares
 
 
-def _by_question(questions: Ints, values: Shares) -> Shares:
+def by_question(questions: Ints, values: Shares) -> Shares:
     """Mean of the windows' values for each question that there is."""
     _, place, counts = np.unique(questions, return_inverse=True, return_counts=True)
     means: Shares = np.bincount(place, weights=values) / counts
     return means
 
 
-def _interval(gap: Comparison) -> dict[str, float]:
+def interval(gap: Comparison) -> dict[str, float]:
+    """Difference and 95 % interval, as rows have them."""
     return {"difference": gap.difference, "low": gap.low, "high": gap.high}

@@ -14,6 +14,8 @@ from lbkd.features.tokens import Ints
 from lbkd.features.windows import Windows
 from lbkd.weighting import entropy
 
+Floats = npt.NDArray[np.float64]
+
 
 def observed(
     features: FeatureSet, batch: Batch, logits: Tensor, weights: Tensor, longest: int
@@ -32,17 +34,8 @@ def observed(
         longest: tokens of the longest span.
     """
     windows, halves = batch.windows, logits.numpy()
-    allowed = places(features, windows, batch.passage_at)
-    allowed = allowed._replace(owned=allowed.inside)
-    answers, chances = [], []
-    for start, end in zip(*halves, strict=True):
-        spans = best_spans(Logits(start, end), allowed, 1, longest)
-        score, null, mass = (part.astype(np.float64) for part in (spans.score[:, 0], spans.null, spans.mass))
-        found = np.concatenate(characters(features, windows, spans.first, spans.last), 1)
-        answers.append(np.where((score > null)[:, None], found, -1))
-        chances.append(np.exp(np.maximum(score, null) - np.logaddexp(mass, null)))
-    answer, gold = np.stack(answers, 1), _spanned(features, windows, windows.first, windows.last)
-    gold = np.where((windows.first >= 0)[:, None], gold, -1)
+    told = [answers(features, batch, Logits(*each), longest) for each in zip(*halves, strict=True)]
+    answer, gold = np.stack([place for place, _ in told], 1), labelled(features, windows)
     labels = np.stack([batch.starts.numpy(), batch.ends.numpy()])
     return {
         "feature": windows.feature.astype(np.int64),
@@ -55,9 +48,29 @@ def observed(
         "entropy": entropy(logits).numpy().transpose(2, 0, 1).astype(np.float16),
         "hit": (halves.argmax(-1) == labels[:, None]).transpose(2, 0, 1),
         "answer": answer.astype(np.int32),
-        "probability": np.stack(chances, 1).astype(np.float16),
+        "probability": np.stack([chance for _, chance in told], 1).astype(np.float16),
         "right": (answer == gold[:, None]).all(-1),
     }
+
+
+def answers(features: FeatureSet, batch: Batch, logits: Logits, longest: int) -> tuple[Ints, Floats]:
+    """(B, 2) characters of the answer of each window's logits, -1 for "no answer", and (B,) its probability.
+
+    See `observed`.
+    """
+    windows = batch.windows
+    allowed = places(features, windows, batch.passage_at)
+    spans = best_spans(logits, allowed._replace(owned=allowed.inside), 1, longest)
+    score, null, mass = (part.astype(np.float64) for part in (spans.score[:, 0], spans.null, spans.mass))
+    found = np.concatenate(characters(features, windows, spans.first, spans.last), 1)
+    chance: Floats = np.exp(np.maximum(score, null) - np.logaddexp(mass, null))
+    return np.where((score > null)[:, None], found, -1), chance
+
+
+def labelled(features: FeatureSet, windows: Windows) -> Ints:
+    """(B, 2) characters of the labelled answers; -1 and -1 in a window without the answer."""
+    gold = _spanned(features, windows, windows.first, windows.last)
+    return np.where((windows.first >= 0)[:, None], gold, -1)
 
 
 def _spanned(features: FeatureSet, windows: Windows, first: Ints, last: Ints) -> Ints:

@@ -1,7 +1,7 @@
 """The teachers' logits of a run: stored, combined for one batch, looked at window by window."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 
 from lbkd.audit.observed import observed
 from lbkd.audit.record import Audit
+from lbkd.audit.sums import Columns, taught
 from lbkd.contracts.fitted import Fitted, storable
 from lbkd.contracts.weights import WeightsContract
 from lbkd.distributed import collectives
@@ -124,6 +125,17 @@ class TeacherLogits:
         columns = [part for own in everyone for part in own]
         return Audit.joined(tuple(self.stores), features.languages, longest, columns)
 
+    def taught(self, features: FeatureSet, longest: int) -> list[Columns]:
+        """How right the weighted sum of the teachers is about all stored windows, in parts of the windows.
+
+        Args:
+            features: the training texts as windows.
+            longest: tokens of the longest answer.
+        """
+        ids = next(iter(self.stores.values())).features
+        batches = (collate(features, ids[at : at + _EXAMPLES]) for at in range(0, len(ids), _EXAMPLES))
+        return [taught(features, batch, self.logits(batch, self.read(batch)), longest) for batch in batches]
+
     def fit(self, features: FeatureSet) -> Fitted | None:
         """Let the weighting learn from the stored logits; None for a weighting that learns nothing.
 
@@ -145,6 +157,13 @@ class TeacherLogits:
 
         found: Fitted = collectives.broadcast_object(collectives.raise_on_all_ranks(fitted))
         return found
+
+    def weighed_by(self, weighting: Weighting, features: FeatureSet) -> "TeacherLogits":
+        """The same logits under another weighting, which learns from them if it learns."""
+        other = replace(self, weighting=weighting, contract=WeightsContract())
+        if fitted := other.fit(features):
+            other.take(fitted)
+        return other
 
     def take(self, fitted: Fitted) -> None:
         """Weigh as a weighting that was fitted on another rank, or before a checkpoint."""

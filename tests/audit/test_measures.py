@@ -1,5 +1,6 @@
 """What is told of a record, against numbers worked out by hand."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,10 +40,24 @@ def test_choices_are_means_over_questions() -> None:
     assert found["start", "least weight"]["right"] == ((0 + 1) / 2 + (0 + 0) / 2) / 2
     assert found["start", "least entropy"]["right"] == ((1 + 1) / 2 + 0) / 2
     assert found["start", "most entropy"]["right"] == ((0 + 1) / 2 + (1 + 0) / 2) / 2
+    assert found["start", "passage language"]["right"] == ((1 + 1) / 2 + (1 + 0) / 2) / 2
+    assert found["start", "a right one"]["right"] == ((1 + 1) / 2 + (1 + 0) / 2) / 2
     gap = found["start", "most weight"]
     # Both questions gain a quarter, however they are drawn.
     assert (gap["difference"], gap["low"], gap["high"]) == (0.25, 0.25, 0.25)
     assert found["answer", "any"]["right"] == ((0.5 + 1) / 2 + (0.5 + 0.5) / 2) / 2
+
+
+def test_the_teacher_of_the_passages_language() -> None:
+    swapped = {(row["part"], row["teacher"]): row for row in choices(record(passage_language=[1, 1, 0, 0]))}
+    assert swapped["start", "passage language"]["right"] == ((0 + 1) / 2 + (0 + 0) / 2) / 2
+
+
+def test_a_passage_without_a_teacher_of_its_own_has_any() -> None:
+    elsewhere = replace(record(), languages=("fr", "ar"))
+    only = {(row["part"], row["teacher"]): row["right"] for row in choices(elsewhere)}
+    for part in ("start", "end", "answer"):
+        assert only[part, "passage language"] == only[part, "any"]
 
 
 def test_order_counts_windows_where_teachers_differ() -> None:

@@ -12,12 +12,13 @@ from run_folders import described as run_of
 
 from lbkd.audit.record import Audit, read_audit
 from lbkd.config import Settings
-from lbkd.errors import DataError
+from lbkd.errors import ConfigError, DataError
 from lbkd.models.run_folder import read_run
 from lbkd.project import Project
 from lbkd.reporting.explained import explained
 from lbkd.tasks import Teacher
 from lbkd.training.steps import cache_logits
+from lbkd.workspace import fingerprint
 
 KEPT = {"training.keep_weights": True}
 NAMES = ("audit.json", "audit.npz")
@@ -38,9 +39,9 @@ def kept(copy: Path, tiny_model_folder: Path) -> Path:
     return train(whole, "distill")
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max())
-    return np.asarray(powers / powers.sum())
+def softmax(logits: np.ndarray, axis: int | None = None) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis, keepdims=True))
+    return np.asarray(powers / powers.sum(axis, keepdims=True))
 
 
 def test_every_number_is_that_of_the_stored_logits(kept: Path, copy: Path, tiny_model_folder: Path) -> None:
@@ -113,6 +114,58 @@ def test_a_run_that_kept_nothing_is_explained_from_the_stores(
     assert (from_stores.kept, read.kept) == (False, True)
     assert vars(from_stores) == vars(read) | {"kept": False}
     assert not [name for name in NAMES if (done[0] / "runs" / STUDENT / name).exists()]
+
+
+def test_the_sum_is_held_against_plain_loops(kept: Path, copy: Path, tiny_model_folder: Path) -> None:
+    """By one teacher alone the sum is that teacher; impurity's is the weighted sum of the stored logits."""
+    audit = of_run(kept)
+    whole, _ = project(tiny_model_folder, copy, **{"weighting.fixed.weights": {"es": 3.0}})
+    rows = explained(whole, STUDENT, 0, ["fixed", "impurity"]).sums
+    assert {row["weighting"] for row in rows} == {
+        "impurity",
+        "fixed.weights=" + fingerprint("{'es': 3.0}")[:8],
+    }
+    means = {(row["weighting"].partition(".")[0], row["part"]): row["mean"] for row in rows}
+    stores = [cache_logits(whole, Teacher(name, "branch-mrc", {"lang": name})) for name in ("en", "es")]
+    windows = whole.train_features.windows(audit.feature)
+    lengths = whole.train_features.lengths(audit.feature)
+    nll = np.zeros((2, len(audit.feature)))
+    for n, length in enumerate(lengths.tolist()):
+        at = length - (windows.stop[n] - windows.start[n]) - len(whole.train_features.template.last)
+        ends = windows.first[n] - windows.start[n] + at, windows.last[n] - windows.start[n] + at
+        labels = ends if windows.first[n] >= 0 else (0, 0)
+        read = np.array(
+            [np.stack(each.read(audit.feature[n : n + 1], length))[:, 0] for each in stores], float
+        )
+        weights = softmax(audit.entropy[n].astype(float), 1)
+        by_weight = np.einsum("hk,khl->hl", weights, read)
+        for way, logits in enumerate((by_weight, read[1])):
+            nll[way, n] = -np.mean([np.log(softmax(logits[half])[labels[half]]) for half in range(2)])
+
+    def mean(values: np.ndarray) -> float:
+        return float(np.mean([values[audit.question == each].mean() for each in np.unique(audit.question)]))
+
+    assert means["fixed", "start"] == pytest.approx(mean(audit.hit[:, 0, 1]))
+    assert means["fixed", "end"] == pytest.approx(mean(audit.hit[:, 1, 1]))
+    assert means["fixed", "answer"] == pytest.approx(mean(audit.right[:, 1]))
+    assert means["fixed", "nll"] == pytest.approx(mean(nll[1]), abs=1e-5)
+    assert means["impurity", "nll"] == pytest.approx(mean(nll[0]), abs=1e-3)
+    gaps = {row["part"]: row for row in rows if row["weighting"] != "impurity"}
+    assert gaps["nll"]["difference"] == pytest.approx(means["fixed", "nll"] - means["impurity", "nll"])
+    assert not any(row["difference"] for row in rows if row["weighting"] == "impurity")
+
+
+def test_other_weightings_need_the_logits(kept: Path, copy: Path) -> None:
+    (copy / "logits").rename(copy / "elsewhere")
+    whole = Project(Settings(workspace=copy))
+    assert explained(whole, STUDENT, 0).sums == []
+    with pytest.raises(
+        DataError,
+        match=f"{STUDENT} has no logits that other weightings could weigh: .*no teacher logits here",
+    ):
+        explained(whole, STUDENT, 0, ["fixed"])
+    with pytest.raises(ConfigError, match="no weighting 'fixd'"):
+        explained(whole, STUDENT, 0, ["fixd"])
 
 
 def test_a_reader_that_teaches_is_explained(copy: Path, tiny_model_folder: Path) -> None:
