@@ -26,7 +26,9 @@ def reproduce(
     ranks: Ranks,
     recipe: Annotated[
         str,
-        typer.Argument(help="table1 to table6, xquad-small, tydiqa-small, or a recipe file."),
+        typer.Argument(
+            help="table1 to table6, xquad-small, mlqa-dev, tydiqa-small, tydiqa-mt, or a recipe file."
+        ),
     ],
     rows: Annotated[
         str | None, typer.Option(help="Rows to make, e.g. mixMRC,Ours-imp. \\[default: all]")

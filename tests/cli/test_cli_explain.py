@@ -34,10 +34,10 @@ def test_a_student_is_explained(
     assert found["disputes"][0]["question"] in lines
     assert not any(line.startswith("2. ") for line in lines)
 
-    beside = lbkd("explain", RUN, "--limit", 0, "--weighting", "fixed,confidence", *here).out.splitlines()
+    beside = lbkd("explain", RUN, "--limit", 0, "--weighting", "fixed,learned", *here).out.splitlines()
     at = beside.index("What all teachers say together, summed by a weighting: right in percent")
     assert beside[at + 1].split() == ["weighting", "start", "end", "answer", "nll"]
-    assert [line.split()[0] for line in beside[at + 2 : at + 5]] == ["impurity", "fixed", "confidence"]
+    assert [line.split()[0] for line in beside[at + 2 : at + 5]] == ["impurity", "fixed", "learned"]
 
     moved = lbkd("explain", RUN, "--corpus", tmp_path, *here)
     assert moved.err.splitlines()[-1] == (
