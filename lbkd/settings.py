@@ -257,9 +257,11 @@ def _check_components(tables: dict[str, Any], where: str) -> None:
         for key, value in table.items():
             if key != "name" and not isinstance(value, Mapping):
                 place = f"{kind}.{_EXAMPLES[kind]}"
+                option = key if str(key).isprintable() else repr(key)
                 raise ConfigError(
-                    f"{where}: {kind}.{key}: options stand under their component's name; for "
-                    f"{_EXAMPLES[kind]!r}: `[{place}] {key} = ...` in a file, `--set {place}.{key}=...`."
+                    f"{where}: {kind}.{option}: options stand under their component's name; for "
+                    f"{_EXAMPLES[kind]!r}: `[{place}] {option} = ...` in a file, "
+                    f"`--set {place}.{option}=...`."
                 )
         names = [key for key in table if key != "name"]
         given = table.get("name")

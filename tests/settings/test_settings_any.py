@@ -120,6 +120,7 @@ contents = (st.text() | written | lines).map(lambda text: text.encode("utf-8", "
 @example(content=b"[corpus]\ndir = {x = 0x" + b"f" * 4000 + b"}", overrides={})
 @example(content=b"", overrides={"corpus.dir" + ".x" * 1100: 1})
 @example(content=b"", overrides={"corpus.dir": "x" * 5000})
+@example(content=b"", overrides={"criterion.\r\r": 1})
 @example(content=b"", overrides={"corpus": {1: 2}, "corpus.dir": "\udcff"})
 def test_any_settings(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, overrides: dict[str, Any]
