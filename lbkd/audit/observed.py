@@ -7,7 +7,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from lbkd.evaluation.decode import characters
-from lbkd.evaluation.spans import Logits, best_spans, places
+from lbkd.evaluation.spans import Logits, Places, best_spans, places
 from lbkd.features.batches import Batch
 from lbkd.features.dataset import FeatureSet
 from lbkd.features.tokens import Ints
@@ -34,7 +34,8 @@ def observed(
         longest: tokens of the longest span.
     """
     windows, halves = batch.windows, logits.numpy()
-    told = [answers(features, batch, Logits(*each), longest) for each in zip(*halves, strict=True)]
+    allowed = anywhere(features, batch)
+    told = [answers(features, batch, Logits(*each), allowed, longest) for each in zip(*halves, strict=True)]
     answer, gold = np.stack([place for place, _ in told], 1), labelled(features, windows)
     labels = np.stack([batch.starts.numpy(), batch.ends.numpy()])
     return {
@@ -53,14 +54,21 @@ def observed(
     }
 
 
-def answers(features: FeatureSet, batch: Batch, logits: Logits, longest: int) -> tuple[Ints, Floats]:
+def anywhere(features: FeatureSet, batch: Batch) -> Places:
+    """Where spans may lie if they may start at any token of the window."""
+    allowed = places(features, batch.windows, batch.passage_at)
+    return allowed._replace(owned=allowed.inside)
+
+
+def answers(
+    features: FeatureSet, batch: Batch, logits: Logits, allowed: Places, longest: int
+) -> tuple[Ints, Floats]:
     """(B, 2) characters of the answer of each window's logits, -1 for "no answer", and (B,) its probability.
 
     See `observed`.
     """
     windows = batch.windows
-    allowed = places(features, windows, batch.passage_at)
-    spans = best_spans(logits, allowed._replace(owned=allowed.inside), 1, longest)
+    spans = best_spans(logits, allowed, 1, longest)
     score, null, mass = (part.astype(np.float64) for part in (spans.score[:, 0], spans.null, spans.mass))
     found = np.concatenate(characters(features, windows, spans.first, spans.last), 1)
     chance: Floats = np.exp(np.maximum(score, null) - np.logaddexp(mass, null))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from torch.nn.functional import cross_entropy
 
 from lbkd.audit.measures import PARTS, SAMPLES, Shares, by_question, interval
-from lbkd.audit.observed import answers, labelled
+from lbkd.audit.observed import answers, anywhere, labelled
 from lbkd.evaluation.significance import paired_bootstrap
 from lbkd.evaluation.spans import Logits
 from lbkd.features.batches import Batch
@@ -35,7 +35,8 @@ def taught(features: FeatureSet, batch: Batch, summed: SpanLogits, longest: int)
     """
     golds = dict(zip(PARTS[:2], (batch.starts, batch.ends), strict=True))
     halves = dict(zip(PARTS[:2], summed, strict=True))
-    answer, _ = answers(features, batch, Logits(*(half.numpy() for half in summed)), longest)
+    logits = Logits(*(half.numpy() for half in summed))
+    answer, _ = answers(features, batch, logits, anywhere(features, batch), longest)
     nll = [cross_entropy(halves[name], golds[name], reduction="none").double().numpy() for name in golds]
     return {
         **{name: (halves[name].argmax(-1) == golds[name]).double().numpy() for name in golds},
