@@ -101,22 +101,26 @@ def _show_trust(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _show_choices(rows: Sequence[Mapping[str, Any]]) -> None:
-    """One line a way to choose, one column a part; differences from any teacher with their intervals."""
     out.print("\nRight in percent, by which teacher one asks in each window")
-    cells = {(row["teacher"], row["part"]): row for row in rows}
-    ways, parts = ([*dict.fromkeys(row[key] for row in rows)] for key in ("teacher", "part"))
-    table(
-        ["teacher", *parts],
-        [[way, *(_choice(cells[way, part], first=way == ways[0]) for part in parts)] for way in ways],
-    )
+    _show_differences("teacher", "right", rows)
     out.print(
         "In brackets the difference from any teacher, and its 95 % interval over questions.", style="dim"
     )
 
 
-def _choice(row: Mapping[str, Any], *, first: bool) -> str:
-    gap, low, high = (f"{100 * row[name]:+.1f}" for name in ("difference", "low", "high"))
-    return _percent(row["right"]) if first else f"{_percent(row['right'])} ({gap}, {low} to {high})"
+def _show_differences(kind: str, value: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """One line a teacher or weighting, one column a part; differences from the first line's."""
+    ways, parts = ([*dict.fromkeys(row[key] for row in rows)] for key in (kind, "part"))
+    cells = {(row[kind], row["part"]): _differs(row, value, first=row[kind] == ways[0]) for row in rows}
+    table([kind, *parts], [[way, *(cells[way, part] for part in parts)] for way in ways])
+
+
+def _differs(row: Mapping[str, Any], value: str, *, first: bool) -> str:
+    """A share in percent, or nats, and how far it is from the first line's."""
+    factor, digits = (1, 3) if row["part"] == "nll" else (100, 1)
+    gap, low, high = (f"{factor * row[name]:+.{digits}f}" for name in ("difference", "low", "high"))
+    told = f"{factor * row[value]:.{digits}f}"
+    return told if first else f"{told} ({gap}, {low} to {high})"
 
 
 def _show_order(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -148,26 +152,13 @@ def _sign(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _show_sums(rows: Sequence[Mapping[str, Any]]) -> None:
-    """One line a weighting, one column a part; differences from the first one with their intervals."""
     out.print("What all teachers say together, summed by a weighting: right in percent")
-    cells = {(row["weighting"], row["part"]): row for row in rows}
-    ways, parts = ([*dict.fromkeys(row[key] for row in rows)] for key in ("weighting", "part"))
-    table(
-        ["weighting", *parts],
-        [[way, *(_sum(cells[way, part], first=way == ways[0]) for part in parts)] for way in ways],
-    )
+    _show_differences("weighting", "mean", rows)
     out.print(
-        f"In brackets the difference from {ways[0]}, and its 95 % interval over questions; nll: negative "
-        "log-likelihood of the labels, in nats, less is better.\n",
+        f"In brackets the difference from {rows[0]['weighting']}, and its 95 % interval over questions; "
+        "nll: negative log-likelihood of the labels, in nats, less is better.\n",
         style="dim",
     )
-
-
-def _sum(row: Mapping[str, Any], *, first: bool) -> str:
-    if row["part"] != "nll":
-        return _choice({**row, "right": row["mean"]}, first=first)
-    gap, low, high = (f"{row[name]:+.3f}" for name in ("difference", "low", "high"))
-    return f"{row['mean']:.3f}" if first else f"{row['mean']:.3f} ({gap}, {low} to {high})"
 
 
 def _show_window(number: int, window: Mapping[str, Any]) -> None:
