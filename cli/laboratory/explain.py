@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lbkd.config import Settings
     from lbkd.reporting.explained import Explained
 
+_FEWEST = 10
+"""Questions below which an interval says nothing: a bootstrap knows no more values than it was given."""
 _AROUND = 60
 """Characters of a passage that are shown before the first answer and behind the last."""
 
@@ -142,7 +144,11 @@ def _ordered(row: Mapping[str, Any]) -> str:
 
 def _sign(rows: Sequence[Mapping[str, Any]]) -> str:
     """What the rows say of the sign of Eq. 7, which gives the less sure teacher more weight."""
-    halves = [row for row in rows if row["by"] == "surety" and row["part"] != "answer"]
+    halves = [
+        row
+        for row in rows
+        if row["by"] == "surety" and row["part"] != "answer" and row["questions"] >= _FEWEST
+    ]
     told = "Eq. 7 as printed (impurity) gives the less sure teacher more weight: "
     if halves and all(row["low"] > 0.5 for row in halves):
         return told + "these windows speak against its sign, and for that of confidence."

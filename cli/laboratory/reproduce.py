@@ -96,14 +96,19 @@ def make_table(
 
         how = expanded(how, settings)
         chosen = how.chosen(rows)
+        rivals = dict.fromkeys(row.against for row in chosen if row.against)
+        if lacking := [name for name in rivals if name not in {row.name for row in chosen}]:
+            project.listener.note(f"no comparison with {', '.join(lacking)}: --rows leaves it out")
         row_runs = runs_of_rows([project.altered(seed=seed) for seed in how.seeds], chosen)
         runs = training_order(row_runs)
         if shown.dry_run:
             costs, estimator = costs_of(runs, how.size)
         else:
-            columns, place = how.columns or _languages(settings), settings.corpus.benchmarks
+            columns = how.columns or _languages(settings)
             evaluation_set = (
-                benchmark_set(how.benchmark, place, columns) if how.benchmark else own_test_set(project)
+                benchmark_set(how.benchmark, settings.corpus.benchmarks, columns)
+                if how.benchmark
+                else own_test_set(project, how.columns)
             )
             entries = complete_table(distinct(row_runs), evaluation_set)
             if len(chosen) == len(how.rows) and not project.rank:
@@ -177,8 +182,12 @@ def _gain(gain: dict[str, Any] | None, compared: int) -> str:
     if gain is None:
         return ""
     interval = f"{gain['low']:+.1f} to {gain['high']:+.1f}"
-    p = f"p = {gain['p']:.3f}" + (f", Holm {gain['p_holm']:.3f}" if compared > 1 else "")
+    p = _p("p", gain["p"]) + (f", {_p('Holm', gain['p_holm'])}" if compared > 1 else "")
     return f"{gain['difference']:+.1f} over {gain['against']} ({interval}; {p})"
+
+
+def _p(name: str, value: float) -> str:
+    return f"{name} < 0.001" if value < 0.001 else f"{name} = {value:.3f}"
 
 
 def seeds_of(text: str | None) -> list[int]:

@@ -119,12 +119,13 @@ def negative_log_likelihood(chances: Floats, right: Flags) -> float:
 def binned(chances: Floats, right: Flags, bins: int = _BINS) -> list[Bin]:
     """The questions in bins of equal mass, the least probable first.
 
-    They are sorted by probability and cut into at most `bins` parts of equal size (up to one question). Bins
+    They are sorted by probability and cut into at most `bins` parts of equal size (up to one question). Of
+    equal probabilities each counts with the share of all of them that is right, wherever they are cut. Bins
     of equal width, which are more common, would leave most of them nearly empty.
     """
-    order = np.argsort(chances, kind="stable")
+    order, shares = np.argsort(chances, kind="stable"), _of_equal_ones(chances, right)
     parts = np.array_split(order, min(bins, len(order)))
-    return [Bin(float(chances[part].mean()), float(right[part].mean()), len(part)) for part in parts]
+    return [Bin(float(chances[part].mean()), float(shares[part].mean()), len(part)) for part in parts]
 
 
 def calibration_error(chances: Floats, right: Flags, bins: int = _BINS) -> float:
@@ -138,6 +139,16 @@ def calibration_error(chances: Floats, right: Flags, bins: int = _BINS) -> float
 
 
 def accuracy_at(chances: Floats, right: Flags, coverages: Sequence[float]) -> list[float]:
-    """Share of right answers among the given shares of the questions, the surest first, rounded up."""
-    order = np.argsort(-chances, kind="stable")
-    return [float(right[order[: int(np.ceil(share * len(order)))]].mean()) for share in coverages]
+    """Share of right answers among the given shares of the questions, the surest first, rounded up.
+
+    Of equally sure ones each counts with the share of them that is right.
+    """
+    shares = _of_equal_ones(chances, right)[np.argsort(-chances, kind="stable")]
+    return [float(shares[: int(np.ceil(share * len(shares)))].mean()) for share in coverages]
+
+
+def _of_equal_ones(chances: Floats, right: Flags) -> Floats:
+    """(N,) share of right answers among those of the same probability, whose order says nothing."""
+    _, place, counts = np.unique(chances, return_inverse=True, return_counts=True)
+    shares: Floats = (np.bincount(place, weights=right) / counts)[place]
+    return shares

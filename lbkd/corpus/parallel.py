@@ -102,6 +102,13 @@ class ParallelCorpus:
         question_ids = dict.fromkeys(id for ids in ordered for id in ids)
         return cls(datasets, source, tuple(question_ids))
 
+    def only(self, languages: Sequence[str]) -> "ParallelCorpus":
+        """The corpus in some of its languages, in the order given."""
+        datasets = {language: self.datasets[language] for language in languages}
+        there = {id for dataset in datasets.values() for id in dataset.ids}
+        ids = tuple(id for id in self.question_ids if id in there)
+        return replace(self, datasets=datasets, question_ids=ids)
+
     def fingerprint(self) -> str:
         """Fingerprint of the languages, in order, and of all passages, questions, ids and answers."""
         content = {language: dataset.content for language, dataset in self.datasets.items()}

@@ -54,10 +54,27 @@ class EvaluationSet:
         return len(set.intersection(*ids))
 
 
-def own_test_set(project: Project) -> EvaluationSet:
-    """The corpus's own test split."""
-    settings = project.settings
-    return EvaluationSet(settings.corpus.test, project.test_corpus, settings.evaluation.metric)
+def own_test_set(project: Project, languages: Sequence[str] | None = None) -> EvaluationSet:
+    """The corpus's own test split.
+
+    Args:
+        project: with the corpus.
+        languages: some of the languages that have a test file; by default all.
+
+    Raises:
+        ConfigError: a language without a test file.
+        DataError: a faulty file, or no file in any language.
+    """
+    settings, corpus = project.settings, project.test_corpus
+    for language in languages or ():
+        if language not in corpus.languages:
+            raise ConfigError(
+                f"{settings.path(settings.corpus.test, language)} is asked for and not there; "
+                f"{nearest(language, corpus.languages)}"
+            )
+    if languages:
+        corpus = corpus.only(languages)
+    return EvaluationSet(settings.corpus.test, corpus, settings.evaluation.metric)
 
 
 def benchmark_set(name: str, folder: Path, languages: Sequence[str] | None = None) -> EvaluationSet:

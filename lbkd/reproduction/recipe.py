@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import lbkd_recipes
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lbkd.config import explain
 from lbkd.errors import ConfigError, nearest
@@ -14,6 +14,12 @@ from lbkd.reproduction.axes import axes_of_tables
 
 OF_A_ROW = ("corpus", "model", "training", "runtime")
 """Sections of the settings in which the rows of a table may differ: what decides the weights."""
+
+
+def _each_once(values: list[Any]) -> list[Any]:
+    if twice := [value for value in dict.fromkeys(values) if values.count(value) > 1]:
+        raise ValueError(f"{twice[0]!r} stands there twice; name each once")
+    return values
 
 
 class _Part(BaseModel):
@@ -62,10 +68,12 @@ class Recipe(_Part):
     """Settings as in `lbkd.toml`, over which they win; paths are relative to the current folder."""
     benchmark: str | None = None
     """Benchmark to evaluate on, `NAME` or `NAME.SPLIT`; by default the corpus's own test split."""
-    columns: list[str] = []
+    columns: Annotated[list[str], AfterValidator(_each_once)] = []
     """Languages of the table's columns; passages and questions of a column have one language. By default, the
     corpus's languages and its zero-shot ones."""
-    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(default=[1], min_length=1)
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], AfterValidator(_each_once)] = Field(
+        default=[1], min_length=1
+    )
     """Seeds of the runs; scores are means over seeds."""
     size: Size | None = None
     """Size that a dry run assumes for texts that are not at hand."""

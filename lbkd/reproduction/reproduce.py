@@ -100,11 +100,13 @@ def complete_table(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> li
     """Train and evaluate the runs that the workspace lacks, then return the table (see `table`).
 
     Raises:
-        ConfigError: as `training_order`, a row's language is missing from the evaluation set, or a finished
-            run of other settings would be replaced; nothing is trained then.
+        ConfigError: as `training_order`, a row's language is missing from the evaluation set, a row and its
+            rival have none in common, or a finished run of other settings would be replaced; nothing is
+            trained then.
     """
     runs = training_order(rows)
     _refuse_languages_without_column(rows, evaluation_set)
+    _refuse_rivals_without_common_language(rows, evaluation_set)
     for run in runs:
         run.check_replaces_nothing()
     for alike in _of_equal_texts(runs):
@@ -126,8 +128,8 @@ def table(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> list[dict[s
         `shared_questions`, those that every language of the set has), `mean` (of these scores over the row's
         languages, with standard deviations over seeds) and `gain`: the difference in mean F1 to the row that
         `against` names, over the languages that both rows have, each of which counts alike, by a paired
-        bootstrap over question ids and seeds, with `p_holm`, corrected for the number of comparisons in the
-        table; None for a row without such a rival.
+        bootstrap over question ids and by the spread of the seeds, with `p_holm`, corrected for the number of
+        comparisons in the table; None for a row without such a rival.
     """
     scores = {each.row.name: _scores(each, evaluation_set) for each in rows}
     shared = {"shared_questions": evaluation_set.shared}
@@ -213,6 +215,20 @@ def _refuse_languages_without_column(rows: Sequence[RowRuns], evaluation_set: Ev
                 )
 
 
+def _refuse_rivals_without_common_language(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> None:
+    found = {
+        each.row.name: {language for run in each.runs for language in each.languages(run, evaluation_set)}
+        for each in rows
+    }
+    for row in (each.row for each in rows if each.row.against in found):
+        ours, theirs = found[row.name], found[row.against or ""]
+        if ours and theirs and ours.isdisjoint(theirs):
+            raise ConfigError(
+                f"row {row.name!r} ({', '.join(sorted(ours))}) has no language in common with the row it is "
+                f"compared with, {row.against!r} ({', '.join(sorted(theirs))}). Leave out its `against`."
+            )
+
+
 def _scores(row_runs: RowRuns, evaluation_set: EvaluationSet) -> dict[str, Scores]:
     """Language -> (seeds, questions, 2) EM and F1 of every question, in percent, in the set's order."""
     by_seed = [_scores_of_seed(row_runs, runs, evaluation_set) for runs in row_runs.seeds]
@@ -253,7 +269,7 @@ def _gain(
 ) -> dict[str, Any] | None:
     """Compare the mean F1 over languages of a row with its rival's, by a paired bootstrap.
 
-    Question ids and seeds are drawn. The versions of a question are drawn together, since they are
+    Question ids are drawn. The versions of a question are drawn together, since they are
     translations; the questions that the same languages have are a stratum of their own.
     """
     ours, theirs = scores[row.name], scores.get(row.against or "", {})

@@ -62,6 +62,16 @@ def test_accuracy_of_the_surest() -> None:
     assert reliability(chances, right).accuracy == {"0.25": 1, "0.5": 2 / 3, "0.75": 0.5, "1": 0.6}
 
 
+@pytest.mark.parametrize("right", ["++++----", "----++++", "+-+-+-+-"])
+def test_the_order_of_equal_probabilities_says_nothing(right: str) -> None:
+    """Eight answers of probability .5, half of them right, are what they say, wherever they are cut."""
+    chances = np.full(8, 0.5)
+    assert calibration_error(chances, flags(right), bins=4) == 0
+    assert accuracy_at(chances, flags(right), [0.25, 1.0]) == [0.5, 0.5]
+    above, marks = np.append(chances, 0.9), flags(right + "-")
+    assert accuracy_at(above, marks, [1 / 3]) == pytest.approx([(0 + 0.5 + 0.5) / 3])
+
+
 def test_temperature_of_two_spans() -> None:
     """Two spans 2 logits apart, three of four right: 1 / (1 + e^(-2/T)) = 3/4 at T = 2 / ln 3 = 1.82."""
     found = fitted_temperature(tempered([[2.0, 0.0]] * 4), flags("+++-"))

@@ -64,8 +64,11 @@ def test_a_student_is_explained(
 def test_what_is_said_of_the_sign(low: float, high: float, told: str) -> None:
     from lbkd_cli.laboratory.explain import _sign
 
-    rows = [{"by": "surety", "part": part, "low": low, "high": high} for part in ("start", "end")]
-    other = {"by": "weight", "part": "start", "low": 0.0, "high": 1.0}
+    rows = [
+        {"by": "surety", "part": part, "low": low, "high": high, "questions": 10} for part in ("start", "end")
+    ]
+    other = {"by": "weight", "part": "start", "low": 0.0, "high": 1.0, "questions": 10}
     assert told in _sign([*rows, other])
     assert "do not tell" in _sign([rows[0], {**rows[1], "low": 0.4, "high": 0.6}])
     assert "do not tell" in _sign([other])
+    assert "do not tell" in _sign([{**row, "questions": 9} for row in rows])

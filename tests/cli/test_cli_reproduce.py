@@ -76,6 +76,20 @@ def test_columns_that_rest_on_different_questions(capsys: pytest.CaptureFixture[
     assert "(" not in capsys.readouterr().out
 
 
+def test_a_rival_that_is_left_out_is_told(lbkd: Callable[..., Any], small: list[Any]) -> None:
+    assert (
+        "no comparison with Baseline: --rows"
+        in lbkd("reproduce", *small, "--rows", "mixMRC", "--dry-run").err
+    )
+    assert "no comparison" not in lbkd("reproduce", *small, "--dry-run").err
+
+
+def test_small_p_are_not_shown_as_none() -> None:
+    gain = {"difference": 2.0, "low": 1.0, "high": 3.0, "p": 0.0001, "p_holm": 0.0014, "against": "a"}
+    assert reproduce._gain(gain, 1) == "+2.0 over a (+1.0 to +3.0; p < 0.001)"
+    assert reproduce._gain(gain, 14) == "+2.0 over a (+1.0 to +3.0; p < 0.001, Holm = 0.001)"
+
+
 @pytest.mark.parametrize(
     ("more", "parts"),
     [

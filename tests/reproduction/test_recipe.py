@@ -82,6 +82,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         (['name = "a"'], "benchmrk = 1\n", "no option 'benchmrk'; did you mean 'benchmark'"),
         ([], "", "'rows' is needed"),
         (['name = "a"'], 'against = "a"\n', "against: is for the rows of a .grid"),
+        (['name = "a"'], "seeds = [1, 2, 1]\n", r"seeds = .*: 1 stands there twice; name each once"),
         ([], "[grid]\ntraining.epochs = []\n", "grid.training.epochs"),
         ([], "x = [", "not a readable TOML file"),
     ],

@@ -236,7 +236,34 @@ def test_rows_that_do_not_fit_are_refused_before_anything_starts(
     only = replace(whole, corpus=replace(whole.corpus, datasets={"en": whole.corpus.datasets["en"]}))
     with pytest.raises(ConfigError, match="row 'w/o LBMRC' has a model for 'es', no column"):
         complete_table(runs_of_rows([one], ROWS[2:3]), only)
+    rows = [
+        Row(name=target, task="translate-train", each_language=True, against="de", settings=settings)
+        for target in ("es", "de")
+        for settings in [{"corpus.languages": ["en", target], "corpus.zero_shot": []}]
+    ]
+    with pytest.raises(ConfigError, match=r"row 'es' \(es\) has no language in common .*'de' \(de\)"):
+        complete_table(runs_of_rows([one], rows), whole)
     assert not (tmp_path / "runs").exists()
+
+
+def test_columns_are_what_the_mean_is_over(
+    done: tuple[list[Project], list[dict[str, Any]], set[str]],
+) -> None:
+    projects, entries, _ = done
+    only = own_test_set(projects[0], ["es", "en"])
+    assert list(only.corpus.datasets) == ["es", "en"]
+    assert set(only.corpus.question_ids) == set(own_test_set(projects[0]).corpus.question_ids)
+    found = complete_table(runs_of_rows(projects, ROWS), own_test_set(projects[0], ["es"]))
+    for whole, entry in zip(entries[1:], found[1:], strict=True):
+        assert entry["scores"]["es"] == {
+            **whole["scores"]["es"],
+            "shared_questions": whole["scores"]["es"]["questions"],
+        }
+        assert list(entry["scores"]) == ["es"]
+        assert entry["mean"].items() <= entry["scores"]["es"].items()
+    with pytest.raises(ConfigError, match=r"test.fr.json is asked for and not there; choices: de, en, es"):
+        own_test_set(projects[0], ["es", "fr"])
+    assert complete_table(runs_of_rows(projects, ROWS), own_test_set(projects[0])) == entries
 
 
 def test_each_language_counts_alike_in_a_gain() -> None:
