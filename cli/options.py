@@ -211,8 +211,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Add the shared options to a command, which receives the `settings` made from them.
 
     A command with a parameter `ranks` gets the options for several ranks too; one with `axes`, the values of
-    keys that `--set` gives several. The settings of a command's `recipe` lie below the options, and
-    `questions` stand for a corpus that the settings do not name.
+    its grid. The settings of its `recipe` lie below the options; `questions` stand for a corpus left unnamed.
     """
     own = inspect.signature(command).parameters
     chosen = {
@@ -225,16 +224,17 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapper(context: typer.Context, **arguments: Any) -> None:
-        from lbkd.reproduction.axes import split_axes
-
         shared = {name: arguments.pop(name) for name in chosen}
         named = {key: shared[name] for name, (key, _, _) in chosen.items() if key is not None}
-        axes, sets = split_axes(shared["set_"] or ()) if "axes" in own else ({}, shared["set_"])
-        settings = make_settings(named, sets, arguments.get("recipe"))
+        made = {"context": context, "ranks": Ranks(shared.get("nproc"), context.obj.arguments)}
+        sets = shared["set_"]
+        if "axes" in own:
+            from lbkd.reproduction.recipe import given_axes
+
+            made["axes"], sets = given_axes(named, sets or (), arguments["recipe"])
+        made["settings"] = settings = make_settings(named, sets, arguments.get("recipe"))
         if arguments.get("questions") and "dir" not in settings.corpus.model_fields_set:
-            settings = make_settings(named | {"corpus.dir": Path("YOUR_DATA")}, sets)
-        ranks = Ranks(shared.get("nproc"), context.obj.arguments)
-        made = {"context": context, "settings": settings, "ranks": ranks, "axes": axes}
+            made["settings"] = make_settings(named | {"corpus.dir": Path("YOUR_DATA")}, sets)
         command(**arguments, **{name: value for name, value in made.items() if name in own})
 
     parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY, annotation=typer.Context)]

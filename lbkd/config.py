@@ -264,7 +264,7 @@ def explain(
         error: the failed validation.
         known: names in full that a section allows, given the section's place in the schema.
         section: where in the settings the validated schema begins.
-        types: the types of values that may be missing, by name.
+        types: the types of values that may be missing, by name, if `--set` gives them.
     """
     lines = []
     for fault in error.errors(include_url=False)[:5]:
@@ -273,7 +273,7 @@ def explain(
             lines.append(f"no option {key!r}; {nearest(key, known(fault['loc'][:-1]))}")
         elif fault["type"] == "missing":
             kind = (types or {}).get(str(fault["loc"][-1]), "any")
-            lines.append(f"{key!r} is needed: --set {key}=VALUE ({kind}).")
+            lines.append(f"{key!r} is needed" + (f": --set {key}=VALUE ({kind})." if types else "."))
         elif fault["type"] == "string_type" and (text := _as_text(fault["input"])):
             quoted = f"--set '{key}=\"{text}\"'"
             lines.append(f"{key} = {text}: must be a text; quote what looks like none: {quoted}")

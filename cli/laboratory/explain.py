@@ -162,7 +162,12 @@ def _show_sums(rows: Sequence[Mapping[str, Any]]) -> None:
     _show_differences("weighting", "mean", rows)
     out.print(
         f"In brackets the difference from {rows[0]['weighting']}, and its 95 % interval over questions; "
-        "nll: negative log-likelihood of the labels, in nats, less is better.\n",
+        "nll: negative log-likelihood of the labels, in nats, less is better.",
+        style="dim",
+    )
+    out.print(
+        "Flattered: weightings that see the labels (best-teacher, ca-mkd) or are fitted to these windows "
+        "(learned), and teachers on texts that they learned from.\n",
         style="dim",
     )
 

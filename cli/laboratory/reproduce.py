@@ -96,6 +96,9 @@ def make_table(
 
         how = expanded(how, settings)
         chosen = how.chosen(rows)
+        if "seed" in settings.model_fields_set:
+            used = ", ".join(map(str, how.seeds))
+            project.listener.note(f"seed = {settings.seed} is not used: the seeds are {used} (--seeds)")
         rivals = dict.fromkeys(row.against for row in chosen if row.against)
         if lacking := [name for name in rivals if name not in {row.name for row in chosen}]:
             project.listener.note(f"no comparison with {', '.join(lacking)}: --rows leaves it out")

@@ -70,12 +70,15 @@ def sweep(
     grid = how.grid | {key: values for key, values in given.items() if values} | axes
     if not grid:
         raise ConfigError(
-            "nothing to try; for example --weighting fixed,impurity, or --set training.epochs=1,2"
+            "nothing to try; for example --weighting fixed,impurity, or --set training.epochs=1,2; what is a "
+            "list itself is repeated: --set model.layers=6 --set model.layers=12"
         )
-    seeded = seeds_of(seeds) or how.seeds
-    how = how.model_copy(update={"grid": grid, "against": against or how.against, "seeds": seeded})
-    name = Path(recipe).stem if recipe else f"sweep-{fingerprint([grid, how.against, seeded])[:8]}"
-    make_table(settings, ranks, how, None, name, Shown(dry_run, json))
+    update = {"grid": grid, "against": against or how.against, "seeds": seeds_of(seeds) or how.seeds}
+    asked = how.model_copy(update=update)
+    told = settings.model_dump(mode="json", exclude={"workspace"})
+    stem = Path(recipe).stem if recipe else "sweep"
+    name = stem if recipe and asked == how else f"{stem}-{fingerprint([update, told])[:8]}"
+    make_table(settings, ranks, asked, None, name, Shown(dry_run, json))
 
 
 def add_to(app: typer.Typer) -> None:

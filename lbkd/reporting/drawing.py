@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO, StringIO
+from textwrap import fill
 from typing import Any
 
 import matplotlib
 
-from lbkd.reporting.plots import FAINT, GROUND, INK, LINES, RULE, Plot
+from lbkd.reporting.plots import CHARACTERS, FAINT, GROUND, INK, LINES, RULE, Plot
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -49,7 +50,7 @@ def drawing() -> Iterator[None]:
 def as_png(plot: Plot) -> bytes:
     """The plot under its title, as a PNG file."""
     file = BytesIO()
-    plot.figure.suptitle(plot.title, wrap=True)
+    plot.figure.suptitle(fill(plot.title, int(CHARACTERS * plot.figure.get_figwidth())))
     plot.figure.savefig(
         file, format="png", dpi=_DPI, metadata={"Title": plot.title, "Description": plot.told}
     )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ LINES = ("#1f5f8b", "#c2571a", "#3d7d3a", "#8a4fa3", "#a3201d", "#6b5b00", "#007
 """Colours of runs and of parts of a loss; the page has others of the same names in the dark."""
 MARKERS, DASHES = "osD^vPX*", ("-", "--", "-.", ":")
 _HEAT = LinearSegmentedColormap.from_list("heat", ["#f4f1e6", "#9cc4dd", "#1e5e8a"])
+CHARACTERS, _LINE = 12, 0.2
+"""Of a text: characters in an inch of its width, and inches of a line's height."""
 _RATES = {
     *("kd_to_nll", "gradient_norm", "learning_rate", "head_learning_rate", "tokens_per_second"),
     *("peak_share", "skipped_steps", "epoch", "step", "selection_f1"),
@@ -237,13 +240,19 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _style(n: int) -> dict[str, Any]:
-    """Colour and marker of the n-th run: both, so that colours need not be told apart."""
-    return {"color": LINES[n % len(LINES)], "marker": MARKERS[n % len(MARKERS)]}
+    """Colour and marker of the n-th run: both, so that colours need not be told apart; no two runs' alike."""
+    return {"color": LINES[n % len(LINES)], "marker": MARKERS[(n + n // len(LINES)) % len(MARKERS)]}
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
+    """The names below the plot, broken where they are wider than it, and as much more height."""
     handles, names = axes.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
+    width = int(CHARACTERS * figure.get_figwidth())
+    broken = [fill(name, width) for name in names]
+    columns = 2 if all(len(name) <= width // 2 - 4 for name in names) else 1
+    lines = sum(text.count("\n") + 1 for text in broken) / columns
+    figure.set_figheight(figure.get_figheight() + _LINE * max(0, lines - 2))
+    figure.legend(handles, broken, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def _steps(axes: Axes) -> None:

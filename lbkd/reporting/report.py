@@ -65,7 +65,14 @@ def write_report(
     from lbkd.reporting.drawing import as_png, drawing
 
     if not folders:
-        raise ConfigError("there is no finished run to report on; `lbkd run` trains some.")
+        raise ConfigError(
+            f"there is no finished run to report on in {settings.workspace}; `lbkd run` trains some, "
+            "--workspace names another folder."
+        )
+    if page.is_dir():
+        raise ConfigError(f"{page} is a folder; --out names the file to write, such as {page}/report.html.")
+    if png is not None and png.exists() and not png.is_dir():
+        raise ConfigError(f"{png} is a file; --png names a folder for the plots.")
     runs = [reported_run(folder, name) for name, folder in folders.items()]
     sets = scored_sets(runs, Texts(settings), heard)
     with drawing():

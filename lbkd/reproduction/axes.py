@@ -1,7 +1,7 @@
 """Axes of a grid: settings with the values to try, from the command line or a recipe's `[grid]`."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,20 +12,25 @@ from lbkd.registry import KINDS, registry_of
 from lbkd.settings import parse_set
 
 
-def split_axes(sets: Sequence[str]) -> tuple[dict[str, list[Any]], list[str]]:
-    """Separate the `--set` texts that give a key several values from the others.
+def split_axes(sets: Sequence[str], grid: Collection[str] = ()) -> tuple[dict[str, list[Any]], list[str]]:
+    """Separate the `--set` texts that give a key several values, or are for a key of a grid, from the others.
 
     A comma separates values, unless the whole text is TOML or the option is a list by its type. Values of a
     key that is given more than once add up.
 
+    Args:
+        sets: texts `KEY=VALUE`.
+        grid: keys of a recipe's grid, whose values one value replaces too.
+
     Returns:
-        Key -> values, for the keys with several; and the texts of all other keys, as they were.
+        Key -> values, for the keys with several and those of the grid; and the texts of all other keys, as
+        they were.
     """
     found: dict[str, list[Any]] = {}
     for text in sets:
         key, value = parse_set(text)
         found.setdefault(key, []).extend(_values(key, value, text.partition("=")[2].strip()))
-    axes = {key: values for key, values in found.items() if len(values) > 1}
+    axes = {key: values for key, values in found.items() if len(values) > 1 or key in grid}
     return axes, [text for text in sets if parse_set(text)[0] not in axes]
 
 

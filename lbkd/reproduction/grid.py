@@ -44,7 +44,9 @@ def _rows(
     """A row for each combination of values that means something else; `others` are the rows before."""
     sections = (*OF_A_ROW, *_PARTS)
     for key in axes:
-        if key.partition(".")[0] not in sections:
+        if (section := key.partition(".")[0]) not in Settings.model_fields:
+            raise ConfigError(f"no option {key!r}; {nearest(section, sections)}")
+        if section not in sections:
             raise ConfigError(
                 f"{key}: rows of a grid may differ in {', '.join(sections)}; the rest is the whole table's. "
                 + ("Seeds are --seeds, or `seeds` of the recipe." if key == "seed" else "Give it one value.")

@@ -1,6 +1,7 @@
 """Recipes: files that describe the rows of a table as runs, with the scores that the paper printed."""
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from lbkd.config import explain
 from lbkd.errors import ConfigError, nearest
 from lbkd.planning.workload import Size
-from lbkd.reproduction.axes import axes_of_tables
+from lbkd.reproduction.axes import axes_of_tables, split_axes
 
 OF_A_ROW = ("corpus", "model", "training", "runtime")
 """Sections of the settings in which the rows of a table may differ: what decides the weights."""
@@ -20,6 +21,12 @@ def _each_once(values: list[Any]) -> list[Any]:
     if twice := [value for value in dict.fromkeys(values) if values.count(value) > 1]:
         raise ValueError(f"{twice[0]!r} stands there twice; name each once")
     return values
+
+
+def _axes(table: Any) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise ValueError("must be a table, [grid], of keys with the values to try")
+    return axes_of_tables(table)
 
 
 class _Part(BaseModel):
@@ -81,7 +88,7 @@ class Recipe(_Part):
     """Rows one by one, before those of the grid."""
     grid: Annotated[
         dict[str, Annotated[list[Any], Field(min_length=1)]],
-        BeforeValidator(lambda v: axes_of_tables(v) if isinstance(v, dict) else v),
+        BeforeValidator(_axes),
     ] = {}
     """Key of the settings -> its values; each combination of values is a row."""
     against: str | None = None
@@ -136,6 +143,28 @@ def read_recipe(name: str) -> Recipe:
         if row.each_language and "lang" in row.options:
             raise ConfigError(f"{path}: row {row.name!r}: each_language chooses lang itself; leave one out.")
     return recipe
+
+
+def given_axes(
+    options: Mapping[str, Any], sets: Sequence[str], recipe: str | None
+) -> tuple[dict[str, list[Any]], list[str]]:
+    """The axes of a grid that a command's options give, over those of a recipe's grid.
+
+    Args:
+        options: key of the settings -> value; None for one that was not given.
+        sets: texts of `--set`.
+        recipe: name of the recipe, if any.
+
+    Returns:
+        Key -> values; and the texts of `--set` that give no axis.
+
+    Raises:
+        ConfigError: see `read_recipe`.
+    """
+    grid = read_recipe(recipe).grid if recipe else {}
+    axes, others = split_axes(sets, grid)
+    named = {key: [value] for key, value in options.items() if key in grid and value is not None}
+    return named | axes, others
 
 
 def _keys(section: tuple[Any, ...]) -> list[str]:

@@ -56,6 +56,22 @@ def test_a_file_and_options_over_it(lbkd: Callable[..., Any], small: list[Any]) 
     ]
 
 
+def test_one_value_goes_over_a_grid_too(lbkd: Callable[..., Any], small: list[Any]) -> None:
+    Path("mine.toml").write_text(
+        'title = "Mine"\n[grid]\nweighting.name = ["fixed", "margin"]\ntraining.epochs = [1, 2]\n'
+        'corpus.languages = [["en"], ["en", "es"]]\n[[rows]]\nname = "Baseline"\ntask = "baseline"\n',
+        encoding="utf-8",
+    )
+    over = ["--set", "training.epochs=3", "--set", "weighting.name=margin", "--set", "seed=5"]
+    found = lbkd("sweep", "mine.toml", *over, *small, "--dry-run", "--json")
+    names = [step["name"] for step in found.json]
+    assert [name for name in names if not name.startswith(("branch", "logits"))] == [
+        "baseline",
+        "distill.combined.margin.training.epochs=3.0",
+    ]
+    assert "seed = 5 is not used: the seeds are 1 (--seeds)" in found.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
@@ -64,6 +80,8 @@ def test_a_file_and_options_over_it(lbkd: Callable[..., Any], small: list[Any]) 
         (["--set", "training.epochs=1,x"], ["training.epochs", "'x'"]),
         (["--set", "criterion.combined.temprature=1,2"], ["did you mean 'criterion.combined.temperature'"]),
         (["--set", "evaluation.batch_tokens=1,2"], ["evaluation.batch_tokens", "Give it one value"]),
+        (["--set", "trainin.epochs=1,2"], ["no option 'trainin.epochs'", "did you mean 'training'"]),
+        (["--set", "model.layers=1,2"], ["nothing to try", "is repeated: --set model.layers=6"]),
         ([*GRID, "--against", "fixd"], ["no row 'fixd'", "did you mean 'fixed'"]),
         ([*GRID, "--seeds", "x"], ["--seeds 'x'"]),
         (

@@ -185,8 +185,17 @@ def test_answers_without_scores_are_told(place: Path) -> None:
 
 
 def test_no_runs_are_refused(place: Path) -> None:
-    with pytest.raises(ConfigError, match="no finished run"):
+    with pytest.raises(ConfigError, match="no finished run to report on in lbkd-work;"):
         report(place)
+
+
+def test_places_that_cannot_be_written_are_told_first(place: Path) -> None:
+    runs = {"student": place / "runs/student"}
+    with pytest.raises(ConfigError, match=r"is a folder; --out names the file"):
+        write_report(runs, Settings(), place)
+    with pytest.raises(ConfigError, match=r"run.json is a file; --png names a folder"):
+        write_report(runs, Settings(), place / "page.html", place / "runs/student/run.json")
+    assert not (place / "page.html").exists()
 
 
 def test_thousands_of_answers_stay_small(place: Path) -> None:

@@ -44,6 +44,13 @@ def test_axes(sets: list[str], axes: dict[str, Any]) -> None:
     assert rest == [text for text in sets if text.partition("=")[0] not in axes]
 
 
+def test_one_value_replaces_those_of_a_grid() -> None:
+    sets = ["training.epochs=3", "weighting.name=fixed", "training.batch_size=8"]
+    found, rest = split_axes(sets, {"training.epochs": [1, 2], "weighting.name": ["margin"]})
+    assert found == {"training.epochs": [3], "weighting.name": ["fixed"]}
+    assert rest == ["training.batch_size=8"]
+
+
 def test_what_is_no_setting() -> None:
     with pytest.raises(ConfigError, match="expected KEY=VALUE"):
         split_axes(["training.epochs"])

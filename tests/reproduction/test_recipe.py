@@ -83,6 +83,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ([], "", "'rows' is needed"),
         (['name = "a"'], 'against = "a"\n', "against: is for the rows of a .grid"),
         (['name = "a"'], "seeds = [1, 2, 1]\n", r"seeds = .*: 1 stands there twice; name each once"),
+        ([], 'grid = "fixed"\n', "grid = 'fixed': must be a table, .grid., of keys"),
         ([], "[grid]\ntraining.epochs = []\n", "grid.training.epochs"),
         ([], "x = [", "not a readable TOML file"),
     ],
@@ -92,6 +93,14 @@ def test_what_is_wrong_is_told(tmp_path: Path, rows: list[str], head: str, messa
     with pytest.raises(ConfigError, match=message) as caught:
         read_recipe(str(path))
     assert str(path) in str(caught.value)
+
+
+def test_a_title_is_asked_for_where_it_belongs(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[grid]\ntraining.epochs = [1, 2]\n")
+    with pytest.raises(ConfigError) as caught:
+        read_recipe(str(path))
+    assert str(caught.value) == f"{path}: 'title' is needed."
 
 
 def test_no_such_recipe() -> None:
