@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -252,7 +253,13 @@ def _kept_types() -> list[Any]:
     from deepspeed.runtime.zero.config import ZeroStageEnum
     from deepspeed.utils.tensor_fragment import fragment_address
 
-    return [DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]
+    def stage(kind: Any, name: str) -> Any:
+        if kind is not ZeroStageEnum:
+            raise UnpicklingError(f"a checkpoint asks for {name!r} of {kind!r}")
+        return ZeroStageEnum[name]
+
+    # some Pythons, such as 3.11.2, write the member of an enumeration as a call of getattr
+    return [DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address, (stage, "builtins.getattr")]
 
 
 def check_config(config: dict[str, Any]) -> None:
