@@ -28,6 +28,11 @@ def small(tiny_model_folder: Path, two_languages: Sequence[str]) -> list[Any]:
     return ["--model", tiny_model_folder, *two_languages, "--set", "training.max_steps=2"]
 
 
+def models(steps: Sequence[Any]) -> list[str]:
+    """The names of a plan's steps but for teachers and their logits."""
+    return [step["name"] for step in steps if not step["name"].startswith(("branch", "logits"))]
+
+
 def test_what_it_will_cost(lbkd: Callable[..., Any], small: list[Any]) -> None:
     """Teachers are shared by all rows of a seed; nothing is started."""
     steps = lbkd("sweep", *GRID, "--seeds", "1,2", *small, "--dry-run", "--json").json
@@ -46,8 +51,7 @@ def test_a_file_and_options_over_it(lbkd: Callable[..., Any], small: list[Any]) 
 
     over = ["--weighting", "agreement", "--task", "distill,mix-mrc", "--set", "training.epochs=3,4"]
     steps = lbkd("sweep", "mine.toml", *over, *small, "--dry-run", "--json").json
-    names = [step["name"] for step in steps]
-    assert [name for name in names if not name.startswith(("branch", "logits"))] == [
+    assert models(steps) == [
         "baseline",
         "distill.combined.agreement.training.epochs=3.0",
         "mix-mrc.training.epochs=3.0",
@@ -64,8 +68,7 @@ def test_one_value_goes_over_a_grid_too(lbkd: Callable[..., Any], small: list[An
     )
     over = ["--set", "training.epochs=3", "--set", "weighting.name=margin", "--set", "seed=5"]
     found = lbkd("sweep", "mine.toml", *over, *small, "--dry-run", "--json")
-    names = [step["name"] for step in found.json]
-    assert [name for name in names if not name.startswith(("branch", "logits"))] == [
+    assert models(found.json) == [
         "baseline",
         "distill.combined.margin.training.epochs=3.0",
     ]
