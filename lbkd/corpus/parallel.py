@@ -5,7 +5,7 @@ of one of these, and have the ids of what they translate.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -83,7 +83,7 @@ class ParallelCorpus:
         originals = [source, *(language for language in paths if language in native and language != source)]
         ids = _originals(datasets, originals, limit)
         if limit is not None:
-            datasets = {language: _only(dataset, ids) for language, dataset in datasets.items()}
+            datasets = {language: _about(dataset, ids) for language, dataset in datasets.items()}
         strangers = [language for language, dataset in datasets.items() if ids.isdisjoint(dataset.ids)]
         if strangers:
             among = "" if limit is None else f" (first {limit} passages)"
@@ -108,6 +108,12 @@ class ParallelCorpus:
         there = {id for dataset in datasets.values() for id in dataset.ids}
         ids = tuple(id for id in self.question_ids if id in there)
         return replace(self, datasets=datasets, question_ids=ids)
+
+    def about(self, ids: Set[str]) -> "ParallelCorpus":
+        """The corpus reduced to the questions with given ids and to their passages."""
+        datasets = {language: _about(dataset, ids) for language, dataset in self.datasets.items()}
+        kept = tuple(id for id in self.question_ids if id in ids)
+        return replace(self, datasets=datasets, question_ids=kept)
 
     def fingerprint(self) -> str:
         """Fingerprint of the languages, in order, and of all passages, questions, ids and answers."""
@@ -183,7 +189,7 @@ def _name(dataset: Dataset) -> str:
     return dataset.questions.ids.fingerprint if isinstance(dataset, Packed) else str(id(dataset))
 
 
-def _only(dataset: Dataset, ids: set[str]) -> Dataset:
+def _about(dataset: Dataset, ids: Set[str]) -> Dataset:
     """A dataset reduced to the questions with given ids and to their passages, which are renumbered."""
     questions = [item for item in dataset.questions if item.id in ids]
     kept = sorted({item.passage for item in questions})

@@ -78,7 +78,10 @@ def _rows(
     if rows is None:
         scores, trust = place / evaluation_set.scores, project.settings.model.trust_remote_code
         if project.rank == 0:  # answers that are half old must not look valid
+            former = read_sealed(scores) or {}
             scores.unlink(missing_ok=True)
+            for name in former.get("answers", ()):
+                (scores.parent / Path(name).name).unlink(missing_ok=True)
         network = load_span_model(model.folder, trust, device=current_device())
         features = project.test_features(evaluation_set.corpus, model.folder, windows)
         rows = _scored(project, place, (network, features), evaluation_set, threshold)

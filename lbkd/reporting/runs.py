@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from lbkd.audit.record import REMEDY, Audit, read_audit
@@ -73,7 +74,8 @@ def reported_run(folder: Path, name: str) -> ReportedRun:
     lacks: list[str] = []
     evaluations = list(_evaluations(folder, lacks))
     if not evaluations:
-        lacks.append(f"no scores and no answers; `lbkd evaluate {folder}` writes them.")
+        how = f"`lbkd evaluate {quote(str(folder))}`, with --corpus or --benchmark,"
+        lacks.append(f"no scores and no answers; {how} writes them.")
     metrics = _metrics(folder / "metrics.jsonl")
     if not metrics:
         lacks.append("no curves, since there is no metrics.jsonl.")
@@ -82,7 +84,9 @@ def reported_run(folder: Path, name: str) -> ReportedRun:
         lacks.append(f"no weights of the teachers; {REMEDY}")
     calibration = read_calibration(folder)
     if calibration is None:
-        lacks.append(f"no reliability; `lbkd calibrate {folder}` measures it.")
+        lacks.append(
+            f"no reliability; `lbkd calibrate {quote(str(folder))}`, on development questions, measures it."
+        )
     elif not any("bins" in row["after"] for row in calibration.measures):
         path = folder / "calibration.json"
         lacks.append(f"no reliability, since {path} holds no bins; remove it, and calibrate anew.")
@@ -91,7 +95,7 @@ def reported_run(folder: Path, name: str) -> ReportedRun:
 
 def _evaluations(folder: Path, lacks: list[str]) -> Iterator[Evaluation]:
     """The evaluations that are of the model which is there now; `lacks` is told of the others."""
-    remedy = f"`lbkd evaluate {folder}`, with the options of that evaluation, writes it anew."
+    remedy = f"`lbkd evaluate {quote(str(folder))}`, with the options of that evaluation, writes it anew."
     contents = {path: read_json(path) for path in sorted((folder / "eval").glob("*.json"))}
     scores = {path: content for path, content in contents.items() if _is_scores(content)}
     answers = {name for content in scores.values() for name in content["answers"]}

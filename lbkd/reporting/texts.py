@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from lbkd.config import CorpusSettings, Settings
+from lbkd.config import Settings
 from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.evaluation.benchmarks import BENCHMARKS
 from lbkd.reporting.runs import Evaluation, ReportedRun
 
 
 class Texts:
-    """Finds the texts of evaluations, and reads each corpus once.
+    """Finds the texts of evaluations, and reads each file once.
 
     Args:
         settings: of the command; where they name a corpus, what they say of it goes over what a run's say.
@@ -19,7 +18,8 @@ class Texts:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._read: dict[Any, tuple[ParallelCorpus, str]] = {}
+        self._read: dict[tuple[str, ...], ParallelCorpus] = {}
+        self._found: dict[str, ParallelCorpus] = {}
 
     def of(self, run: ReportedRun, evaluation: Evaluation) -> ParallelCorpus | str:
         """The texts that were asked about; where they are not at hand, why, and what to do.
@@ -27,25 +27,29 @@ class Texts:
         Raises:
             DataError: a faulty file.
         """
+        if evaluation.corpus in self._found:
+            return self._found[evaluation.corpus]
+        asked = {id for answers in evaluation.answers.values() for id in answers}
         reason = ""
-        for paths, source, how in self._candidates(run, evaluation):
+        for paths, source, native in self._candidates(run, evaluation):
             if missing := [path for path in paths.values() if not path.exists()]:
                 reason = reason or f"there is no {missing[0]}"
                 continue
-            key = tuple(paths.values()), how.limit, how.native
+            key = source, *map(str, paths.values())
             if key not in self._read:
-                corpus = ParallelCorpus.read(paths, source, how.limit, native=how.native)
-                self._read[key] = corpus, corpus.fingerprint()
-            corpus, fingerprint = self._read[key]
-            if fingerprint == evaluation.corpus:
-                return corpus
+                self._read[key] = ParallelCorpus.read(paths, source, native=native)
+            whole = self._read[key]
+            for corpus in (whole, whole.about(asked)):
+                if corpus.fingerprint() == evaluation.corpus:
+                    self._found[evaluation.corpus] = corpus
+                    return corpus
             reason = reason or f"{next(iter(paths.values()))} or another file is not what was scored"
         return f"{reason}. --corpus, or --set corpus.benchmarks=FOLDER, names the folder of these texts."
 
     def _candidates(
         self, run: ReportedRun, evaluation: Evaluation
-    ) -> Iterator[tuple[dict[str, Path], str, CorpusSettings]]:
-        """Language -> file, source language, and how to read them: where the texts may be."""
+    ) -> Iterator[tuple[dict[str, Path], str, tuple[str, ...]]]:
+        """Language -> file, source language, and languages with questions of their own, of possible texts."""
         chosen, named = [self.settings], self.settings.corpus
         if run.run is not None:
             chosen = [own := run.run.settings]
@@ -61,9 +65,9 @@ class Texts:
                     name: BENCHMARKS[benchmark].path(folder, split or "test", name, name)
                     for name in languages
                 }
-                yield paths, "en" if "en" in paths else languages[0], CorpusSettings()
+                yield paths, "en" if "en" in paths else languages[0], ()
             return
         for settings in chosen:
             paths = {name: settings.path(evaluation.name, name) for name in languages}
             source = settings.corpus.source
-            yield paths, source if source in paths else languages[0], settings.corpus
+            yield paths, source if source in paths else languages[0], tuple(settings.corpus.native)

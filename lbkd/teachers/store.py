@@ -116,7 +116,7 @@ class LogitsStore:
         Raises:
             DataError: a store that is missing, unfinished, damaged, or of another provenance.
         """
-        remedy = "Compute it again with `lbkd cache-logits`."
+        remedy = "Compute it again: `lbkd cache-logits`, with the corpus, model and seed of these teachers."
         changed = self.changed(provenance)
         if changed is None:
             raise DataError(f"{self.folder}: no teacher logits here. {remedy}")

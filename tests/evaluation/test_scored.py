@@ -132,3 +132,24 @@ def test_files_that_were_altered_are_made_again(
     assert file.read_text() != sound
     assert [before] == evaluate(project, run, two_questions)
     assert file.read_text() == sound
+
+
+def test_answers_of_former_scores_go_with_them(
+    two_questions: EvaluationSet,
+    tiny_model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A folder holds the answers of its scores: one language less leaves one file less."""
+    monkeypatch.setattr(module, "answers_by_question", lambda *_, **__: iter(FOUND.items()))
+    place = next(iter(two_questions.corpus.datasets.values())).path
+    both = ParallelCorpus.read({"en": place, "de": place}, "en")
+    project = Project(settings(tiny_model_folder, tmp_path))
+    run = as_run(tiny_model_folder, tmp_path / "run")
+    (run / "eval").mkdir()
+    (run / "eval" / "mine.json").write_text("{}")
+    evaluate(project, run, EvaluationSet("two", both, "squad-v2"))
+    assert (run / "eval" / "two.de.json").exists()
+    evaluate(project, run, two_questions)
+    names = [path.name for path in (run / "eval").glob("*.json")]
+    assert sorted(names) == ["mine.json", "two.en.json", "two.json"]

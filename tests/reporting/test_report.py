@@ -144,6 +144,20 @@ def test_texts_that_changed_or_went_are_told(place: Path) -> None:
     assert report(place, "student", settings=moved).lacks["student"] == []
 
 
+def test_texts_of_some_of_the_questions(place: Path) -> None:
+    """As with corpus.limit: what was answered is what was asked."""
+    for language, more in (("en", "Nobody asked."), ("ar", "لا أحد.")):
+        path = place / "corpus" / f"test.{language}.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        asked = [{"id": "q9", "question": "Who?", "answers": [{"text": more, "answer_start": 0}]}]
+        content["data"][0]["paragraphs"].insert(0, {"context": more, "qas": asked})
+        path.write_text(json.dumps(content), encoding="utf-8")
+    found = report(place, "student")
+    assert found.lacks["student"] == []
+    [texts] = json.loads(Parts(found.page).scripts[0])["texts"].values()
+    assert texts["en"]["passages"] == [ENGLISH]
+
+
 def test_scores_of_another_model_are_told(place: Path) -> None:
     (place / "runs/baseline/model/weights").write_text("new", encoding="utf-8")
     from lbkd.workspace import write_manifest

@@ -47,7 +47,8 @@ class Page:
         WebDriverWait(self.browser, 20).until(lambda _: self.texts(passage))
 
     def marked(self, kind: str) -> list[str]:
-        """Marked parts of the last opened passage, as [its text before, itself]."""
+        """Marked parts of the last opened passage, as [its text before, itself], once one is drawn."""
+        WebDriverWait(self.browser, 20).until(lambda _: self.texts(".passage"))
         found: list[str] = self.run(
             "const passage = [...document.querySelectorAll('.passage')].at(-1);"
             "return [...passage.querySelectorAll(arguments[0])].map((mark) => {"
