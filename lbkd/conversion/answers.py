@@ -1,8 +1,10 @@
 """Answers of a question in the forms that corpora have: lists, columns, spans, bare texts."""
 
 import ast
+import io
 import json
 import re
+import tokenize
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,6 +67,18 @@ def _unpacked(found: Any) -> Any:
     except ValueError:
         pass
     try:
-        return ast.literal_eval(_ARRAY.sub(r"\1", found.strip()))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return ast.literal_eval(_with_commas(_ARRAY.sub(r"\1", found.strip())))
+    except (ValueError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError):
         return found
+
+
+def _with_commas(text: str) -> str:
+    """A list of texts or numbers with a comma between two that stand side by side, as in a numpy array."""
+    values = tokenize.STRING, tokenize.NUMBER
+    parts: list[str] = []
+    former = tokenize.ENDMARKER
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type != tokenize.NL:
+            parts.append(f", {token.string}" if {former, token.type} <= {*values} else token.string)
+            former = token.type
+    return "".join(parts)

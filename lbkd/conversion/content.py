@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lbkd.corpus import formats
-from lbkd.corpus.check import Fault, decoded, parsed, read_bytes, refusal
+from lbkd.corpus.check import Fault, decoded, parsed, read_bytes, refusal, shown
 from lbkd.errors import DataError
 
 _UNPACKERS: dict[formats.Format, Callable[[bytes], bytes]] = {
@@ -85,13 +85,20 @@ def _json_lines(path: Path, text: str) -> list[Any]:
 
 def _table(path: Path, text: str, delimiter: str) -> list[dict[str, Any]]:
     former = csv.field_size_limit(len(text) + 1)  # passages may be longer than the module's limit
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    remedy = f'a field with {delimiter!r} or a quotation mark stands in quotes, its own ones doubled ("").'
+    found = []
     try:
-        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-        return [{name: value for name, value in row.items() if name and value is not None} for row in rows]
+        for row in rows:
+            if more := row.get(None):
+                fault = f"{len(more)} fields more than headings, the first of them {shown(more[0])}"
+                raise DataError(f"{path}: line {rows.line_num}: {fault}; {remedy}")
+            found.append({name: value for name, value in row.items() if name and value is not None})
     except csv.Error as error:
-        raise DataError(f"{path}: not a table with delimiter {delimiter!r}: {error}") from None
+        raise DataError(f"{path}: line {rows.line_num + 1}, or one before it: {error}; {remedy}") from None
     finally:
         csv.field_size_limit(former)
+    return found
 
 
 def _columns(path: Path, raw: bytes, format: formats.Format) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Passages, questions and answers as a file has them: values of any type, under one set of names."""
 
+import math
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -42,7 +43,9 @@ class RawPassage:
 
 def text_of(value: Any) -> str | None:
     """A text that can be written as UTF-8 and is not blank, or a number as text; None for anything else."""
-    if type(value) in (int, float):
+    if isinstance(value, float):
+        return str(int(value) if value.is_integer() else value) if math.isfinite(value) else None
+    if type(value) is int:
         return str(value)
     if not isinstance(value, str) or not value.strip():
         return None

@@ -1,6 +1,7 @@
 """Passages as files have them, made strict: the value of a SQuAD-format file that the reader accepts."""
 
 import itertools
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from lbkd.conversion.raw import RawAnswer, RawPassage, RawQuestion, text_of, who
 from lbkd.recovery.offsets import unit_of
 from lbkd.workspace import fingerprint
 
+_NUMERAL = re.compile(r"[+-]?\d+(?:,\d{3})*(?:\.\d+)?")
 EMPTY = "empty alternates left out"
 ALL_EMPTY = "questions whose answers are all empty: left out"
 
@@ -103,8 +105,6 @@ class _Strict:
         return record
 
     def _id(self, value: Any, context: str, text: str) -> str:
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
         id = text_of(value)
         if id is None:
             id = fingerprint([context, text])
@@ -125,6 +125,11 @@ class _Strict:
             self._counts.add(EMPTY, id)
             return None
         start = whole(raw.start)
+        if not isinstance(raw.text, str):
+            self._counts.add("answers given as numbers", id)
+            numeral = _NUMERAL.match(context, max(start or 0, 0))
+            if numeral and float(numeral[0].replace(",", "")) == raw.text:  # 3.50 was read as 3.5
+                text = numeral[0]
         if start is not None and type(raw.start) is not int:
             self._counts.add(
                 "offsets given as text" if isinstance(raw.start, str) else "offsets given as decimals", id

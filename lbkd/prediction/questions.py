@@ -17,8 +17,8 @@ from lbkd.prediction.texts import lines, pieces
 
 _PASSAGES = ("passage", *CONTEXTS)
 _EXPECTED = '"question" and "passage"'
-_HEAD = 2**16
-"""Characters by which a file's kind is told, unless its first line is shorter."""
+_HEAD = 2**20
+"""Characters by which a file's kind is told, unless its first line tells it."""
 _SPACE = re.compile(r"\s*")
 _BETWEEN = re.compile(r"[\s,]*")
 _DECODER = json.JSONDecoder()
@@ -48,7 +48,7 @@ def questions(path: Path) -> Iterator[FileQuestion]:
     head = ""
     for piece in text:
         head += piece
-        if "\n" in head.lstrip() or len(head) > _HEAD:
+        if len(head) > _HEAD or _tells(head):
             break
     begin = len(head) - len(head.lstrip())
     rest = chain([head], text)
@@ -58,12 +58,34 @@ def questions(path: Path) -> Iterator[FileQuestion]:
         found = _json_lines(path, rest)
     else:
         found = _table(path, rest)
-    number = 0
+    number, named = 0, False
     for number, (id_, question, passage, where) in enumerate(found, start=1):
         pair = checked(question, passage, f"{path}: {where}")
-        yield FileQuestion(str(id_) if isinstance(id_, int) or id_ else str(number), *pair)
+        has_id = isinstance(id_, int) or bool(id_)
+        if number > 1 and has_id != named:  # a number may be another question's id
+            told = "an id, and no question" if has_id else "no id, and each question"
+            raise DataError(
+                f"{path}: {where} has {told} before it has one: give every question an id, or none."
+            )
+        named = has_id
+        yield FileQuestion(str(id_) if has_id else str(number), *pair)
     if not number:
         raise DataError(f'{path}: no questions in it; expected lines like {{"question": …, "passage": …}}.')
+
+
+def _tells(head: str) -> bool:
+    """True if the beginning of a file tells its kind: a list of records, or a whole first line of others."""
+    text = head.lstrip()
+    if _list_begins(head, len(head) - len(text)) is not None:
+        return True
+    line, ended, _ = text.partition("\n")
+    if not ended or line[:1] not in ("{", "["):
+        return bool(ended)
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 Found = Iterator[tuple[Any, Any, Any, str]]

@@ -157,6 +157,9 @@ def test_tydiqa_becomes_a_file_a_language(tmp_path: Path) -> None:
     assert files[1].counts == {"questions without a minimal answer: left out": {"count": 1, "ids": ["3"]}}
 
 
+HEADINGS = "id,context,question,answer_start,answer_text\n"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -180,6 +183,9 @@ def test_tydiqa_becomes_a_file_a_language(tmp_path: Path) -> None:
         (b"PK\x03\x04", "unzip"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         ("<!DOCTYPE html><html>", "not JSON|HTML"),
+        (f"{HEADINGS}1,Ana and Eva,Who?,0,Ana, Eva\n", r"line 2: 1 fields more .* ' Eva'"),
+        (f'{HEADINGS}1,"A" and B,Who?,0,A\n', r"line 2, or one before it: ',' expected after"),
+        (f'{HEADINGS}1,A and B,Who?,0,"A\n2,A,Who?,0,A\n', r"unexpected end of data; a field with ','"),
     ],
 )
 def test_refused(tmp_path: Path, content: str | bytes, message: str) -> None:

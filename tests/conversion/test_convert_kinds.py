@@ -9,6 +9,7 @@ import pytest
 
 from lbkd.conversion.convert import Converted, convert
 from lbkd.conversion.place import ABSENT, MISPLACED, ONLY, SEVERAL
+from lbkd.conversion.raw import text_of
 from lbkd.corpus.squad import inspect_file, read
 
 PASSAGE = "El niño vio 1822 casas y 1822 árboles."
@@ -52,7 +53,8 @@ def counts(file: Converted) -> dict[str, int]:
         ([answer("niño", 3)], [("niño", 3)], {}),
         ([answer("niño", "3")], [("niño", 3)], {"offsets given as text": 1}),
         ([answer("niño", 3.0)], [("niño", 3)], {"offsets given as decimals": 1}),
-        ([answer(1822, 12)], [("1822", 12)], {}),
+        ([answer(1822, 12)], [("1822", 12)], {"answers given as numbers": 1}),
+        ([answer(1822.0, 12)], [("1822", 12)], {"answers given as numbers": 1}),
         ([answer("niño ", 3)], [("niño", 3)], {"answers with white space at the edges: stripped": 1}),
         ([answer(" niño", 2)], [("niño", 3)], {"answers with white space at the edges: stripped": 1}),
         # the offset is that of the letter already
@@ -142,6 +144,25 @@ def test_a_passage_that_is_no_text(run: Run) -> None:
 def test_unanswerable(run: Run, flag: Any) -> None:
     _, [_, record] = run(nested(GOOD, question(answers=[answer("", -1)], is_impossible=flag)))
     assert record == {"id": "q", "question": "¿Qué?", "answers": [], "is_impossible": True}
+
+
+def test_decimals_are_as_the_passage_has_them(run: Run) -> None:
+    found = [answer(3.5, 4), answer(1200.0, 10), answer(0.5, -1)]
+    _, [record] = run(nested(question(answers=found), context="uno 3.50, 1,200 y 0.5"))
+    kept = [(each["text"], each["answer_start"]) for each in record["answers"]]
+    assert kept == [("3.50", 4), ("1,200", 10), ("0.5", 18)]
+
+
+def test_a_number_that_is_none_is_no_text() -> None:
+    """As Parquet and pandas have a missing one."""
+    assert text_of(float("nan")) is None
+
+
+def test_a_numpy_array_as_pandas_writes_it(run: Run) -> None:
+    columns = "{'text': array(['niño', 'molino'], dtype=object), 'answer_start': array([ 3, 16])}"
+    for written in ("['niño' 'molino']", "['niño'\n 'molino']", columns):
+        _, [record] = run(nested(question(answers=written)))
+        assert [each["text"] for each in record["answers"]] == ["niño", "molino"], written
 
 
 def test_passages_without_questions_stay(run: Run) -> None:

@@ -58,9 +58,32 @@ def test_encodings(encoding: str, tmp_path: Path) -> None:
 
 
 def test_ids_of_questions_without_one_are_their_numbers(tmp_path: Path) -> None:
-    rows = [{"question": "q", "passage": "p"}, {"id": 0, "question": "q", "passage": "p"}, ROW_DICTS[0]]
+    rows = [{"question": "q", "passage": "p"}] * 3
     (tmp_path / "file").write_text("\n".join(map(json.dumps, rows)))
-    assert [each[0] for each in read(tmp_path / "file")] == ["1", "0", "a"]
+    assert [each[0] for each in read(tmp_path / "file")] == ["1", "2", "3"]
+    (tmp_path / "file").write_text("\n".join(json.dumps(row | {"id": 2 - n}) for n, row in enumerate(rows)))
+    assert [each[0] for each in read(tmp_path / "file")] == ["2", "1", "0"]
+
+
+@pytest.mark.parametrize("ids", [[2, None], [None, "1"], ["a", ""]])
+def test_a_number_is_no_other_questions_id(ids: list[Any], tmp_path: Path) -> None:
+    rows = [{"id": id_, "question": "q", "passage": "p"} for id_ in ids]
+    (tmp_path / "file").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError, match=r"line 2 has (an|no) id, and .* give every question an id, or none"):
+        read(tmp_path / "file")
+
+
+@pytest.mark.parametrize("kind", ["SQuAD, indented", "list, indented", "long head"])
+@pytest.mark.parametrize("size", [1, 2, 9])
+def test_pieces_of_any_size_tell_the_same_kind(
+    kind: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a slow pipe gives them, or a file packed in parts."""
+    texts = TEXTS | {"list, indented": json.dumps(ROW_DICTS, indent=1)}
+    text = texts.get(kind) or json.dumps({"about": "x" * 100_000, **NESTED})
+    parts = [text[n : n + size] for n in range(0, 30, size)] + [text[-(-30 // size) * size :]]
+    monkeypatch.setattr("lbkd.prediction.questions.pieces", lambda path: iter(parts))
+    assert read(tmp_path / "file") == ROWS
 
 
 def test_pieces_of_any_size_give_the_same_lines() -> None:
