@@ -33,6 +33,8 @@ class Decoded:
     """The n best, best first."""
     no_answer: float
     """Score of the CLS token minus that of the best span, in logits: above 0, no answer is likelier."""
+    spans: float = 0.0
+    """Log of the share of all spans; 0 where "no answer" does not count in the probabilities."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def merge(
     order, rank = order[rank < n_best], rank[rank < n_best]
     row = np.searchsorted(pairs, owner[order])
     totals = np.logaddexp(masses, nulls.astype(np.float64) / temperature) if impossible else masses
+    spans = masses - totals if impossible else np.zeros(len(pairs))
     chances = np.exp(score[order].astype(np.float64) / temperature - totals[row])
     answers: list[list[Answer]] = [[] for _ in pairs]
     for n, *span in zip(*(part.tolist() for part in (row, begin[order], end[order], chances)), strict=True):
@@ -137,8 +140,8 @@ def merge(
     no_answer = np.full(len(pairs), np.inf)
     no_answer[row[rank == 0]] = nulls[row[rank == 0]] - score[order[rank == 0]]
     return {
-        int(pair): Decoded(found or [Answer("", 0, 0, 0.0)], doubt)
-        for pair, found, doubt in zip(pairs, answers, no_answer.tolist(), strict=True)
+        int(pair): Decoded(found or [Answer("", 0, 0, 0.0)], *parts)
+        for pair, found, *parts in zip(pairs, answers, no_answer.tolist(), spans.tolist(), strict=True)
     }
 
 

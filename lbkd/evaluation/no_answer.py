@@ -35,6 +35,6 @@ def weighed(found: Decoded, temperature: float = 1.0, threshold: float = 0.0) ->
     weight = min(0.0, found.no_answer / temperature + math.log(best)) if best else 0.0
     if threshold == 0:
         return Weighed(1.0, math.exp(weight))
-    moved, spans = weight - threshold / temperature, max(best, -math.expm1(weight))
-    total = float(np.logaddexp(moved, math.log(spans) if spans else -math.inf))
+    moved = weight - threshold / temperature
+    total = float(np.logaddexp(moved, found.spans))
     return Weighed(math.exp(min(_MOST, -total)), math.exp(moved - total))

@@ -102,7 +102,7 @@ def test_batches_and_order_change_nothing(corpus_features: FeatureSet) -> None:
 def test_a_batch_of_empty_passages(corpus_features: FeatureSet) -> None:
     ids = pair_ids(corpus_features, 0)
     (found,) = decode(corpus_features, [ids], blank(corpus_features, ids), 20, 30, True).values()
-    assert found == Decoded([Answer("", 0, 0, 0.0)], math.inf)
+    assert found == Decoded([Answer("", 0, 0, 0.0)], math.inf, -math.inf)
 
 
 def test_nothing_to_decode(corpus_features: FeatureSet) -> None:

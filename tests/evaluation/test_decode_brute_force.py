@@ -87,7 +87,7 @@ def test_equals_brute_force(corpus_features: FeatureSet, seed: int) -> None:
         decoded = found[number]
         if not spans:
             assert passage == NO_TOKENS
-            assert decoded == Decoded([Answer("", 0, 0, 0.0)], math.inf)
+            assert decoded == Decoded([Answer("", 0, 0, 0.0)], math.inf, -math.inf if impossible else 0.0)
             continue
         assert [(answer.start, answer.end) for answer in decoded.answers] == [
             (span.begin, span.end) for span in spans[:n_best]
