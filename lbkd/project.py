@@ -263,7 +263,8 @@ class Project:
             corpora.append(self.test_corpus)
         if (split := settings.training.select_on) is not None:
             source = settings.corpus.source
-            corpora.append(ParallelCorpus.read({source: settings.path(split, source)}, source))
+            paths = {source: settings.path(split, source)}
+            corpora.append(ParallelCorpus.read(paths, source, settings.corpus.limit))
         return corpora
 
     @property

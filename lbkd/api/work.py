@@ -127,7 +127,7 @@ def score_models(
             folder = model_folder(name, settings.workspace)
             models_of[folder] = str(folder)
     for model in models_of.values():
-        check_model(Path(model), evaluation_set, allow_overlap=settings.corpus.allow_overlap)
+        check_model(project, Path(model), evaluation_set, allow_overlap=settings.corpus.allow_overlap)
     return [
         replace(Score.of(row), model=name)
         for (answers, model), name in zip(models_of.items(), short_names([*models_of]), strict=True)
@@ -151,9 +151,9 @@ def calibrate_model(
         DataError: see `check_model`.
     """
     folder = model_folder(model, project.settings.workspace)
-    check_model(folder, dev, allow_overlap=False)
+    check_model(project, folder, dev, allow_overlap=False)
     if measured is not None:
-        check_model(folder, measured, allow_overlap=project.settings.corpus.allow_overlap)
+        check_model(project, folder, measured, allow_overlap=project.settings.corpus.allow_overlap)
         if shared := len(shared_questions(dev.corpus, measured.corpus)):
             raise ConfigError(
                 f"{shared} questions of {measured.name} are in {dev.name}, which is fitted on: they would "
@@ -182,13 +182,16 @@ def dev_questions(
         ConfigError: a split beside a benchmark, `on` without one, or see `lbkd.calibration.dev_set`.
         DataError: see `lbkd.calibration.dev_set`.
     """
+    if data is not None:  # test questions are looked for there, too
+        corpus = project.settings.corpus.model_copy(update={"benchmarks": Path(data)})
+        project = project.altered(corpus=corpus)
     if benchmark is None:
         if on is not None:
             raise ConfigError(f"--on {on}: belongs to a --benchmark; name one.")
         return dev_set(project, split)
     if split is not None:
         raise ConfigError(f"--split {split}: a split of the corpus; leave it out, or --benchmark.")
-    place = project.settings.corpus.benchmarks if data is None else Path(data)
+    place = project.settings.corpus.benchmarks
     return benchmark_dev_set(project, benchmark, place, split_names(on) if isinstance(on, str) else on)
 
 

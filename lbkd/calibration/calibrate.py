@@ -116,6 +116,8 @@ def calibrate(
             corpus=dev.corpus.fingerprint(),
             questions={language: len(dev.golds(language, language)) for language in dev.corpus.languages},
             metric=dev.metric,
+            max_answer_tokens=project.settings.evaluation.max_answer_tokens,
+            precision=str(compute_dtype(project.settings.runtime.precision)),
         )
         former = collectives.raise_on_all_ranks(lambda: _former(model, about)) if measured is None else None
         if former is not None:
@@ -212,12 +214,14 @@ def _row(language: str, temperature: float | None, pairs: Sequence[tuple[Floats,
 
 
 def _former(model: Path, about: FittedOn) -> Calibration | None:
-    """The calibration that is there, if it was fitted to this model and these questions."""
+    """The calibration that is there, if it was fitted to and measured on this model and questions."""
     try:
         found = read_calibration(model)
     except ValueError:  # damaged or stale: fitted anew
         return None
-    return found if found is not None and found.fitted_on == about else None
+    if found is None or found.fitted_on != about or {row["on"] for row in found.measures} != {about.name}:
+        return None
+    return found
 
 
 def _observed(project: Project, model: Path, asked: EvaluationSet) -> dict[str, Observed]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from lbkd.criterions import Criterion, Loss
@@ -11,6 +12,7 @@ from lbkd.criterions.kd import Kd
 from lbkd.criterions.logit_mse import LogitMse
 from lbkd.criterions.nll import Nll
 from lbkd.criterions.reverse_kl import ReverseKl
+from lbkd.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +27,8 @@ class Combined(Criterion):
     """Eq. 6: nll_weight * NLL (Eq. 5) + kd_weight * KD (Eq. 4).
 
     Args:
-        nll_weight: lambda 1.
-        kd_weight: lambda 2.
+        nll_weight: lambda 1, at least 0.
+        kd_weight: lambda 2, at least 0; not both are 0.
         temperature: tau of the KD part, but for `logit-mse` and `hidden`, which have none; NLL's is 1.
         kd: criterion of the KD part; the paper's is `kd`.
     """
@@ -40,6 +42,11 @@ class Combined(Criterion):
         temperature: float = 2.0,
         kd: Literal["kd", "jsd", "reverse-kl", "logit-mse", "hidden"] = "kd",
     ) -> None:
+        if not (min(nll_weight, kd_weight) >= 0 and 0 < nll_weight + kd_weight < math.inf):
+            raise ConfigError(
+                f"nll_weight = {nll_weight}, kd_weight = {kd_weight}: each must be at least 0 and finite, "
+                "and one above 0."
+            )
         self.nll_weight = nll_weight
         self.kd_weight = kd_weight
         self.nll = Nll()

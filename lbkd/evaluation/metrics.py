@@ -1,4 +1,4 @@
-"""EM and F1 exactly as the official scripts give them, faults included.
+"""EM and F1 as the official scripts give them, faults included; of decomposed text, as of the composed one.
 
 `mlqa` is MLQA's mlqa_evaluation_v1.py (Lewis et al., 2020), `squad-v1` SQuAD's evaluate-v1.1.py (Rajpurkar et
 al., 2016), which XQuAD and TyDiQA-GoldP use too, and `squad-v2` evaluate-v2.0.py (Rajpurkar et al., 2018).
@@ -9,6 +9,8 @@ What they agree and differ in:
 - A question without a prediction counts and scores 0 in `mlqa` and `squad-v1`. `squad-v2` leaves it out and
   divides by the number of questions that have a prediction.
 - `squad-v2` drops reference answers that normalize to nothing; if none is left, only "" is right.
+
+One fault is not included: articles in decomposed text, see `lbkd.evaluation.normalize`.
 
 Sums run from left to right in the order of the questions, as the scripts' do, to give the same floats. (From
 Python 3.12 on `sum`, which evaluate-v2.0.py calls, rounds otherwise: its last digit depends on the version.)

@@ -33,7 +33,7 @@ def selection_set(project: Project, split: str) -> EvaluationSet:
     """
     settings = project.settings
     source = settings.corpus.source
-    corpus = ParallelCorpus.read({source: settings.path(split, source)}, source)
+    corpus = ParallelCorpus.read({source: settings.path(split, source)}, source, settings.corpus.limit)
     for name, test in tests_at_hand(project, [source]):
         if shared := len(shared_questions(test, corpus)):
             raise ConfigError(

@@ -1,6 +1,7 @@
 """What `lbkd calibrate` keeps with a model: `calibration.json` in a run's or a model's folder."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat
@@ -25,6 +26,10 @@ class FittedOn(BaseModel):
     """Language -> number of questions."""
     metric: str
     """By whose EM an answer is right."""
+    max_answer_tokens: int | None = None
+    """Of the spans among which a score is a share; None in files of lbkd 0.1, which are fitted anew."""
+    precision: str | None = None
+    """That the model computed in; None as above."""
 
 
 class Calibration(BaseModel):
@@ -62,7 +67,8 @@ def read_calibration(folder: Path) -> Calibration | None:
     path = folder / FILE
     if not path.exists():
         return None
-    remedy = f"`lbkd calibrate {folder}` fits it anew; without the file, scores are those of no calibration."
+    command = f"lbkd calibrate {quote(str(folder))}"
+    remedy = f"`{command}` fits it anew; without the file, scores are those of no calibration."
     try:
         found = Calibration.model_validate(read_sealed(path))
     except ValueError as error:

@@ -93,7 +93,8 @@ class _Runs:
     def _project(self, settings: Settings) -> Project:
         """A project of these settings; those of one corpus and encoder share texts and tokens."""
         settings = settings.model_copy(update={"workspace": self.workspace})
-        key = fingerprint([settings.corpus.model_dump(), settings.model.model_dump()])
+        parts = settings.corpus.model_dump(), settings.model.model_dump(), settings.training.select_on
+        key = fingerprint(parts)
         if key not in self._projects:
             self._projects[key] = Project(settings)
             _ = self._projects[key].train_features

@@ -9,12 +9,11 @@ from lbkd.audit.disputes import disputes
 from lbkd.audit.measures import choices, order, trust
 from lbkd.audit.record import REMEDY, read_audit
 from lbkd.audit.sums import compared
-from lbkd.corpus.parallel import ParallelCorpus
 from lbkd.errors import ConfigError, DataError, LbkdError
 from lbkd.models.run_folder import FinishedRun, model_folder, read_run
 from lbkd.project import Project
 from lbkd.registry.naming import changed_options
-from lbkd.training.check import trained_on
+from lbkd.training.check import located
 from lbkd.training.checkpoint_run import run_again
 from lbkd.training.run import Run
 from lbkd.training.teacher_logits import LEARNED, TeacherLogits, audited
@@ -71,6 +70,9 @@ def explained(project: Project, name: str, limit: int, weightings: Sequence[str]
         )
     for other in weightings:
         registry.create(other, project.settings.weighting.options(other))
+    run, corpus = located(project, run)
+    place = run.settings.corpus.dir
+    gone = f"no texts: the files in {place} are gone or changed; --corpus names another folder."
     kept = read_audit(folder, run.provenance)
     if kept is not None and not weightings:
         audit, sums = kept, []
@@ -78,7 +80,6 @@ def explained(project: Project, name: str, limit: int, weightings: Sequence[str]
         again, teachers = _stored(project, folder, run, _OTHERS if kept else _NOTHING_KEPT)
         audit = kept or audited(again, teachers)
         sums = _sums(project, again, teachers, weightings) if weightings else []
-    corpus, lacks = _texts(project, run)
     return Explained(
         run=run.name,
         weighting=run.components["weighting"],
@@ -89,7 +90,7 @@ def explained(project: Project, name: str, limit: int, weightings: Sequence[str]
         order=order(audit),
         sums=sums,
         disputes=disputes(audit, corpus, limit) if corpus is not None else [],
-        lacks=lacks,
+        lacks=[] if corpus is not None else [gone],
     )
 
 
@@ -130,14 +131,3 @@ def _label(run: Run) -> str:
     """A run's weighting, with the options that are not the default ones."""
     name, options = run.components.weighting, run.components.weighting_options
     return ".".join([name, *changed_options(registry, name, options)])
-
-
-def _texts(project: Project, run: FinishedRun) -> tuple[ParallelCorpus | None, list[str]]:
-    """The texts that a run was trained on; where they are not at hand, why."""
-    settings, named = run.settings, project.settings.corpus
-    if "dir" in named.model_fields_set:
-        moved = settings.corpus.model_copy(update={"dir": named.dir})
-        settings = settings.model_copy(update={"corpus": moved})
-    corpus = trained_on(settings, run)
-    told = f"no texts: the files in {settings.corpus.dir} are gone or changed; --corpus names another folder."
-    return corpus, [] if corpus is not None else [told]

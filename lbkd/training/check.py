@@ -50,7 +50,7 @@ def checked_runs(project: Project, student: Components) -> list[Run]:
     check_run(project, tested, runs)
     for reader in run.readers.values():
         reader.check_reads(tested.corpus)
-        check_model(Path(reader.place), tested, allow_overlap=project.settings.corpus.allow_overlap)
+        check_model(project, Path(reader.place), tested, allow_overlap=project.settings.corpus.allow_overlap)
     for each in runs:
         each.check_replaces_nothing()
     return runs
@@ -252,8 +252,10 @@ def check_metric(evaluation_set: EvaluationSet) -> None:
             )
 
 
-def check_model(folder: Path, evaluation_set: EvaluationSet, *, allow_overlap: bool) -> None:
-    """Refuse to score a finished run on questions that were trained on, where the training files are at hand.
+def check_model(
+    project: Project, folder: Path, evaluation_set: EvaluationSet, *, allow_overlap: bool
+) -> None:
+    """Refuse to score a finished run on questions that were trained on; a note tells where that is unknown.
 
     Raises:
         ConfigError: the run was trained on questions of the set.
@@ -262,19 +264,27 @@ def check_model(folder: Path, evaluation_set: EvaluationSet, *, allow_overlap: b
     run = read_run(folder)
     if run is None or allow_overlap:
         return
-    corpus = trained_on(run.settings, run)
-    if corpus is not None:
-        _refuse(shared_questions(corpus, evaluation_set.corpus), evaluation_set)
+    _, corpus = located(project, run)
+    if corpus is None:
+        project.listener.note(
+            f"{run.name}: whether it learned from questions of {evaluation_set.name} is not known: its "
+            f"training files in {run.settings.corpus.dir} are gone or changed"
+        )
+        return
+    _refuse(shared_questions(corpus, evaluation_set.corpus), evaluation_set)
 
 
-def trained_on(settings: Settings, run: FinishedRun) -> ParallelCorpus | None:
-    """The training corpus of a run, where `settings` name it; None where files are gone or changed since."""
-    corpus = settings.corpus
-    paths = {language: settings.path(corpus.train, language) for language in corpus.languages}
-    if not all(path.exists() for path in paths.values()):
-        return None
-    read = ParallelCorpus.read(paths, corpus.source, corpus.limit, native=corpus.native)
-    return read if read.fingerprint() == run.provenance["corpus"] else None
+def located(project: Project, run: FinishedRun) -> tuple[FinishedRun, ParallelCorpus | None]:
+    """A run with the folder of its training corpus, its own or the project's; None for one that is gone."""
+    own = run.settings.corpus
+    for corpus in (own, own.model_copy(update={"dir": project.settings.corpus.dir})):
+        settings = run.settings.model_copy(update={"corpus": corpus})
+        paths = {language: settings.path(corpus.train, language) for language in corpus.languages}
+        if all(path.exists() for path in paths.values()):
+            read = ParallelCorpus.read(paths, corpus.source, corpus.limit, native=corpus.native)
+            if read.fingerprint() == run.provenance["corpus"]:
+                return run.model_copy(update={"settings": settings}), read
+    return run, None
 
 
 def _refuse(shared: list[SharedQuestion], evaluation_set: EvaluationSet) -> None:

@@ -16,7 +16,7 @@ from lbkd.workspace import differences
 
 
 def checkpoint_run(project: Project, name: str, step: int) -> Path:
-    """The folder `runs/<name>.step-<step>`, made of a checkpoint where it is not there yet.
+    """The folder `runs/<name>.step-<step>`, made of a checkpoint where it is not there yet, or is of another.
 
     The model has the weights after that step, also where a training selects among its weights. Every rank
     calls this.
@@ -34,9 +34,21 @@ def checkpoint_run(project: Project, name: str, step: int) -> Path:
     runs = project.settings.workspace / "runs"
     folder, made = runs / name / "checkpoints" / f"step-{step}", runs / f"{name}.step-{step}"
     with project.locked(made):
-        if read_run(made) is None:
+        if not _made(made, folder):
             _make(project, folder, made)
     return made
+
+
+def _made(made: Path, folder: Path) -> bool:
+    """True if the folder is of the training that the run's own folder is of, as far as that tells."""
+    former = read_run(made)
+    if former is None:
+        return False
+    try:
+        now = read_checkpoint(folder).run if folder.is_dir() else read_run(folder.parent.parent)
+    except (FileNotFoundError, DataError):  # which `_make` tells of
+        return False
+    return now is None or now.provenance == former.provenance
 
 
 def _make(project: Project, folder: Path, made: Path) -> None:

@@ -32,6 +32,9 @@ _INDIFFERENT = {
 }
 """Training settings that change no result but for which units are dropped, as a number of ranks does."""
 
+_TEXTS = {"dir", "files", "train", "source", "languages", "native", "limit"}
+"""Settings of the corpus that say which texts a model learns from."""
+
 
 @dataclass(frozen=True)
 class Components:
@@ -256,14 +259,18 @@ class Run:
     def check_replaces_nothing(self) -> None:
         """Refuse to train over a finished run of other settings, unless `overwrite` is set.
 
-        A run of the same settings whose components have other code since is stale, and may be replaced.
+        A run of the same settings is stale, and may be replaced, if its components have other code since, or
+        the files of its corpus other texts.
 
         Raises:
             ConfigError: the folder holds such a run; the settings that differ are named.
         """
         if self.project.settings.overwrite or (found := read_run(self.folder)) is None:
             return
-        if different := settings_differences(found, self.settings_provenance()):
+        different = settings_differences(found, self.settings_provenance())
+        if not different and found.provenance["corpus"] != self.project.train_corpus.fingerprint():
+            different = differences(*map(_which_texts, (found.settings, self.project.settings)))
+        if different:
             raise ConfigError(
                 f"{self.folder} holds a finished run with another {different}. Train it anew with "
                 "--overwrite, or keep both: train or distil under another --name, or in another --workspace."
@@ -285,3 +292,9 @@ def teachers_project(project: Project, teacher: Teacher) -> Project:
 def teacher_run(project: Project, teacher: Teacher) -> Run:
     """The run of a student's teacher, which learns with a plain criterion."""
     return Run.of(teachers_project(project, teacher), Components(teacher.task, teacher.options))
+
+
+def _which_texts(settings: Settings) -> dict[str, Any]:
+    """The values of `_TEXTS`, as messages name them."""
+    kept = settings.corpus.model_dump(include=_TEXTS) | {"dir": settings.corpus.dir.absolute()}
+    return {f"corpus.{name}": value for name, value in kept.items()}

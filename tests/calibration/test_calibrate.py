@@ -118,6 +118,17 @@ def test_calibration_is_kept_and_used(made: Made, run: Path) -> None:
     assert "calibrated before, still valid" in _again(project, run)
 
 
+def test_another_length_or_precision_is_another_calibration(made: Made, run: Path) -> None:
+    """A score is a share among the spans that may be answered, as the model computes them."""
+    first = calibrate(made(corpus__limit=1), run, dev_set(made(corpus__limit=1)))
+    short = made(corpus__limit=1, evaluation__max_answer_tokens=1)
+    assert "still valid" not in _again(short, run)
+    found = read_calibration(run)
+    assert found is not None and found.fitted_on.max_answer_tokens == 1
+    assert found.measures != first.measures
+    assert "still valid" in _again(short, run)
+
+
 def _at(run: Path, temperature: float, asked: dict[str, str]) -> dict[str, Any]:
     """The answer at a temperature, by another calibration."""
     place = run / FILE
@@ -200,10 +211,8 @@ def test_after_a_training(made: Made, run: Path, tmp_path: Path) -> None:
 
 def decoded(doubt: float) -> list[Decoded]:
     """Two possibilities, a span and no answer, at all temperatures."""
-    return [
-        Decoded([Answer("Ada", 0, 3, 1 / (1 + math.exp(doubt / temperature)))], doubt)
-        for temperature in TEMPERATURES
-    ]
+    shares = [1 / (1 + math.exp(doubt / temperature)) for temperature in TEMPERATURES]
+    return [Decoded([Answer("Ada", 0, 3, share)], doubt, math.log(share)) for share in shares]
 
 
 def test_a_threshold_decides_what_is_given() -> None:

@@ -39,11 +39,6 @@ def test_a_student_is_explained(
     assert beside[at + 1].split() == ["weighting", "start", "end", "answer", "nll"]
     assert [line.split()[0] for line in beside[at + 2 : at + 5]] == ["impurity", "fixed", "learned"]
 
-    moved = lbkd("explain", RUN, "--corpus", tmp_path, *here)
-    assert moved.err.splitlines()[-1] == (
-        f"no texts: the files in {tmp_path} are gone or changed; --corpus names another folder."
-    )
-    assert "1. " not in moved.out
     assert "baseline is no finished run with teachers" in refused("explain", "baseline", *here)
     assert "no run in" in refused("explain", "nobody", *here)
 

@@ -109,6 +109,14 @@ def test_mlm_weight(weight: float) -> None:
         Mlm(weight)
 
 
+@pytest.mark.parametrize("weights", [(-1.0, 0.5), (0.5, -0.1), (0.0, 0.0), (INF, 0.5), (float("nan"), 0.5)])
+def test_weights_of_the_parts(weights: tuple[float, float]) -> None:
+    """One part alone is a choice; to learn nothing, or away from the labels, is none."""
+    with pytest.raises(ConfigError, match=r"^nll_weight = .*, kd_weight = .*: each must be at least 0"):
+        Combined(*weights)
+    Combined(0.0, 1.0), Combined(1.0, 0.0)
+
+
 def test_masked_tokens_are_for_criterions_that_say_so() -> None:
     with pytest.raises(NotImplementedError, match="Nll has needs_masks, but no method masked"):
         Nll().masked(torch.zeros(1, 3), torch.zeros(1, dtype=torch.int64))

@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from ranks import settings
@@ -111,9 +112,17 @@ def test_a_finished_run_is_not_scored_on_its_training_questions(changed: Changed
     described(how, corpus=project.train_corpus.fingerprint()).write(run)
     corpus = project.settings.corpus.model_copy(update={"test": "train"})
     on_training = own_test_set(Project(project.settings.model_copy(update={"corpus": corpus})))
-    check_model(run, own_test_set(project), allow_overlap=False)
-    check_model(run, on_training, allow_overlap=True)
+    check_model(project, run, own_test_set(project), allow_overlap=False)
+    check_model(project, run, on_training, allow_overlap=True)
     with pytest.raises(ConfigError, match="126 of the 126 test questions"):
-        check_model(run, on_training, allow_overlap=False)
+        check_model(project, run, on_training, allow_overlap=False)
+    elsewhere = {**how, "corpus": {**how["corpus"], "dir": "gone"}}
+    described(elsewhere, corpus=project.train_corpus.fingerprint()).write(run)
+    with pytest.raises(
+        ConfigError, match="126 of the 126 test questions"
+    ):  # the project's files are its texts
+        check_model(project, run, on_training, allow_overlap=False)
     described(how, corpus="of other files").write(run)  # the training files were changed since
-    check_model(run, on_training, allow_overlap=False)
+    with mock.patch.object(project.listener, "note") as told:
+        check_model(project, run, on_training, allow_overlap=False)
+    assert "whether it learned from questions of train is not known" in told.call_args.args[0]

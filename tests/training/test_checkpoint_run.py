@@ -1,6 +1,7 @@
 """Checkpoints that are scored as runs."""
 
 import json
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from unittest import mock
@@ -99,3 +100,21 @@ def test_what_is_refused(stopped: Settings) -> None:
     (folder / "state.json").write_text(json.dumps(state | {"best": 1.0}))
     with pytest.raises(DataError, match=f"step-4: state.json is missing or damaged. {there}"):
         checkpoint_run(project, "mix-mrc", 4)
+
+
+def test_a_training_that_began_anew(tiny_model_folder: Path, tmp_path: Path) -> None:
+    """The same step at another rate is another model; where nothing else is there, the folder stays."""
+    project = Project(how := settings(tiny_model_folder, tmp_path, **STEPS))
+    go(how, dies_after=4)
+    made = checkpoint_run(project, "mix-mrc", 4)
+    weights = made / "model" / "model.safetensors"
+    before, about = load_file(weights), read_run(made)
+    shutil.rmtree(how.workspace / "runs" / "mix-mrc")
+    assert checkpoint_run(project, "mix-mrc", 4) == made
+    assert read_run(made) == about
+    go(settings(tiny_model_folder, tmp_path, **{**STEPS, "training.learning_rate": 1e-2}), dies_after=4)
+    checkpoint_run(project, "mix-mrc", 4)
+    assert any(not torch.equal(before[name], value) for name, value in load_file(weights).items())
+    again = read_run(made)
+    checkpoint_run(project, "mix-mrc", 4)
+    assert read_run(made) == again != about

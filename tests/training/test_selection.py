@@ -14,6 +14,7 @@ from lbkd.evaluation.evaluate import evaluate
 from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.evaluation.selection import selection_set
 from lbkd.models.load import load_span_model
+from lbkd.planning.status import workspace_status
 from lbkd.project import Project
 from lbkd.training.run import Components
 from lbkd.training.steps import train
@@ -33,6 +34,9 @@ def corpus(tmp_path: Path) -> Path:
     return folder
 
 
+WHOLE = {"corpus.limit": None}
+
+
 def project(model: Path, corpus: Path, **over: Any) -> Project:
     quick = {
         "corpus.dir": str(corpus),
@@ -40,7 +44,7 @@ def project(model: Path, corpus: Path, **over: Any) -> Project:
         "training.epochs": 3,
         "training.select_on": "dev",
     }
-    return Project(settings(model, corpus / "work", **quick, **over))
+    return Project(settings(model, corpus / "work", **{**quick, **over}))
 
 
 def test_the_best_epoch_is_kept(
@@ -86,7 +90,7 @@ def refused(project: Project, split: str) -> str:
 
 
 def test_a_test_set_does_not_select(tiny_model_folder: Path, corpus: Path) -> None:
-    mine = project(tiny_model_folder, corpus)
+    mine = project(tiny_model_folder, corpus, **WHOLE)
     assert isinstance(selection_set(mine, "dev"), EvaluationSet)
     assert isinstance(selection_set(mine, "train"), EvaluationSet)
     message = refused(mine, "test")
@@ -103,7 +107,7 @@ def test_a_test_question_under_another_id_is_found(tiny_model_folder: Path, corp
         paragraph["qas"][0] |= {"id": "new", "question": paragraph["qas"][0]["question"].upper() + " "}
     dev["data"].append({**stolen, "paragraphs": stolen["paragraphs"][:1]})
     (corpus / "dev.en.json").write_text(json.dumps(dev))
-    assert "1 of its questions" in refused(project(tiny_model_folder, corpus), "dev")
+    assert "1 of its questions" in refused(project(tiny_model_folder, corpus, **WHOLE), "dev")
 
 
 def test_a_downloaded_benchmark_is_a_test_set(tiny_model_folder: Path, corpus: Path, tmp_path: Path) -> None:
@@ -111,8 +115,29 @@ def test_a_downloaded_benchmark_is_a_test_set(tiny_model_folder: Path, corpus: P
     folder = tmp_path / "data" / "xquad"
     folder.mkdir(parents=True)
     shutil.copy(corpus / "dev.en.json", folder / "xquad.en.json")
-    mine = project(tiny_model_folder, corpus, **{"corpus.benchmarks": str(tmp_path / "data")})
+    mine = project(tiny_model_folder, corpus, **WHOLE, **{"corpus.benchmarks": str(tmp_path / "data")})
     assert "27 of its questions are in the test set xquad" in refused(mine, "dev")
+
+
+def test_the_limit_is_that_of_every_split(tiny_model_folder: Path, corpus: Path) -> None:
+    few = selection_set(project(tiny_model_folder, corpus, **{"corpus.limit": 1}), "dev").corpus
+    assert len(few.datasets["en"].passages) == 1
+    assert (
+        0
+        < len(few.question_ids)
+        < len(selection_set(project(tiny_model_folder, corpus), "dev").corpus.question_ids)
+    )
+
+
+def test_runs_that_select_and_runs_that_do_not_are_valid_beside_each_other(
+    tiny_model_folder: Path, corpus: Path
+) -> None:
+    """The split's words are in the vocabulary that is cut for the one, and not for the other."""
+    for task, more in (("baseline", {}), ("mix-mrc", {"training.select_on": None})):
+        short = {"model.trim": 0, "training.max_steps": 1, "corpus.limit": 2, **more}
+        train(project(tiny_model_folder, corpus, **short), Components(task))
+    found = workspace_status(corpus / "work")
+    assert [(each.name, each.status) for each in found] == [("baseline", "done"), ("mix-mrc", "done")]
 
 
 def test_no_such_split(tiny_model_folder: Path, corpus: Path) -> None:

@@ -251,6 +251,19 @@ def test_a_student_with_fewer_layers_than_its_teachers(copy: Path, tiny_model_fo
     assert json.loads((run / "run.json").read_text())["provenance"]["model.layers"] == 1
 
 
+@pytest.mark.parametrize(
+    ("over", "named"),
+    [({"corpus.limit": 1}, "corpus.limit"), ({"corpus.languages": "en"}, "corpus.languages")],
+)
+def test_a_run_of_other_texts_is_not_replaced(
+    over: dict[str, Any], named: str, copy: Path, tiny_model_folder: Path
+) -> None:
+    before = files(copy / "runs")
+    with pytest.raises(ConfigError, match=rf"runs/baseline holds a finished run with another {named}\."):
+        train(project(tiny_model_folder, copy, **over)[0], "baseline")
+    assert files(copy / "runs") == before
+
+
 def test_logits_of_a_teacher_that_changed_are_computed_again(copy: Path, tiny_model_folder: Path) -> None:
     other, notes = project(tiny_model_folder, copy, **{"training.learning_rate": 2e-3, "overwrite": True})
     train(other, "branch-mrc", {"lang": "en"})
