@@ -37,6 +37,11 @@ _USERS_ALONE = (
     ("model", "trust_remote_code"),
 )
 """Settings of these sections that a corpus's own file must not contain."""
+_OF_FILE_NAMES = (
+    *(("corpus", key) for key in ("files", "train", "test", "dev")),
+    ("training", "select_on"),
+)
+"""Settings that are parts of the names of a corpus's files."""
 
 
 def load_settings(
@@ -139,6 +144,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     model = _table(tables, ("model",))
     if isinstance(name := model.get("name"), str) and os.path.isdir(path.parent / name):
         model["name"] = str(path.parent / name)
+    for key, n, teacher, place in _readers_in(tables):
+        if os.path.isdir(path.parent / place):
+            _table(tables, key[:-1])[key[-1]][n] = f"{teacher}={path.parent / place}"
     if isinstance(plugins := tables.get("plugins"), list):
         tables["plugins"] = [str(path.parent / each) if isinstance(each, str) else each for each in plugins]
     return tables
@@ -149,6 +157,18 @@ def paths_in(tables: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
     keys = [*_path_keys(Settings), *(key for kind in KINDS for key in _component_paths(tables, kind))]
     values = [(key, _table(tables, key[:-1]).get(key[-1])) for key in keys]
     return [(key, value) for key, value in values if isinstance(value, str)]
+
+
+def _readers_in(tables: dict[str, Any]) -> list[tuple[tuple[str, ...], int, str, str]]:
+    """Key, number in its list, name and model of every teacher that is a finished reader, `NAME=MODEL`."""
+    found: list[tuple[tuple[str, ...], int, str, str]] = []
+    for task, options in _table(tables, ("task",)).items():
+        teachers = options.get("teachers") if isinstance(options, dict) else None
+        for n, text in enumerate(teachers if isinstance(teachers, list) else ()):
+            name, is_reader, model = str(text).partition("=")
+            if is_reader:
+                found.append((("task", task, "teachers"), n, name.strip(), model.strip()))
+    return found
 
 
 def _path_keys(schema: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -176,19 +196,23 @@ def _check_own(tables: dict[str, Any], file: Path) -> None:
     """
     refused = [name for name in tables if name not in _OF_A_CORPUS]
     refused += [f"{section}.{key}" for section, key in _USERS_ALONE if key in _table(tables, (section,))]
+    refused += [f"{'.'.join(key)}[{n}]" for key, n, _, _ in _readers_in(tables)]
     if refused:
         raise ConfigError(
             f"{file}: {', '.join(refused)}: a corpus's own file must not set this. If you trust the corpus, "
             f"move the lines to {FILE_NAME} of the current folder, or use --set."
         )
-    corpus = _table(tables, ("corpus",))
-    inside = paths_in(tables)
-    for key in ("files", "train", "test"):  # parts of file names inside the folder
-        inside.append((("corpus", key), str(file.parent / str(corpus.get(key, "")))))
-    for place, path in inside:
+    for place, path in paths_in(tables):
         if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(file.parent)):
             key = ".".join(place)
             raise ConfigError(f"{file}: {key}: a corpus's own file must not name {path}, outside it.")
+    for *section, key in _OF_FILE_NAMES:
+        name = str(_table(tables, tuple(section)).get(key, "unset"))
+        if any(not part.strip(".") for part in name.split("/")):  # dots of two settings may come together
+            raise ConfigError(
+                f"{file}: {'.'.join((*section, key))}: a corpus's own file must not name {name}, which leads "
+                "out of it, or may together with other settings; name files inside it, without '.' and '..'."
+            )
 
 
 def parse_set(text: str) -> tuple[str, Any]:

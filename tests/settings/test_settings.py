@@ -91,7 +91,8 @@ def test_paths_are_relative_to_their_file(tmp_path: Path, monkeypatch: pytest.Mo
         tmp_path / "here",
         "workspace = 'w'\n[corpus]\ndir = '../data'\nbenchmarks = 'public'\n"
         "[runtime]\ndeepspeed = 'ds.json'\n"
-        "[model]\nname = 'encoder'\n[translation.files]\npath = '{language}.txt'",
+        "[model]\nname = 'encoder'\n[translation.files]\npath = '{language}.txt'\n"
+        "[task.distill]\nteachers = ['en', 'es=./encoder', 'de=a/hub-id']",
     )
     found = load_settings({}, Path("here"))
     assert found.workspace == Path("here/w")
@@ -100,6 +101,7 @@ def test_paths_are_relative_to_their_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert found.runtime.deepspeed == Path("here/ds.json")
     assert found.model.name == "here/encoder"
     assert found.task.options("lakm") == {"phrases": "here/../data/lists"}
+    assert found.task.options("distill") == {"teachers": ["en", "es=here/encoder", "de=a/hub-id"]}
     assert found.translation.options("files") == {"path": "here/{language}.txt"}
 
 

@@ -25,6 +25,7 @@ from lbkd.settings import FILE_NAME, load_settings, read_toml
         ("[translation.seq2seq]\nmodel = 'evil/model'", "translation"),
         ("[tracker]\nname = ['mlflow']", "tracker"),
         ("[tracker.mlflow]\nuri = 'https://evil'", "tracker"),
+        ("[task.distill]\nteachers = ['en', 'es=org/reader']", "task.distill.teachers[1]"),
     ],
 )
 def test_what_is_the_users_alone(tmp_path: Path, text: str, key: str) -> None:
@@ -45,6 +46,11 @@ def test_what_is_the_users_alone(tmp_path: Path, text: str, key: str) -> None:
         ("[corpus]\nfiles = '../{split}.{language}.json'", "corpus.files"),
         ("[corpus]\nfiles = '/etc/{split}.{language}.json'", "corpus.files"),
         ("[corpus]\ntrain = '../../train'", "corpus.train"),
+        ("[corpus]\ndev = '../secret/dev'", "corpus.dev"),
+        ("[corpus]\ntest = '/etc/test'", "corpus.test"),
+        ("[training]\nselect_on = '../secret/dev'", "training.select_on"),
+        ("[corpus]\nfiles = '{split}/../secret.{language}.json'\ntrain = 'a'", "corpus.files"),
+        ("[corpus]\nfiles = '{split}./{language}.json'\ntrain = '.'", "corpus.train"),
         ("[task.lakm]\nphrases = 'a/../../lists'", "task.lakm.phrases"),
         ("[task.lakm]\nphrases = '/etc'", "task.lakm.phrases"),
     ],
