@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from lbkd.errors import ConfigError
-from lbkd.workspace import write_json
+from lbkd.workspace import fingerprint, write_json
 
 from ..console import out, print_json, table
-from ..options import Json, Ranks, names, with_settings
+from ..options import Json, Ranks, make_settings, names, with_settings
 from ..plan import costs_table
 from ..running import running
 from ..score_tables import note_on_questions, question_counts
@@ -43,7 +43,7 @@ def reproduce(
 
     Rows and tables of one workspace share runs. A stopped command goes on after the last finished run.
 
-    A whole table is also written to <workspace>/reproduce/.
+    A whole table is also written to <workspace>/reproduce/, one of other seeds or settings to its own file.
 
     Example: lbkd reproduce table1 --dry-run
 
@@ -52,8 +52,38 @@ def reproduce(
     from lbkd.reproduction.recipe import read_recipe
 
     how = read_recipe(recipe)
-    how = how.model_copy(update={"seeds": seeds_of(seeds) or how.seeds})
-    make_table(settings, ranks, how, names(rows), Path(recipe).stem, Shown(dry_run, json))
+    asked = how.model_copy(update={"seeds": seeds_of(seeds) or how.seeds})
+    name = table_name(recipe, asked == how, asked, settings)
+    make_table(settings, ranks, asked, names(rows), name, Shown(dry_run, json))
+
+
+def table_name(recipe: str | None, whole: bool, how: "Recipe", settings: "Settings") -> str:
+    """The name of a table's file: the recipe's own where nothing goes over the recipe.
+
+    Args:
+        recipe: name or path of a recipe, if any.
+        whole: the table is the recipe's, with its grid and seeds.
+        how: the table.
+        settings: of all rows.
+    """
+    decide = ("corpus", "model", "training", "runtime", "evaluation", "task", "criterion", "weighting")
+    told, plain = (
+        each.model_dump(mode="json", include={*decide}) for each in (settings, _of_files({}, recipe))
+    )
+    stem = Path(recipe).stem if recipe else "sweep"
+    if recipe and whole and told == plain:
+        return stem
+    return f"{stem}-{fingerprint([how.grid, how.against, how.seeds, told])[:8]}"
+
+
+def _of_files(options: dict[str, Any], recipe: str | None = None) -> "Settings":
+    """The settings without the command line's; the default ones where they do not fit without it."""
+    from lbkd.config import Settings
+
+    try:
+        return make_settings(options, None, recipe)
+    except ConfigError:
+        return Settings()
 
 
 class Shown(NamedTuple):
@@ -77,11 +107,20 @@ def make_table(
         name: of the table's file in <workspace>/reproduce, without its ending.
         shown: what is shown.
     """
+    of_files, unused = _of_files({"corpus.dir": settings.corpus.dir}), []
     for kind in ("task", "criterion", "weighting") if how.rows else ():
-        if given := getattr(settings, kind).model_dump(exclude_unset=True):
+        given, of_a_file = (
+            getattr(each, kind).model_dump(exclude_unset=True) for each in (settings, of_files)
+        )
+        if given != of_a_file:
             raise ConfigError(
                 f"{kind} = {given}: each row has its own options; write them into a recipe's row."
             )
+        unused += [f"{kind} = {given} of lbkd.toml is not used: each row has its own"] if given else []
+    if how.prepare and not settings.corpus.dir.exists():
+        raise ConfigError(
+            f"there is no folder {settings.corpus.dir} yet. It is made by\n{how.prepare.rstrip()}"
+        )
     with running(settings, ranks) as project:
         from lbkd.evaluation.evaluation_set import benchmark_set, own_test_set
         from lbkd.planning.estimate import as_rows
@@ -94,6 +133,8 @@ def make_table(
             training_order,
         )
 
+        for note in unused:
+            project.listener.note(note)
         how = expanded(how, settings)
         chosen = how.chosen(rows)
         if "seed" in settings.model_fields_set:
@@ -199,7 +240,7 @@ def seeds_of(text: str | None) -> list[int]:
         found = [int(part) for part in names(text) or ()]
     except ValueError:
         found = [-1]
-    if any(not 0 <= seed < 2**31 for seed in found):
+    if (text is not None and not found) or any(not 0 <= seed < 2**31 for seed in found):
         raise ConfigError(f"--seeds {text!r}: expected whole numbers from 0 to 2147483647, e.g. 1,2,3")
     return list(dict.fromkeys(found))
 

@@ -1,15 +1,13 @@
 """The command `sweep`."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lbkd.errors import ConfigError
-from lbkd.workspace import fingerprint
 
 from ..options import Json, Ranks, names, with_settings
-from .reproduce import Shown, make_table, seeds_of
+from .reproduce import Shown, make_table, seeds_of, table_name
 
 if TYPE_CHECKING:
     from lbkd.config import Settings
@@ -24,17 +22,17 @@ def sweep(
         str | None, typer.Argument(help="Recipe file with a table \\[grid], over which the options go.")
     ] = None,
     task: Annotated[
-        str | None, typer.Option(help="Tasks, e.g. mix-mrc,distill. \\[default: distill]")
+        list[str] | None, typer.Option(help="Tasks, e.g. mix-mrc,distill. \\[default: distill]")
     ] = None,
     teachers: Annotated[
         list[str] | None,
         typer.Option(help="Branches whose teachers count, e.g. en,es; each repetition is another set."),
     ] = None,
     criterion: Annotated[
-        str | None, typer.Option(help="Losses, e.g. combined,jsd. \\[default: the task's]")
+        list[str] | None, typer.Option(help="Losses, e.g. combined,jsd. \\[default: the task's]")
     ] = None,
     weighting: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(help="Weights of the teachers, e.g. fixed,impurity. \\[default: impurity]"),
     ] = None,
     against: Annotated[
@@ -62,10 +60,10 @@ def sweep(
 
     how = read_recipe(recipe) if recipe else Recipe(title="Sweep")
     given = {
-        "task.name": names(task),
+        "task.name": names(",".join(task or ())),
         "task.distill.teachers": [names(each) for each in teachers or ()],
-        "criterion.name": names(criterion),
-        "weighting.name": names(weighting),
+        "criterion.name": names(",".join(criterion or ())),
+        "weighting.name": names(",".join(weighting or ())),
     }
     grid = how.grid | {key: values for key, values in given.items() if values} | axes
     if not grid:
@@ -75,9 +73,7 @@ def sweep(
         )
     update = {"grid": grid, "against": against or how.against, "seeds": seeds_of(seeds) or how.seeds}
     asked = how.model_copy(update=update)
-    told = settings.model_dump(mode="json", exclude={"workspace"})
-    stem = Path(recipe).stem if recipe else "sweep"
-    name = stem if recipe and asked == how else f"{stem}-{fingerprint([update, told])[:8]}"
+    name = table_name(recipe, asked == how, asked, settings)
     make_table(settings, ranks, asked, None, name, Shown(dry_run, json))
 
 

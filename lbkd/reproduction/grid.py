@@ -9,7 +9,7 @@ from typing import Any
 from lbkd import tasks
 from lbkd.config import Settings
 from lbkd.errors import ConfigError, nearest
-from lbkd.reproduction.recipe import OF_A_ROW, Recipe, Row
+from lbkd.reproduction.recipe import OF_A_ROW, Recipe, Row, refuse_of_the_table
 from lbkd.settings import overridden
 from lbkd.training.run import Components
 
@@ -51,6 +51,7 @@ def _rows(
                 f"{key}: rows of a grid may differ in {', '.join(sections)}; the rest is the whole table's. "
                 + ("Seeds are --seeds, or `seeds` of the recipe." if key == "seed" else "Give it one value.")
             )
+    refuse_of_the_table([key for key in axes if key.partition(".")[0] not in _PARTS], "")
     points = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
     made = [_row(point, settings) for point in points]
     used = [used for _, used in made]

@@ -1,7 +1,7 @@
 """Recipes: files that describe the rows of a table as runs, with the scores that the paper printed."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -15,6 +15,22 @@ from lbkd.reproduction.axes import axes_of_tables, split_axes
 
 OF_A_ROW = ("corpus", "model", "training", "runtime")
 """Sections of the settings in which the rows of a table may differ: what decides the weights."""
+_OF_THE_TABLE = ("corpus.allow_overlap", "corpus.benchmarks", "corpus.dev", "corpus.test")
+"""Settings of these sections that say what is asked, in which all rows of a table are alike."""
+
+
+def refuse_of_the_table(keys: Iterable[str], where: str) -> None:
+    """Refuse settings in which the rows of a table may not differ.
+
+    Raises:
+        ConfigError: one of the dotted keys is such a setting.
+    """
+    for key in keys:
+        if key.partition(".")[0] not in OF_A_ROW or key in _OF_THE_TABLE:
+            raise ConfigError(
+                f"{where}{key}: a row may differ in {', '.join(OF_A_ROW)}, but for what is asked "
+                f"({', '.join(_OF_THE_TABLE)}); the rest is the whole table's, or in the row's options."
+            )
 
 
 def _each_once(values: list[Any]) -> list[Any]:
@@ -73,6 +89,8 @@ class Recipe(_Part):
     """Heading of the table."""
     settings: dict[str, Any] = {}
     """Settings as in `lbkd.toml`, over which they win; paths are relative to the current folder."""
+    prepare: str = ""
+    """Commands that make the folder of the corpus, for those who do not have it yet."""
     benchmark: str | None = None
     """Benchmark to evaluate on, `NAME` or `NAME.SPLIT`; by default the corpus's own test split."""
     columns: Annotated[list[str], AfterValidator(_each_once)] = []
@@ -135,11 +153,7 @@ def read_recipe(name: str) -> Recipe:
             raise ConfigError(f"{path}: two rows are called {row.name!r}.")
         if row.against is not None and row.against not in names:
             raise ConfigError(f"{path}: row {row.name!r}: against: {nearest(row.against, names)}")
-        if refused := sorted({key.partition(".")[0] for key in row.settings} - {*OF_A_ROW}):
-            raise ConfigError(
-                f"{path}: row {row.name!r}: settings.{refused[0]}: a row may differ in "
-                f"{', '.join(OF_A_ROW)}; the rest is the whole table's, or stands in the row's options."
-            )
+        refuse_of_the_table(_dotted(row.settings), f"{path}: row {row.name!r}: settings.")
         if row.each_language and "lang" in row.options:
             raise ConfigError(f"{path}: row {row.name!r}: each_language chooses lang itself; leave one out.")
     return recipe
@@ -165,6 +179,15 @@ def given_axes(
     axes, others = split_axes(sets, grid)
     named = {key: [value] for key, value in options.items() if key in grid and value is not None}
     return named | axes, others
+
+
+def _dotted(tables: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """The dotted keys of the values in tables, which may be dotted themselves."""
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}"
 
 
 def _keys(section: tuple[Any, ...]) -> list[str]:

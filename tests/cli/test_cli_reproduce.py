@@ -46,13 +46,15 @@ def test_a_table(lbkd: Callable[..., Any], small: list[Any]) -> None:
     assert paper.split()[-3:] == ["63.4", "/", "77.3"]
     assert re.search(r"over Baseline \(.* to .*; p = \d\.\d+\)$", mixed.strip())
     rows = lbkd("reproduce", *small, "--seeds", "1,2", "--json")
-    assert rows.json == json.loads(Path("lbkd-work/reproduce/small.json").read_text())
+    [written] = Path("lbkd-work/reproduce").iterdir()  # options go over the recipe: a table of its own
+    assert re.fullmatch(r"small-[0-9a-f]{8}\.json", written.name)
+    assert rows.json == json.loads(written.read_text())
     scores = rows.json[0]["scores"]["es"]
     assert scores["questions"] == scores["shared_questions"] > 0
     assert rows.json[0]["runs"] == ["lbkd-work/runs/baseline", "lbkd-work/runs/baseline.seed2"]
     assert "still valid" in rows.err
-    lbkd("reproduce", *small, "--rows", "Baseline")
-    assert len(json.loads(Path("lbkd-work/reproduce/small.json").read_text())) == 2  # a whole table stays
+    lbkd("reproduce", *small, "--seeds", "1,2", "--rows", "Baseline")  # a whole table stays
+    assert len(json.loads(written.read_text())) == 2
     told = lbkd("reproduce", *small, "--dry-run").out
     assert "0 of 2 steps to do" in told
     assert told.count("(done)") == 2
@@ -129,3 +131,20 @@ def test_the_examples_name_rows_that_exist(lbkd: Callable[..., Any]) -> None:
     assert found
     for recipe, rows in found:
         assert read_recipe(recipe).chosen([name.strip() for name in rows.split(",")])
+
+
+def test_components_of_the_users_file_are_told_and_not_used(
+    lbkd: Callable[..., Any], refused: Callable[..., str], small: list[Any]
+) -> None:
+    Path("lbkd.toml").write_text('[weighting]\nname = "margin"\n', encoding="utf-8")
+    told = lbkd("reproduce", *small, "--dry-run")
+    assert told.code == 0
+    assert "weighting = {'name': 'margin'} of lbkd.toml is not used: each row has its own" in told.err
+    assert "write them into a recipe" in refused("reproduce", *small, "--set", "weighting.name=fixed")
+
+
+def test_how_the_texts_of_a_table_are_made_is_told_where_they_are_not(refused: Callable[..., str]) -> None:
+    for more in ([], ["--dry-run"]):
+        told = refused("reproduce", "xquad-small", *more)
+        assert "there is no folder xquad-split yet. It is made by lbkd data download xquad" in told
+        assert "--languages en,es,de,ar,hi,vi --out xquad-split" in told

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from lbkd.config import BUILTIN_CORPUS
 from lbkd.evaluation.significance import holm
 
 TEMPERATURES = "criterion.combined.temperature=1,4"
@@ -91,6 +93,8 @@ def test_one_value_goes_over_a_grid_too(lbkd: Callable[..., Any], small: list[An
             ["table1", "--weighting", "fixed", "--set", "weighting.margin.temperature=2"],
             ["write them into a recipe"],
         ),
+        (["--set", "corpus.test=test,dev"], ["corpus.test: a row may differ in corpus", "what is asked"]),
+        ([*GRID, "--seeds", ""], ["--seeds ''", "whole numbers"]),
         (["nowhere.toml", "--weighting", "fixed"], ["no recipe 'nowhere.toml'"]),
     ],
 )
@@ -100,6 +104,27 @@ def test_refusals(
     message = refused("sweep", *arguments, *small)
     assert all(part in message for part in parts), message
     assert not Path("lbkd-work/runs").exists()
+
+
+def test_texts_to_learn_from_are_an_axis_and_those_to_be_asked_are_not(
+    lbkd: Callable[..., Any], refused: Callable[..., str], small: list[Any]
+) -> None:
+    for name in ("data", "other"):
+        shutil.copytree(BUILTIN_CORPUS, name)
+    command = ["sweep", "--task", "baseline", "--set", "corpus.dir=data,other", *small]
+    Path("other/test.es.json").unlink()
+    told = refused(*command)
+    assert "all rows are scored on" in told
+    assert "other/test.es.json is not there, or another" in told
+    assert not Path("lbkd-work/runs").exists()
+    shutil.copy("data/test.es.json", "other")
+    assert lbkd(*command).code == 0
+
+
+def test_repeated_options_add_up(lbkd: Callable[..., Any], small: list[Any]) -> None:
+    found = lbkd("sweep", "--weighting", "fixed", "--weighting", "margin,ebkd", *small, "--dry-run", "--json")
+    students = [name for name in models(found.json) if name.startswith("distill")]
+    assert students == [f"distill.combined.{name}" for name in ("fixed", "margin", "ebkd")]
 
 
 def test_a_finished_run_of_other_settings_is_refused_before_anything_is_trained(

@@ -21,6 +21,11 @@ def test_what_ships_can_be_run(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     recipe = read_recipe(name)
     settings = load_settings(recipe.settings)
     languages = settings.corpus.languages
+    assert (
+        recipe.size
+        or f"--out {settings.corpus.dir}" in recipe.prepare
+        or (f"mkdir {settings.corpus.dir} " in recipe.prepare)
+    )
     for row in recipe.rows:
         if row.task is not None:
             lang = {"lang": languages[-1]} if row.each_language else {}
