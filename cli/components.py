@@ -1,6 +1,7 @@
 """The commands `list`, `show`, `info` and `new`."""
 
 import importlib.util
+import keyword
 import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -210,7 +211,8 @@ def _example(registry: "Registry[Any]", name: str) -> dict[str, str]:
     paths = ("pyproject.toml", "README.md", f"{module}/__init__.py", f"tests/test_{module[5:]}.py")
     texts = {path: example.joinpath(path).read_text(encoding="utf-8") for path in paths}
     new_class = "".join(part[0].upper() + part[1:] for part in re.split("[-_]", name))
-    if re.search(rf"\b{new_class}\b", "".join(texts.values())):  # Tensor, Weighting, None, ...
+    taken = re.search(rf"\b{new_class}\b", "".join(texts.values()))  # Tensor, Weighting, None, ...
+    if taken or keyword.iskeyword(new_class):
         new_class += registry.kind.title()
     names = {former: name, module[5:]: name.replace("-", "_"), its_class: new_class}
 

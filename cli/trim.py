@@ -65,7 +65,6 @@ def trim(
     Example: lbkd trim e5-small --texts questions.txt --frequent 5000 --out small
     """
     settings = make_settings({"corpus.dir": corpus, "workspace": workspace}, None)
-    run = settings.workspace / "runs" / model
     reporter = Reporter(None)
     with heard_signals(), stoppable(reporter, "stopped; nothing was written"):
         found = {text: None for path in texts or () for text in _lines(path)}
@@ -74,10 +73,14 @@ def trim(
         from torch.cuda import is_available
 
         from lbkd.models.prepare import FREQUENT_PIECES
+        from lbkd.models.run_folder import model_folder
         from lbkd.models.trimming.trimmed import trim_to
 
         count = FREQUENT_PIECES if frequent is None else frequent
-        name = str(run) if (run / "run.json").exists() else model
+        try:
+            name = str(model_folder(model, settings.workspace))
+        except ConfigError:  # a hub id, or e5-small
+            name = model
         device = "cuda" if is_available() else "cpu"
         report = trim_to(name, sorted(found), count, out_, reporter.progress, device, trust_remote_code)
     if json:

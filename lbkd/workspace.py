@@ -34,7 +34,7 @@ from uuid import uuid4
 
 from lbkd import __version__
 from lbkd.errors import naming_full_disk
-from lbkd.locks import FileLock
+from lbkd.locks import FileLock, locked
 
 
 def fingerprint(value: Any) -> str:
@@ -171,8 +171,9 @@ def unreadable(content: Any) -> str:
 
 def add_to_json(path: Path, entries: Mapping[str, Any]) -> None:
     """Add entries to the object in a JSON file, sorted by name; a file without an object is replaced."""
-    former = read_json(path)
-    write_json(path, dict(sorted({**(former if isinstance(former, dict) else {}), **entries}.items())))
+    with locked(path, note=lambda _: None):  # two commands that add at once
+        former = read_json(path)
+        write_json(path, dict(sorted({**(former if isinstance(former, dict) else {}), **entries}.items())))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Which files are replaced, and that all of a command are or none."""
 
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from safetensors.numpy import save_file
 
 from lbkd.errors import DataError
 from lbkd.outputs import RECORD, replacing_files
-from lbkd.workspace import file_hash, read_json, replacing, replacing_file, write_json
+from lbkd.workspace import add_to_json, file_hash, read_json, replacing, replacing_file, write_json
 
 
 def write(folder: Path, text: str, *names: str, overwrite: bool = False) -> None:
@@ -22,6 +23,22 @@ def write(folder: Path, text: str, *names: str, overwrite: bool = False) -> None
 def content(folder: Path) -> dict[str, str]:
     """Name -> text of the folder's files, without the record."""
     return {path.name: path.read_text() for path in sorted(folder.iterdir()) if path.name != RECORD}
+
+
+def add(folder: Path, number: int) -> None:
+    """Add forty entries to a JSON file of several processes, one by one."""
+    for n in range(40):
+        add_to_json(folder / "report.json", {f"{number}.{n}": n})
+
+
+def test_entries_of_commands_that_run_at_once_are_all_kept(tmp_path: Path) -> None:
+    processes = [multiprocessing.get_context("spawn").Process(target=add, args=(tmp_path, n)) for n in (1, 2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert len(read_json(tmp_path / "report.json")) == 80
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
 def test_own_files_are_replaced_and_no_others(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..console import err, out, print_json
-from ..options import Json
+from ..options import Json, Overwrite
 from ..translate import show
 
 
@@ -21,6 +21,7 @@ def repair(
         float | None,
         typer.Option(min=0, max=1, help="Discard answers found with a lower score. \\[default: 0.4]"),
     ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Correct answers that are off their offsets or cut inside a character.
@@ -38,7 +39,8 @@ def repair(
     from lbkd.corpus_translation.repair import repair as repair_files
     from lbkd.recovery.likeness import MIN_SCORE
 
-    report = repair_files(files, source, in_place, MIN_SCORE if min_score is None else min_score)
+    least = MIN_SCORE if min_score is None else min_score
+    report = repair_files(files, source, in_place, least, overwrite)
     if json:
         print_json(report)
         return

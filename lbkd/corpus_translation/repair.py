@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from lbkd.corpus.check import load
 from lbkd.corpus.squad import Dataset, Question
 from lbkd.errors import DataError
 from lbkd.graphemes import widen
+from lbkd.outputs import replacing_files
 from lbkd.recovery.aligner import Aligner
 from lbkd.recovery.likeness import MIN_SCORE
 from lbkd.recovery.offsets import CHARACTERS, character, unit_of, zero_is_no_place
@@ -25,7 +25,7 @@ from lbkd.recovery.recover import RecoveredAnswer, by_alignment, by_string
 from lbkd.recovery.sentences import cut
 from lbkd.recovery.tally import Tally
 from lbkd.recovery.words import Span
-from lbkd.workspace import add_to_json, replacing_file
+from lbkd.workspace import add_to_json
 
 REPORT = "repair-report.json"
 _LANGUAGE = "en"
@@ -33,7 +33,11 @@ _LANGUAGE = "en"
 
 
 def repair(
-    paths: Sequence[Path], source: Path | None, in_place: bool = False, min_score: float = MIN_SCORE
+    paths: Sequence[Path],
+    source: Path | None,
+    in_place: bool = False,
+    min_score: float = MIN_SCORE,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write files with corrected answers, made of whole characters: all files, or none if one is refused.
 
@@ -43,6 +47,7 @@ def repair(
             occurrence of an answer is meant, and lets the word aligner find answers that occur nowhere.
         in_place: replace the files; by default results go into the folder `repaired` beside each file.
         min_score: score below which an occurrence is not taken (see `lbkd.recovery.place.by_place`).
+        overwrite: replace files in `repaired` that lbkd did not write, or that were changed since.
 
     Returns:
         Each file's path to the place of the result, counts and the answers that moved.
@@ -60,12 +65,12 @@ def repair(
     if faults:
         untouched = f"Nothing was written; these files could be repaired: {', '.join(map(str, results))}."
         raise DataError("\n".join([*faults, *([untouched] if results else [])]))
+    targets = {path: path if in_place else path.parent / "repaired" / path.name for path in results}
     report = {}
-    with ExitStack() as stack:  # files take their names when all of them are written
+    with replacing_files(targets.values(), overwrite or in_place) as fresh:
         for path, (document, counts) in results.items():
-            target = path if in_place else path.parent / "repaired" / path.name
-            squad.write(stack.enter_context(replacing_file(target)), document)
-            report[str(path)] = {"written": str(target), **counts}
+            squad.write(fresh[targets[path]], document)
+            report[str(path)] = {"written": str(targets[path]), **counts}
     for entry in report.values():
         target = Path(entry["written"])
         counts = {name: value for name, value in entry.items() if name != "written"}

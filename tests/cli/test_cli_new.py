@@ -46,7 +46,10 @@ def test_files(lbkd: Callable[..., Any], kind: str) -> None:
     assert (place / readme).read_text().startswith("# k2-own_Name\n")
 
 
-@pytest.mark.parametrize(("name", "expected"), [("tensor", "TensorWeighting"), ("none", "NoneWeighting")])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("tensor", "TensorWeighting"), ("none", "NoneWeighting"), ("false", "FalseWeighting")],
+)
 def test_a_class_with_a_name_of_its_own(lbkd: Callable[..., Any], name: str, expected: str) -> None:
     lbkd("new", "weighting", name)
     assert f"class {expected}(Weighting):" in Path(name, f"lbkd_{name}/__init__.py").read_text()

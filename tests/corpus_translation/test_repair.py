@@ -91,6 +91,18 @@ def test_in_place(tmp_path: Path) -> None:
     assert not (tmp_path / "repaired").exists()
 
 
+def test_a_result_that_was_corrected_by_hand_is_kept(tmp_path: Path) -> None:
+    path = write(tmp_path / "es.json", "en Roma", ("q", "Roma", 0))
+    result = Path(repair([path], None)[str(path)]["written"])
+    repair([path], None)
+    result.write_text(corrected := result.read_text().replace("Roma", "Rome"))
+    with pytest.raises(DataError, match="not as lbkd wrote"):
+        repair([path], None)
+    assert result.read_text() == corrected
+    repair([path], None, overwrite=True)
+    assert answers(result) == {"q": ("Roma", 3, "answer")}
+
+
 def test_answers_that_are_in_no_passage_are_found_by_alignment(tmp_path: Path) -> None:
     """Every answer of a translated file is spoilt; where it was is known."""
     source = BUILTIN_CORPUS / "train.en.json"
