@@ -18,11 +18,11 @@ from lbkd.planning.jobs import job_of
 from lbkd.planning.workload import Size
 from lbkd.project import Project
 from lbkd.reproduction.recipe import Row
-from lbkd.reproduction.variants import projects_of
+from lbkd.reproduction.variants import projects_of, refuse_other_test_sets
 from lbkd.training.check import check_run
 from lbkd.training.run import Components, Run
 from lbkd.training.steps import train_run
-from lbkd.workspace import file_hash, fingerprint, read_json
+from lbkd.workspace import fingerprint, read_json
 
 Scores = npt.NDArray[np.float64]
 
@@ -107,7 +107,7 @@ def complete_table(rows: Sequence[RowRuns], evaluation_set: EvaluationSet) -> li
     runs = training_order(rows)
     _refuse_languages_without_column(rows, evaluation_set)
     _refuse_rivals_without_common_language(rows, evaluation_set)
-    _refuse_other_test_sets(runs, evaluation_set)
+    refuse_other_test_sets([run.project for run in runs], evaluation_set)
     for run in runs:
         run.check_replaces_nothing()
     for alike in _of_equal_texts(runs):
@@ -228,22 +228,6 @@ def _refuse_rivals_without_common_language(rows: Sequence[RowRuns], evaluation_s
                 f"row {row.name!r} ({', '.join(sorted(ours))}) has no language in common with the row it is "
                 f"compared with, {row.against!r} ({', '.join(sorted(theirs))}). Leave out its `against`."
             )
-
-
-def _refuse_other_test_sets(runs: Sequence[Run], evaluation_set: EvaluationSet) -> None:
-    """Refuse a row whose corpus has another test file than the one that all rows are scored on."""
-    asked = {language: data.path for language, data in evaluation_set.corpus.datasets.items()}
-    for run in runs:
-        settings = run.project.settings
-        own = {name: settings.path(settings.corpus.test, name) for name in asked}
-        if settings.corpus.test != evaluation_set.name:  # a benchmark
-            return
-        for name, path in asked.items():
-            if own[name] != path and not (own[name].exists() and file_hash(own[name]) == file_hash(path)):
-                raise ConfigError(
-                    f"{run.name}: all rows are scored on {path}, and {own[name]} is not there, or another. "
-                    "Put the same test files into each folder, or score on a benchmark."
-                )
 
 
 def _scores(row_runs: RowRuns, evaluation_set: EvaluationSet) -> dict[str, Scores]:

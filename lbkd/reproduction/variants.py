@@ -1,13 +1,16 @@
 """Projects of rows that have settings of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lbkd.config import Settings
+from lbkd.errors import ConfigError
+from lbkd.evaluation.evaluation_set import EvaluationSet
 from lbkd.project import Project
 from lbkd.registry.naming import in_a_name
 from lbkd.reproduction.recipe import OF_A_ROW, Row
 from lbkd.settings import overridden
+from lbkd.workspace import file_hash
 
 
 def projects_of(rows: Sequence[Row], project: Project) -> list[Project]:
@@ -18,6 +21,26 @@ def projects_of(rows: Sequence[Row], project: Project) -> list[Project]:
     """
     found = {"": project}
     return [found.setdefault(varied.variant, varied) for varied in (_varied(project, row) for row in rows)]
+
+
+def refuse_other_test_sets(projects: Iterable[Project], evaluation_set: EvaluationSet) -> None:
+    """Refuse projects whose corpus has other test files than the set that all rows are scored on.
+
+    Raises:
+        ConfigError: one of the files is not there, or another.
+    """
+    asked = {language: data.path for language, data in evaluation_set.corpus.datasets.items()}
+    for project in projects:
+        split = project.settings.corpus.test
+        own = {language: project.settings.path(split, language) for language in asked}
+        if split != evaluation_set.name:  # a benchmark
+            return
+        for name, path in asked.items():
+            if own[name] != path and not (own[name].exists() and file_hash(own[name]) == file_hash(path)):
+                raise ConfigError(
+                    f"{project.variant}: all rows are scored on {path}, and {own[name]} is not there, or "
+                    "another. Put the same test files into each folder, or score on a benchmark."
+                )
 
 
 def _varied(project: Project, row: Row) -> Project:
