@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,25 +90,29 @@ def score(
     from lbkd.evaluation.metrics import score_predictions
 
     references = read_golds(gold)
-    answers = _json_object(predictions, _is_text, "a text")
-    odds = _json_object(no_answer, _is_number, "a number") if no_answer else None
+    notes: list[str] = []  # told where there are scores, which they are about
+    answers = _json_object(predictions, _is_text, "a text", notes)
+    odds = _json_object(no_answer, _is_number, "a number", notes) if no_answer else None
     golds: dict[str, tuple[str, ...]] = {}
-    repeated = 0
+    repeated, taken = 0, {question.id for question in references} | answers.keys()
     for question in references:
         id_ = question.id
         if id_ in golds:
             repeated += 1
             if metric != "squad-v2":  # evaluate-v1.1.py counts every occurrence, evaluate-v2.0.py the last
-                id_ = f"{question.id}\0{repeated}"
+                id_ = next(name for n in count(2) if (name := f"{question.id} ({n})") not in taken)
+                taken.add(id_)
                 answers |= {id_: answers[question.id]} if question.id in answers else {}
         golds[id_] = question.answers
+    found = score_predictions(golds, answers, metric, lang, odds)
     if repeated:
         counts = "the last occurrence counts" if metric == "squad-v2" else "every occurrence counts"
-        err.print(f"{gold}: {repeated} questions have the id of an earlier one; {counts}")
-    found = score_predictions(golds, answers, metric, lang, odds)
+        notes.append(f"{gold}: {repeated} questions have the id of an earlier one; {counts}")
     if found.missing:
         counts = "are left out" if metric == "squad-v2" else "count 0"
-        err.print(f"{found.missing} of {found.questions} questions have no prediction and {counts}")
+        notes.append(f"{found.missing} of {found.questions} questions have no prediction and {counts}")
+    for note in notes:
+        err.print(note)
     values = {
         "exact_match": found.exact_match,
         "f1": found.f1,
@@ -121,10 +126,10 @@ def score(
         table(["metric", metric], [[name, f"{value:.10g}"] for name, value in values.items()])
 
 
-def _json_object(path: Path, fits: Callable[[Any], bool], what: str) -> dict[str, Any]:
+def _json_object(path: Path, fits: Callable[[Any], bool], what: str, notes: list[str]) -> dict[str, Any]:
     value, fault = load(path)
     if fault is not None and fault.kind == "repeated key":
-        err.print(f"{path}: {fault.message}; the last value counts")
+        notes.append(f"{path}: {fault.message}; the last value counts")
         value, fault = load(path, repeated_keys=True)
     if fault is not None:
         raise DataError(f"{path}: {fault.message}; {fault.remedy}.")

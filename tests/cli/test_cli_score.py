@@ -149,6 +149,19 @@ def test_unanswerable_questions_need_squad_v2(
     assert "'squad-v2' does not" in refused("score", gold, predictions)
 
 
+def test_a_repeated_question_without_an_answer(
+    refused: Callable[..., str], wrote: Callable[..., Path]
+) -> None:
+    """The error is all that is said, and names the question by words."""
+    again = {
+        "data": [
+            {"paragraphs": [{"qas": [{"id": "a", "answers": [{"text": "cat"}]}, {"id": "a", "answers": []}]}]}
+        ]
+    }
+    message = refused("score", wrote("g.json", again), wrote("p.json", {"a": "cat"}), "--metric", "mlqa")
+    assert message.startswith("error: question 'a (2)': no reference answer")
+
+
 def test_reads_what_the_official_scripts_read(lbkd: Callable[..., Any], wrote: Callable[..., Path]) -> None:
     """Offsets, passages and white-space answers do not matter; a repeated id counts every time."""
     qas = [
