@@ -1,7 +1,7 @@
 """Recipes: files that describe the rows of a table as runs, with the scores that the paper printed."""
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -153,7 +153,7 @@ def read_recipe(name: str) -> Recipe:
             raise ConfigError(f"{path}: two rows are called {row.name!r}.")
         if row.against is not None and row.against not in names:
             raise ConfigError(f"{path}: row {row.name!r}: against: {nearest(row.against, names)}")
-        refuse_of_the_table(_dotted(row.settings), f"{path}: row {row.name!r}: settings.")
+        refuse_of_the_table(axes_of_tables(row.settings), f"{path}: row {row.name!r}: settings.")
         if row.each_language and "lang" in row.options:
             raise ConfigError(f"{path}: row {row.name!r}: each_language chooses lang itself; leave one out.")
     return recipe
@@ -179,15 +179,6 @@ def given_axes(
     axes, others = split_axes(sets, grid)
     named = {key: [value] for key, value in options.items() if key in grid and value is not None}
     return named | axes, others
-
-
-def _dotted(tables: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """The dotted keys of the values in tables, which may be dotted themselves."""
-    for key, value in tables.items():
-        if isinstance(value, Mapping):
-            yield from _dotted(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}"
 
 
 def _keys(section: tuple[Any, ...]) -> list[str]:

@@ -277,7 +277,8 @@ def check_model(
 def located(project: Project, run: FinishedRun) -> tuple[FinishedRun, ParallelCorpus | None]:
     """A run with the folder of its training corpus, its own or the project's; None for one that is gone."""
     own = run.settings.corpus
-    for corpus in (own, own.model_copy(update={"dir": project.settings.corpus.dir})):
+    for place in dict.fromkeys((own.dir, project.settings.corpus.dir)):
+        corpus = own.model_copy(update={"dir": place})
         settings = run.settings.model_copy(update={"corpus": corpus})
         paths = {language: settings.path(corpus.train, language) for language in corpus.languages}
         if all(path.exists() for path in paths.values()):

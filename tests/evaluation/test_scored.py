@@ -87,15 +87,19 @@ def test_evaluation_selection_and_answers_files_agree(
     assert judge(model.state_dict()) == 100.0
 
 
-def test_the_card_has_the_scores_of_an_evaluation_that_was_killed_before_it(
-    two_questions: EvaluationSet,
-    tiny_model_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def answering(
+    tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Project, Path]:
+    """A project and the folder of a run of it, to which the decoder's results are given."""
     monkeypatch.setattr(module, "answers_by_question", lambda *_, **__: iter(FOUND.items()))
-    project = Project(settings(tiny_model_folder, tmp_path))
-    run = as_run(tiny_model_folder, tmp_path / "run")
+    return Project(settings(tiny_model_folder, tmp_path)), as_run(tiny_model_folder, tmp_path / "run")
+
+
+def test_the_card_has_the_scores_of_an_evaluation_that_was_killed_before_it(
+    two_questions: EvaluationSet, answering: tuple[Project, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, run = answering
     write_run_card(run)
     with monkeypatch.context() as patch:
         patch.setattr(module, "write_run_card", mock.Mock(side_effect=KeyboardInterrupt))
@@ -135,17 +139,12 @@ def test_files_that_were_altered_are_made_again(
 
 
 def test_answers_of_former_scores_go_with_them(
-    two_questions: EvaluationSet,
-    tiny_model_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    two_questions: EvaluationSet, answering: tuple[Project, Path]
 ) -> None:
     """A folder holds the answers of its scores: one language less leaves one file less."""
-    monkeypatch.setattr(module, "answers_by_question", lambda *_, **__: iter(FOUND.items()))
+    project, run = answering
     place = next(iter(two_questions.corpus.datasets.values())).path
     both = ParallelCorpus.read({"en": place, "de": place}, "en")
-    project = Project(settings(tiny_model_folder, tmp_path))
-    run = as_run(tiny_model_folder, tmp_path / "run")
     (run / "eval").mkdir()
     (run / "eval" / "mine.json").write_text("{}")
     evaluate(project, run, EvaluationSet("two", both, "squad-v2"))
